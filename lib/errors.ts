@@ -1,0 +1,61 @@
+/**
+ * Every error a user can meet: a stable code, the HTTP status it answers with, and one sentence for the reference.
+ * A message says what was wrong, what was expected and what was received.
+ */
+export const ERROR_TABLE = {
+  BAD_REQUEST: { status: 400, summary: 'The request is not in the documented form.' },
+  BAD_IMAGE: { status: 400, summary: 'The image is missing, broken, or not of an accepted form, type or size.' },
+  BAD_LIMIT: { status: 400, summary: 'A resource limit is outside its range or of the wrong type.' },
+  BAD_OPTION: { status: 400, summary: 'An option of the library, the command line or a configuration file has a wrong value.' },
+  BAD_MODEL_CTX: { status: 400, summary: 'A field of model_ctx is unknown to its model or outside its range.' },
+  UNAUTHORIZED: { status: 401, summary: 'The route needs a bearer token, or a caller on the loopback interface.' },
+  NOT_FOUND: { status: 404, summary: 'There is no such route.' },
+  UNKNOWN_TASK: { status: 404, summary: 'There is no task of that name.' },
+  UNKNOWN_PID: { status: 404, summary: 'No worker of this node has that pid.' },
+  UNKNOWN_MODEL: { status: 404, summary: 'The model is neither in the catalogue nor a file.' },
+  METHOD_NOT_ALLOWED: { status: 405, summary: 'The route answers another method.' },
+  REQUEST_TIMEOUT: { status: 408, summary: 'The request did not arrive completely in time.' },
+  LAST_WORKER: { status: 409, summary: 'The last worker of a task is not removed.' },
+  LIMIT_TOO_LOW: { status: 409, summary: 'The limit is below what the worker uses now.' },
+  TOO_LARGE: { status: 413, summary: 'The body, the image or the list of images is larger than the limit.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The content type is not one that carries an image or JSON.' },
+  ABORTED: { status: 499, summary: 'The caller gave up before the result was ready.' },
+  INTERNAL: { status: 500, summary: 'A fault of this program.' },
+  MODEL_LOAD: { status: 500, summary: 'The model file cannot be loaded, or its tensors do not fit its family.' },
+  MODEL_DIGEST: { status: 500, summary: 'The model file is not the one the catalogue names.' },
+  INFERENCE: { status: 500, summary: 'The runtime failed while it ran the model.' },
+  CLOSED: { status: 503, summary: 'The task, worker or server has been closed.' },
+  NO_WORKER: { status: 503, summary: 'The task has no worker that is ready.' },
+  QUEUE_FULL: { status: 503, summary: 'Every worker of the task has a full queue; try again shortly.' },
+  WORKER_DIED: { status: 503, summary: 'The workers that held the request died.' },
+  CGROUP_UNAVAILABLE: { status: 503, summary: 'This machine gives no control group that the server may write.' },
+  MODEL_UNAVAILABLE: { status: 503, summary: 'The model is not on this machine and could not be fetched.' },
+  RUNTIME_UNAVAILABLE: { status: 503, summary: 'The native addon or the ONNX Runtime library cannot be loaded.' },
+  PROVIDER_UNAVAILABLE: { status: 503, summary: 'The runtime does not have the execution provider of that device.' },
+  TIMEOUT: { status: 504, summary: 'The request was not answered before its deadline.' },
+} as const satisfies Record<string, { status: number; summary: string }>
+
+export type ErrorCode = keyof typeof ERROR_TABLE
+
+/** An error with a stable {@link ErrorCode}. `details` are figures a program may read. */
+export class EdgeInferError extends Error {
+  override readonly name = 'EdgeInferError'
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>> | undefined
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details
+  }
+
+  /** The HTTP status this error answers with. */
+  get status(): number {
+    return ERROR_TABLE[this.code].status
+  }
+}
+
+/** Whether `value` is one of the codes of {@link ERROR_TABLE}. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERROR_TABLE, value)
+}
