@@ -1,0 +1,8 @@
+export { defaultModelFor, findModel, findSample, loadCatalog } from './catalog.js'
+export { describeSource, type FetchOptions, type FetchProgress } from './fetch.js'
+export { searchPath, storeDirectory } from './paths.js'
+export {
+  listModels, pullModels, resolveModel, resolveSample, verifyModels,
+  type ListedModel, type LocatedFile, type ResolvedModel, type ResolveOptions, type VerifiedFile,
+} from './store.js'
+export * from './types.js'
