@@ -26,7 +26,8 @@ export function readCatalog(path: string, base?: Catalog): Catalog {
   try {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new EdgeInferError('BAD_OPTION', `The catalogue ${path} cannot be read: ${(cause as Error).message}`, { cause })
+    const message = `The catalogue ${path} cannot be read: ${(cause as Error).message}`
+    throw new EdgeInferError('BAD_OPTION', message, { cause })
   }
   return parseCatalog(text, path, dirname(path), base)
 }

@@ -4,8 +4,6 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EdgeInferError } from '../errors.js'
 import { AtomicFile } from './atomic-file.js'
-import { fetchFromPackage } from './fetch-npm.js'
-import { fetchFromUrl } from './fetch-https.js'
 import { storeDirectory } from './paths.js'
 import type { CatalogFile, FileSource } from './types.js'
 
@@ -28,23 +26,31 @@ interface Pending {
   failures: Array<{ source: string; error: Error }>
 }
 
-/** Paths in the order of `files`. A package that carries several of them is downloaded once. */
-export async function fetchFiles(files: readonly CatalogFile[], options: FetchOptions = {}): Promise<string[]> {
-  const paths = new Map<CatalogFile, string>()
+/**
+ * What became of each file, in the order of `files`: its path, or why it could not be had. A package that carries
+ * several of them is downloaded once. Rejects only when `signal` stops it.
+ */
+export async function fetchFiles(
+  files: readonly CatalogFile[], options: FetchOptions = {},
+): Promise<Array<string | EdgeInferError>> {
+  const results = new Map<CatalogFile, string | EdgeInferError>()
   const pending = files.map((file): Pending => ({ file, untried: [...file.sources], failures: [] }))
-  for (let next = pending[0]; next !== undefined; next = pending.find(({ file }) => !paths.has(file))) {
+  for (let next = pending[0]; next !== undefined; next = pending.find(({ file }) => !results.has(file))) {
     const source = next.untried[0]
-    if (source === undefined) throw unavailable(next)
-    const batch = pending.filter(({ file, untried }) => !paths.has(file) && sameDownload(untried[0], source))
+    if (source === undefined) {
+      results.set(next.file, unavailable(next))
+      continue
+    }
+    const batch = pending.filter(({ file, untried }) => !results.has(file) && sameDownload(untried[0], source))
     const outcomes = await fetchFrom(source, batch.map(({ file }) => file), options).catch((error: Error) => error)
+    if (options.signal?.aborted) throw aborted(batch)
     for (const { file, untried, failures } of batch) {
       const outcome = outcomes instanceof Error ? outcomes : (outcomes.get(file) as string | Error)
-      if (typeof outcome === 'string') paths.set(file, outcome)
-      else if (options.signal?.aborted) throw aborted(batch)
+      if (typeof outcome === 'string') results.set(file, outcome)
       else failures.push({ source: describeSource(untried.shift() ?? source), error: outcome })
     }
   }
-  return files.map((file) => paths.get(file) as string)
+  return files.map((file) => results.get(file) as string | EdgeInferError)
 }
 
 export function describeSource(source: FileSource): string {
@@ -56,14 +62,19 @@ function sameDownload(one: FileSource | undefined, other: FileSource): boolean {
   return one === other || (one?.kind === 'npm' && other.kind === 'npm' && one.package === other.package)
 }
 
+/** The fetchers are loaded only when they are needed: most runs find every file on the machine. */
 async function fetchFrom(
   source: FileSource, files: readonly CatalogFile[], options: FetchOptions,
 ): Promise<Map<CatalogFile, string | Error>> {
   const [file] = files as [CatalogFile]
   const report = (bytes: number, total: number | undefined): void => options.onProgress?.(
     { files: files.map(({ name }) => name), source: describeSource(source), bytes, total })
-  if (source.kind === 'npm') return fetchFromPackage(source, files, storeDirectory(), report, options.signal)
+  if (source.kind === 'npm') {
+    const { fetchFromPackage } = await import('./fetch-npm.js')
+    return fetchFromPackage(source, files, storeDirectory(), report, options.signal)
+  }
   if (source.kind === 'https') {
+    const { fetchFromUrl } = await import('./fetch-https.js')
     return new Map([[file, await fetchFromUrl(source.url, file, storeDirectory(), report, options.signal)]])
   }
   return new Map([[file, await copyFrom(source.path, file)]])

@@ -72,7 +72,8 @@ async function certificates(config: Config): Promise<unknown> {
 
 /** npm prints no credentials, so the `//registry/:_authToken=…` lines are read from the files it named. */
 async function credentials(config: Config): Promise<Config> {
-  const files = [config.globalconfig, config.userconfig, join(String(config['local-prefix'] ?? process.cwd()), '.npmrc')]
+  const project = join(String(config['local-prefix'] ?? process.cwd()), '.npmrc')
+  const files = [config.globalconfig, config.userconfig, project]
   const found: Config = {}
   for (const file of files) {
     if (typeof file !== 'string') continue

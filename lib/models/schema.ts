@@ -16,7 +16,7 @@ class Node {
   constructor(private readonly value: unknown, private readonly place: string, private readonly file: string) {}
 
   fail(expected: string): never {
-    const received = this.value === undefined ? 'nothing' : (JSON.stringify(this.value) ?? typeof this.value)
+    const received = this.value === undefined ? 'nothing' : JSON.stringify(this.value)
     const shown = received.length > 80 ? `${received.slice(0, 77)}...` : received
     throw new EdgeInferError(
       'BAD_OPTION',

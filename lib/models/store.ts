@@ -17,6 +17,9 @@ export interface ResolveOptions extends FetchOptions {
   family?: ModelFamily | undefined
 }
 
+/** A model or a sample picture. */
+export type Pullable = Pick<CatalogEntry, 'name' | 'files'> & { obtain?: string | undefined }
+
 export interface ResolvedModel {
   entry: CatalogEntry
   /** Absolute paths of the entry's files, in its order. */
@@ -53,21 +56,30 @@ export async function resolveModel(nameOrPath: string, options: ResolveOptions =
     const message = `"${nameOrPath}" is neither a file nor a model of the catalogue (${known})`
     throw new EdgeInferError('UNKNOWN_MODEL', message)
   }
-  return { entry, paths: await resolveFiles(entry, entry.files, options) }
+  return { entry, paths: await resolveFiles(entry, options) }
 }
 
-/** Brings many models into the store, so that files of one package are downloaded once. */
-export async function pullModels(entries: readonly CatalogEntry[], options: FetchOptions = {}): Promise<ResolvedModel[]> {
-  const missing: CatalogFile[] = []
-  for (const entry of entries) {
-    for (const file of entry.files) {
-      if ((await locate(file)) !== undefined) continue
-      if (file.sources.length === 0) throw notHere(entry, file)
-      missing.push(file)
-    }
-  }
-  await fetchFiles(missing, options)
-  return Promise.all(entries.map(({ name }) => resolveModel(name, { ...options, download: false })))
+/**
+ * Brings many models to this machine, so that files of one package are downloaded once. Each answers with its paths,
+ * or with why it could not be had.
+ */
+export async function pullModels(
+  entries: readonly Pullable[], options: FetchOptions = {},
+): Promise<Array<{ paths: string[] } | { error: EdgeInferError }>> {
+  const located = await Promise.all(entries.map(({ files }) => Promise.all(files.map(
+    (file) => locate(file).catch((error: EdgeInferError) => error)))))
+  const missing = entries.flatMap(({ files }, index) => files.filter(
+    (file, at) => located[index]?.[at] === undefined && file.sources.length > 0))
+  const fetched = await fetchFiles(missing, options)
+  return entries.map((entry, index) => {
+    const paths = entry.files.map((file, at) => {
+      const found = located[index]?.[at]
+      if (found !== undefined) return found instanceof Error ? found : found.path
+      return fetched[missing.indexOf(file)] ?? notHere(entry, file)
+    })
+    const error = paths.find((path) => typeof path !== 'string')
+    return error === undefined ? { paths: paths as string[] } : { error }
+  })
 }
 
 /** Path of a sample photograph. */
@@ -77,7 +89,7 @@ export async function resolveSample(name: string, options: ResolveOptions = {}):
     const known = loadCatalog().samples.map((sample) => sample.name).join(', ')
     throw new EdgeInferError('UNKNOWN_MODEL', `There is no sample picture "${name}" (known: ${known})`)
   }
-  const [path] = await resolveFiles(entry, entry.files, options)
+  const [path] = await resolveFiles(entry, options)
   return path as string
 }
 
@@ -105,22 +117,23 @@ export async function verifyModels(): Promise<VerifiedFile[]> {
   return verified
 }
 
-async function resolveFiles(
-  entry: { name: string; obtain?: string | undefined },
-  files: readonly CatalogFile[],
-  options: ResolveOptions,
-): Promise<string[]> {
-  const located = await Promise.all(files.map(locate))
-  const missing = files.filter((_, index) => located[index] === undefined)
-  const [first] = missing
-  if (first !== undefined && (options.download === false || first.sources.length === 0)) throw notHere(entry, first)
-  const fetched = await fetchFiles(missing, options)
-  return files.map((file, index) => located[index]?.path ?? (fetched[missing.indexOf(file)] as string))
+async function resolveFiles(entry: Pullable, options: ResolveOptions): Promise<string[]> {
+  if (options.download === false) {
+    return Promise.all(entry.files.map(async (file) => {
+      const found = await locate(file)
+      if (found === undefined) throw notHere(entry, file)
+      return found.path
+    }))
+  }
+  const [outcome] = await pullModels([entry], options)
+  if (outcome === undefined || 'error' in outcome) throw outcome?.error
+  return outcome.paths
 }
 
-function notHere(entry: { name: string; obtain?: string | undefined }, file: CatalogFile): EdgeInferError {
+function notHere(entry: Pullable, file: CatalogFile): EdgeInferError {
   const places = [...searchPath(), storeDirectory()].join(', ')
-  const remedy = entry.obtain ?? `Run "edge-infer models pull ${entry.name}", or put the file in a directory and name that in EDGE_INFER_MODELS`
+  const remedy = entry.obtain ??
+    `Run "edge-infer models pull ${entry.name}", or put the file in a directory and name that in EDGE_INFER_MODELS`
   return new EdgeInferError('MODEL_UNAVAILABLE', `${file.name} of ${entry.name} is not in ${places}. ${remedy}`)
 }
 
@@ -192,7 +205,8 @@ async function describeOwn(path: string, { task, family }: ResolveOptions): Prom
   const used = family ?? familyOf(basename(path)) ?? (task && defaultModelFor(task).family)
   if (used === undefined) {
     const families = [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES].join(', ')
-    throw new EdgeInferError('BAD_OPTION', `Which family is ${path} of? Its name does not tell; expected one of ${families}`)
+    const message = `Which family is ${path} of? Its name does not tell; expected one of ${families}`
+    throw new EdgeInferError('BAD_OPTION', message)
   }
   return {
     name: basename(path, '.onnx'),
