@@ -21,6 +21,7 @@ export function configure(command: Command): void {
     .argument('[name...]', 'names of the catalogue')
     .option('--samples', 'fetch the sample pictures of the quick start too')
     .option('--quiet', 'say nothing of models that are here already')
+    .option('--offline', 'download nothing; fail when a model is not here')
     .action((names: string[], options: PullOptions) => pull(names, options))
   command
     .command('verify')
@@ -32,6 +33,7 @@ export function configure(command: Command): void {
 interface PullOptions {
   samples?: boolean
   quiet?: boolean
+  offline?: boolean
 }
 
 async function list(json: boolean): Promise<void> {
@@ -96,7 +98,7 @@ function sourceOf({ files }: CatalogEntry): string {
   return source.kind === 'https' ? new URL(source.url).host : source.path
 }
 
-async function pull(names: readonly string[], { samples = false, quiet = false }: PullOptions): Promise<void> {
+async function pull(names: readonly string[], { samples = false, quiet = false, offline = false }: PullOptions): Promise<void> {
   const catalog = loadCatalog()
   const models = names.length === 0 ? catalog.models.filter((entry) => entry.default) : names.map(known)
   const wanted: Pullable[] = [...models, ...(samples ? catalog.samples : [])]
@@ -105,6 +107,7 @@ async function pull(names: readonly string[], { samples = false, quiet = false }
   let outcomes
   try {
     outcomes = await pullModels(wanted, {
+      download: !offline,
       signal: interruptSignal(),
       onProgress({ files, bytes, total }) {
         for (const file of files) fetched.add(file)
@@ -117,9 +120,12 @@ async function pull(names: readonly string[], { samples = false, quiet = false }
   const failures: EdgeInferError[] = []
   for (const [index, outcome] of outcomes.entries()) {
     const entry = wanted[index] as Pullable
-    if ('error' in outcome) failures.push(outcome.error)
-    else if (entry.files.some(({ name }) => fetched.has(name))) print(`${entry.name}: fetched ${outcome.paths.join(', ')}`)
-    else if (!quiet) print(`${entry.name}: ${outcome.paths.join(', ')}`)
+    if ('error' in outcome) {
+      failures.push(outcome.error)
+      continue
+    }
+    const isNew = entry.files.some(({ name }) => fetched.has(name))
+    if (isNew || !quiet) print(`${entry.name}: ${isNew ? 'fetched ' : ''}${outcome.paths.join(', ')}`)
   }
   const [first] = failures
   if (first === undefined) return
@@ -141,7 +147,8 @@ async function verify(json: boolean): Promise<void> {
     print(JSON.stringify(files, null, 2))
   } else {
     const rows = files.map(({ model, path, matches }) => [model, verdict(matches), path])
-    print(rows.length === 0 ? 'There is no model file on this machine.' : renderTable(['MODEL', 'DIGEST', 'FILE'], rows))
+    const table = renderTable(['MODEL', 'DIGEST', 'FILE'], rows)
+    print(rows.length === 0 ? 'There is no model file on this machine.' : table)
   }
   const wrong = files.filter(({ matches }) => matches === false)
   if (wrong.length === 0) return

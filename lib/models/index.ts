@@ -3,6 +3,7 @@ export { describeSource, type FetchOptions, type FetchProgress } from './fetch.j
 export { searchPath, storeDirectory } from './paths.js'
 export {
   listModels, pullModels, resolveModel, resolveSample, verifyModels,
-  type ListedModel, type LocatedFile, type Pullable, type ResolvedModel, type ResolveOptions, type VerifiedFile,
+  type ListedModel, type LocatedFile, type Pullable, type PullOptions,
+  type ResolvedModel, type ResolveOptions, type VerifiedFile,
 } from './store.js'
 export * from './types.js'

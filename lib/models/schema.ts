@@ -18,10 +18,9 @@ class Node {
   fail(expected: string): never {
     const received = this.value === undefined ? 'nothing' : JSON.stringify(this.value)
     const shown = received.length > 80 ? `${received.slice(0, 77)}...` : received
+    const place = this.place || 'its top level'
     throw new EdgeInferError(
-      'BAD_OPTION',
-      `The catalogue ${this.file} is broken at ${this.place || 'its top level'}: expected ${expected}, received ${shown}`,
-    )
+      'BAD_OPTION', `The catalogue ${this.file} is broken at ${place}: expected ${expected}, received ${shown}`)
   }
 
   get absent(): boolean {

@@ -9,9 +9,12 @@ import { fetchFiles, type FetchOptions } from './fetch.js'
 import { searchPath, storeDirectory } from './paths.js'
 import type { CatalogEntry, CatalogFile, TaskName } from './types.js'
 
-export interface ResolveOptions extends FetchOptions {
+export interface PullOptions extends FetchOptions {
   /** Fetch what is not on this machine; true unless said otherwise. */
   download?: boolean | undefined
+}
+
+export interface ResolveOptions extends PullOptions {
   /** What a file that the catalogue does not know is used for, and its family where its name does not tell. */
   task?: TaskName | undefined
   family?: ModelFamily | undefined
@@ -64,26 +67,29 @@ export async function resolveModel(nameOrPath: string, options: ResolveOptions =
  * or with why it could not be had.
  */
 export async function pullModels(
-  entries: readonly Pullable[], options: FetchOptions = {},
+  entries: readonly Pullable[], { download = true, ...options }: PullOptions = {},
 ): Promise<Array<{ paths: string[] } | { error: EdgeInferError }>> {
-  const located = await Promise.all(entries.map(({ files }) => Promise.all(files.map(
-    (file) => locate(file).catch((error: EdgeInferError) => error)))))
-  const missing = entries.flatMap(({ files }, index) => files.filter(
-    (file, at) => located[index]?.[at] === undefined && file.sources.length > 0))
+  const located = new Map<CatalogFile, string | EdgeInferError>()
+  const missing: CatalogFile[] = []
+  for (const entry of entries) {
+    for (const file of entry.files) {
+      const found = await locate(file).catch((error: EdgeInferError) => error)
+      if (found !== undefined) located.set(file, found instanceof Error ? found : found.path)
+      else if (download && file.sources.length > 0) missing.push(file)
+      else located.set(file, notHere(entry, file))
+    }
+  }
   const fetched = await fetchFiles(missing, options)
-  return entries.map((entry, index) => {
-    const paths = entry.files.map((file, at) => {
-      const found = located[index]?.[at]
-      if (found !== undefined) return found instanceof Error ? found : found.path
-      return fetched[missing.indexOf(file)] ?? notHere(entry, file)
-    })
+  for (const [index, file] of missing.entries()) located.set(file, fetched[index] as string | EdgeInferError)
+  return entries.map(({ files }) => {
+    const paths = files.map((file) => located.get(file) as string | EdgeInferError)
     const error = paths.find((path) => typeof path !== 'string')
     return error === undefined ? { paths: paths as string[] } : { error }
   })
 }
 
 /** Path of a sample photograph. */
-export async function resolveSample(name: string, options: ResolveOptions = {}): Promise<string> {
+export async function resolveSample(name: string, options: PullOptions = {}): Promise<string> {
   const entry = findSample(name)
   if (entry === undefined) {
     const known = loadCatalog().samples.map((sample) => sample.name).join(', ')
@@ -117,14 +123,7 @@ export async function verifyModels(): Promise<VerifiedFile[]> {
   return verified
 }
 
-async function resolveFiles(entry: Pullable, options: ResolveOptions): Promise<string[]> {
-  if (options.download === false) {
-    return Promise.all(entry.files.map(async (file) => {
-      const found = await locate(file)
-      if (found === undefined) throw notHere(entry, file)
-      return found.path
-    }))
-  }
+async function resolveFiles(entry: Pullable, options: PullOptions): Promise<string[]> {
   const [outcome] = await pullModels([entry], options)
   if (outcome === undefined || 'error' in outcome) throw outcome?.error
   return outcome.paths
