@@ -83,9 +83,8 @@ export async function makePackage(root: string, spec: string, files: Record<stri
   await writeFile(join(folder, 'ballast.bin'), randomBytes(1 << 20))
   for (const [name, data] of Object.entries(files)) await writeFile(join(folder, 'model', name), data)
   const chunks: Buffer[] = []
-  for await (const chunk of create({ gzip: true, cwd: folder, prefix: 'package' }, ['package.json', 'ballast.bin', 'model'])) {
-    chunks.push(chunk as Buffer)
-  }
+  const packed = create({ gzip: true, cwd: folder, prefix: 'package' }, ['package.json', 'ballast.bin', 'model'])
+  for await (const chunk of packed) chunks.push(chunk as Buffer)
   const tarball = Buffer.concat(chunks)
   const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
   return { spec, integrity, bytes: tarball.length, tarball }
@@ -98,7 +97,9 @@ export interface Registry {
 }
 
 /** As much of an npm registry as an exact version needs; closed to those without the token. */
-export async function serveRegistry(t: Test, { spec, integrity, tarball }: FakePackage, token: string): Promise<Registry> {
+export async function serveRegistry(
+  t: Test, { spec, integrity, tarball }: FakePackage, token: string,
+): Promise<Registry> {
   const at = spec.lastIndexOf('@')
   const [name, version] = [spec.slice(0, at), spec.slice(at + 1)]
   const requests: string[] = []

@@ -21,7 +21,8 @@ t.test('a model is found on the search path by name and by digest, before the st
   await mkdir(join(root, 'source'))
   await writeFile(join(root, 'source', 'first.onnx'), first)
   await writeFile(join(root, 'source', 'second.onnx'), second)
-  await t.rejects(resolveModel('first', { download: false }), { code: 'MODEL_UNAVAILABLE', message: /models pull first/ })
+  const absent = { code: 'MODEL_UNAVAILABLE', message: /models pull first/ }
+  await t.rejects(resolveModel('first', { download: false }), absent)
   t.strictSame((await resolveModel('first')).paths, [join(store, 'first.onnx')], 'copied out of a directory')
   t.strictSame((await resolveModel('second')).paths, [join(store, 'second.onnx')], 'copied from a file')
 
@@ -47,18 +48,21 @@ t.test('a file that is no catalogue model gets the defaults of its family', asyn
   const mine = join(root, 'mine.onnx')
   await writeFile(mine, 'x')
   await writeFile(join(root, 'yolox-mine.onnx'), 'x')
-  t.match((await resolveModel(mine, { task: 'face_alignment' })).entry, { family: 'hopenet', cropMargin: 0.3, labels: [] })
+  const byTask = await resolveModel(mine, { task: 'face_alignment' })
+  t.match(byTask.entry, { family: 'hopenet', cropMargin: 0.3, labels: [] })
   t.match((await resolveModel(mine, { family: 'fsanet' })).entry, { family: 'fsanet', task: 'face_alignment' })
-  t.match((await resolveModel(join(root, 'yolox-mine.onnx'))).entry, { family: 'yolox', preprocessing: { channelOrder: 'bgr' } })
+  const byName = await resolveModel(join(root, 'yolox-mine.onnx'))
+  t.match(byName.entry, { family: 'yolox', preprocessing: { channelOrder: 'bgr' } })
   await t.rejects(resolveModel(mine), { code: 'BAD_OPTION', message: /family.*expected one of yolov8, / })
   await t.rejects(resolveModel(join(root, 'none.onnx')), { code: 'UNKNOWN_MODEL', message: /ENOENT/ })
   await t.rejects(resolveModel('weights/yolov5s.pt'), { code: 'UNKNOWN_MODEL', message: /exported/ })
   await t.rejects(resolveModel('yolov9000'), { code: 'UNKNOWN_MODEL', message: /catalogue \(.*yolov8n/ })
-  await t.rejects(resolveModel('yolov5s.pt'), { code: 'MODEL_UNAVAILABLE', message: /export\.py --weights yolov5s\.pt/ })
+  const advice = /export\.py --weights yolov5s\.pt/
+  await t.rejects(resolveModel('yolov5s.pt'), { code: 'MODEL_UNAVAILABLE', message: advice })
   t.ok(findModel('yolov5s.pt'))
 })
 
-t.test('downloads: wrong digest, broken off, refused; the next source is tried and nothing is left behind', async (t) => {
+t.test('a download that is wrong, broken off or refused leaves nothing; the next source is tried', async (t) => {
   const { root, store } = await useOwnEnvironment(t)
   const data = randomBytes(300_000)
   const url = await serve(t, (request, response) => {
@@ -73,19 +77,20 @@ t.test('downloads: wrong digest, broken off, refused; the next source is tried a
     response.writeHead(404).end()
   })
   const source = (path: string) => ({ kind: 'https', url: `${url}/${path}` })
+  const closed = 'http://127.0.0.1:1/'
   await writeCatalog(root, [
     { name: 'wrong', data, sources: [source('wrong')] },
     { name: 'short', data, sources: [source('short')] },
     { name: 'cut', data, sources: [source('cut')] },
-    { name: 'gone', data, sources: [source('gone'), { kind: 'https', url: 'http://127.0.0.1:1/' }, { kind: 'file', path: 'no' }] },
+    { name: 'gone', data, sources: [source('gone'), { ...source(''), url: closed }, { kind: 'file', path: 'no' }] },
     { name: 'second', data, sources: [source('wrong'), source('cut'), source('gone'), source('good')] },
   ])
-  await t.rejects(resolveModel('wrong'), { code: 'MODEL_DIGEST', message: /SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/ })
+  await t.rejects(resolveModel('wrong'), { code: 'MODEL_DIGEST', message: /has SHA-256 \w{64}, expected \w{64}/ })
   await t.rejects(resolveModel('short'), { code: 'MODEL_UNAVAILABLE', message: /ended after 100000 of 300000 bytes/ })
   await t.rejects(resolveModel('cut'), { code: 'MODEL_UNAVAILABLE', message: /\/cut: / })
   await t.rejects(resolveModel('gone'), {
     code: 'MODEL_UNAVAILABLE',
-    message: /\/gone: the server answered 404.*127\.0\.0\.1:1\/: .*(ECONNREFUSED|bad port).*no: ENOENT.*EDGE_INFER_MODELS/,
+    message: /\/gone: the server answered 404.*:1\/: .*(ECONNREFUSED|bad port).*no: ENOENT.*EDGE_INFER_MODELS/,
   })
   t.strictSame(await visible(store), [])
   const seen: number[] = []
@@ -161,7 +166,7 @@ t.test('an npm package is fetched with the configuration of the user, once for a
   ], packages)
   const pulled = await runCli('models', 'pull', 'one', 'two', 'three')
   t.match(pulled, { code: 1, stdout: /^one: fetched .*\ntwo: fetched .*\n$/ })
-  t.match(pulled.stderr, /three\.onnx .* Tried npm package @own\/models@1\.2\.3: the package holds no model\/three\.onnx/)
+  t.match(pulled.stderr, /three\.onnx .* Tried npm package @own\/models@1\.2\.3: the package holds no model\/three/)
   t.ok((await readFile(join(store, 'one.onnx'))).equals(one))
   t.ok((await readFile(join(store, 'two.onnx'))).equals(two))
   t.equal(registry.requests.filter((path) => path.endsWith('.tgz')).length, 1, 'one download for all')
