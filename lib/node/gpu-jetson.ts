@@ -1,9 +1,9 @@
-import type { GpuFigures } from './gpu.js'
+import type { GpuFigures } from './gpu-figures.js'
 import type { HostFiles } from './host-files.js'
 import type { MemInfo } from './meminfo.js'
 import { clamp, percentOf } from './numbers.js'
 
-/** `gpu.0`, or an address and the GPU's name: TX2 gp10b, Xavier gv11b, Orin ga10b; `gpu` on the Nano and new kernels. */
+/** `gpu.0`, or an address and the GPU's name: TX2 gp10b, Xavier gv11b, Orin ga10b; `gpu` on Nanos and new kernels. */
 const GPU_NAME = /^(gpu\.0|[0-9a-f]+\.(gpu|gp10b|gv11b|ga10b))$/
 const PLATFORM_DEPTH = 3
 

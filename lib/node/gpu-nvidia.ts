@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import type { GpuFigures } from './gpu.js'
+import type { GpuFigures } from './gpu-figures.js'
 
 const QUERY = ['--query-gpu=index,memory.used,memory.total,utilization.gpu', '--format=csv,noheader,nounits']
 const LONGEST_LINE = 4096

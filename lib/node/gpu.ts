@@ -1,16 +1,8 @@
+import type { GpuFigures } from './gpu-figures.js'
 import { JetsonGpu } from './gpu-jetson.js'
 import { NvidiaSmi, type NvidiaSmiTiming } from './gpu-nvidia.js'
 import type { HostFiles } from './host-files.js'
 import type { MemInfo } from './meminfo.js'
-
-/** What is known of one GPU; a figure it does not give is `undefined`. */
-export interface GpuFigures {
-  /** Part of its memory in use, [0, 1]. */
-  memory: number | undefined
-  memoryTotalBytes: number | undefined
-  /** Percent of the time it computed. */
-  utilization: number | undefined
-}
 
 const REPROBE_MS = 60_000
 

@@ -1,7 +1,7 @@
 /** Below this the kernel's 10 ms ticks are too coarse for a figure. */
 const SHORTEST_WINDOW_MS = 50
 
-/** Growth per second of a counter. Too short a window repeats the last figure; a counter that starts again grew by 0. */
+/** Growth per second of a counter. A short window repeats the last figure; a counter that starts again grew by 0. */
 export class Rate {
   #value: number | undefined
   #at = 0

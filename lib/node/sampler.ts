@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks'
 import { ContainerLimits } from './container.js'
 import { CpuMeter } from './cpu.js'
 import { toFlatStatus, type DeviceState, type FlatStatus } from './device-state.js'
-import { GpuMonitor, type GpuFigures } from './gpu.js'
+import type { GpuFigures } from './gpu-figures.js'
+import { GpuMonitor } from './gpu.js'
 import type { NvidiaSmiTiming } from './gpu-nvidia.js'
 import { HostFiles } from './host-files.js'
 import { readMemInfo } from './meminfo.js'
@@ -60,16 +61,14 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
   let capacity: NodeCapacity = { cpus: 1, memoryBytes: 0 }
 
   /** Under a quota the time may be spent on any core: then each entry is the part of the quota in use. */
-  function sampleCpu(nowMs: number): number[] {
+  function sampleCpu(nowMs: number): { cores: number[]; cpus: number } {
     const cores = cpu.sample(limits.allowedCpus)
     const quota = limits.cpu()
-    const limited = quota !== undefined && quota.cpus < cores.length
-    capacity.cpus = limited ? quota.cpus : Math.max(1, cores.length)
-    if (!limited) return cores
+    if (quota === undefined || quota.cpus >= cores.length) return { cores, cpus: Math.max(1, cores.length) }
     const percent = quota.usageSeconds === undefined
       ? mean(cores)
       : percentOf(quotaUse.update(quota.usageSeconds, nowMs), quota.cpus)
-    return new Array<number>(Math.ceil(quota.cpus)).fill(rounded(percent, 1))
+    return { cores: new Array<number>(Math.ceil(quota.cpus)).fill(rounded(percent, 1)), cpus: quota.cpus }
   }
 
   function sample(): DeviceState {
@@ -78,15 +77,14 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
       limits.refresh()
       limitsReadMs = nowMs
     }
-    capacity = { ...capacity }
-    const cores = sampleCpu(nowMs)
+    const { cores, cpus } = sampleCpu(nowMs)
     const machine = readMemInfo(files)
     const memory = memoryUse(machine, limits.memory())
-    capacity.memoryBytes = memory.totalBytes
+    capacity = { cpus, memoryBytes: memory.totalBytes }
     processes.sample(nowMs, capacity)
     return {
       cpu_ratio: cores,
-      n_cpu: Math.ceil(capacity.cpus),
+      n_cpu: Math.ceil(cpus),
       mem_ratio: memory.ratio,
       mem_total: gigabytes(memory.totalBytes),
       'net_ratio(MBps)': network.sample(nowMs),
