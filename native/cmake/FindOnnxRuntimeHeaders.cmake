@@ -1,0 +1,5 @@
+find_path(OnnxRuntimeHeaders_INCLUDE_DIR onnxruntime_cxx_api.h HINTS ${ONNXRUNTIME_ROOT} $ENV{ONNXRUNTIME_ROOT} PATH_SUFFIXES include/onnxruntime include onnxruntime)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(OnnxRuntimeHeaders REQUIRED_VARS OnnxRuntimeHeaders_INCLUDE_DIR)
+add_library(OnnxRuntime::Headers INTERFACE IMPORTED)
+target_include_directories(OnnxRuntime::Headers SYSTEM INTERFACE ${OnnxRuntimeHeaders_INCLUDE_DIR})
