@@ -8,8 +8,8 @@ namespace edge_infer {
 
 cv::Rect square_around(double x1, double y1, double x2, double y2, double margin) {
   const double side = std::max(1.0, (1 + 2 * margin) * std::max(x2 - x1, y2 - y1));
-  const int pixels = static_cast<int>(std::lround(side));
-  return {static_cast<int>(std::lround((x1 + x2 - side) / 2)), static_cast<int>(std::lround((y1 + y2 - side) / 2)), pixels,
+  const int pixels = static_cast<int>(std::lrint(side));
+  return {static_cast<int>(std::lrint((x1 + x2 - side) / 2)), static_cast<int>(std::lrint((y1 + y2 - side) / 2)), pixels,
           pixels};
 }
 

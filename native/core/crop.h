@@ -4,7 +4,8 @@
 
 namespace edge_infer {
 
-/// The square round a box: same centre, side `(1 + 2 * margin) * longer side`, whole pixels; it may leave the frame.
+/// The square round a box: same centre, side `(1 + 2 * margin) * longer side`, whole pixels (halves to even); it may
+/// leave the frame.
 cv::Rect square_around(double x1, double y1, double x2, double y2, double margin);
 
 /// The pixels of `area`, the frame's border pixels repeated where it leaves the frame.

@@ -1,0 +1,70 @@
+/** The command line. Each command is a file of its own, loaded only when it is asked for. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { EdgeInferError } from '../errors.js'
+
+interface CommandModule {
+  /** Adds options, arguments, subcommands and the action. */
+  configure(command: Command): void
+}
+
+interface Registration {
+  name: string
+  description: string
+  load(): Promise<CommandModule>
+}
+
+const COMMANDS: readonly Registration[] = [
+  { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
+]
+
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+const EXIT_INTERRUPTED = 130
+
+/** Runs the command that `argv` (as of `process.argv`) names and sets the exit code: 1 failed, 2 misused. */
+export async function main(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', endQuietlyWhenTheReaderIsGone)
+  try {
+    const program = await createProgram(argv)
+    await program.parseAsync(argv)
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+}
+
+async function createProgram(argv: readonly string[]): Promise<Command> {
+  const program = new Command('edge-infer')
+    .description('Vision inference for Node.js and edge boxes')
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError('(--help lists what there is)')
+  const words = argv.slice(2).filter((word) => !word.startsWith('-'))
+  const asked = words[0] === 'help' ? words[1] : words[0]
+  for (const { name, description, load } of COMMANDS) {
+    const command = program.command(name).description(description)
+    if (name === asked) (await load()).configure(command)
+  }
+  return program
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** Prints what commander has not printed itself. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+  if (error instanceof EdgeInferError) {
+    process.stderr.write(`error: ${error.message} [${error.code}]\n`)
+    return error.code === 'ABORTED' ? EXIT_INTERRUPTED : EXIT_FAILURE
+  }
+  process.stderr.write(`error: ${error instanceof Error ? error.stack : String(error)} [INTERNAL]\n`)
+  return EXIT_FAILURE
+}
+
+function endQuietlyWhenTheReaderIsGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+}

@@ -1,0 +1,85 @@
+/** Files out of one npm package, streamed out of its tarball; nothing else of the package is unpacked. */
+import type { Readable } from 'node:stream'
+import pacote from 'pacote'
+import { Parser, type ReadEntry } from 'tar'
+import { EdgeInferError } from '../errors.js'
+import { AtomicFile } from './atomic-file.js'
+import { npmOptions } from './npm-options.js'
+import type { CatalogFile, FileSource } from './types.js'
+
+export type NpmSource = Extract<FileSource, { kind: 'npm' }>
+
+/** Every one of `files` has a source in the package that `source` names. Each gets its path, or why it has none. */
+export async function fetchFromPackage(
+  source: NpmSource,
+  files: readonly CatalogFile[],
+  directory: string,
+  onProgress: (bytes: number, total: number | undefined) => void,
+  signal: AbortSignal | undefined,
+): Promise<Map<CatalogFile, string | Error>> {
+  const wanted = new Map(files.map((file) => [pathIn(source.package, file), file]))
+  const options = { ...(await npmOptions()), integrity: source.integrity, signal }
+  signal?.throwIfAborted()
+  const report = (bytes: number): void => onProgress(bytes, source.packageBytes)
+  report(0)
+  const sinks = await pacote.tarball
+    .stream(source.package, (tarball) => extract(tarball, wanted, directory, report, signal), options)
+    .catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EINTEGRITY') throw error
+      throw new EdgeInferError('MODEL_DIGEST', `the package is not the pinned one: ${error.message}`, { cause: error })
+    })
+  const outcomes = new Map<CatalogFile, string | Error>()
+  for (const [path, file] of wanted) {
+    const outcome = sinks.get(file)?.commit() ?? new Error(`the package holds no ${path}`)
+    outcomes.set(file, await Promise.resolve(outcome).catch((error: Error) => error))
+  }
+  return outcomes
+}
+
+function pathIn(packageSpec: string, file: CatalogFile): string {
+  const source = file.sources.find((candidate) => candidate.kind === 'npm' && candidate.package === packageSpec)
+  return (source as NpmSource).path
+}
+
+/** pacote calls this again when it repeats a download; each time starts from nothing. */
+async function extract(
+  tarball: Readable,
+  wanted: ReadonlyMap<string, CatalogFile>,
+  directory: string,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<Map<CatalogFile, AtomicFile>> {
+  const sinks = new Map<CatalogFile, Promise<AtomicFile>>()
+  const writes: Array<Promise<void>> = []
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const parser = new Parser({
+        strict: true,
+        onReadEntry(entry: ReadEntry) {
+          const file = wanted.get(entry.path.split('/').slice(1).join('/'))
+          if (file === undefined || entry.type !== 'File') return void entry.resume()
+          const sink = AtomicFile.create(directory, file)
+          sinks.set(file, sink)
+          const write = sink.then((created) => created.write(entry))
+          write.catch(reject)
+          writes.push(write)
+        },
+      })
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+      tarball.on('error', reject)
+      parser.on('error', reject)
+      parser.on('end', resolve)
+      tarball.pipe(parser)
+      let bytes = 0
+      tarball.on('data', (chunk: Buffer) => onBytes((bytes += chunk.length)))
+    })
+    await Promise.all(writes)
+    return new Map(await Promise.all([...sinks].map(async ([file, sink]) => [file, await sink] as const)))
+  } catch (error) {
+    tarball.destroy()
+    for (const sink of await Promise.allSettled(sinks.values())) {
+      if (sink.status === 'fulfilled') await sink.value.discard()
+    }
+    throw error
+  }
+}

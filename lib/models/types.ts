@@ -1,0 +1,81 @@
+/** What the catalogue says of models and sample pictures. */
+import type { ModelFamily, Preprocessing } from '../native.js'
+
+export const TASK_NAMES = ['face_detection', 'face_alignment', 'car_detection', 'helmet_detection'] as const
+export type TaskName = (typeof TASK_NAMES)[number]
+
+/** Where a file can be had. A `file` source names a file, or a directory that holds one of the file's name. */
+export type FileSource =
+  | { kind: 'npm'; package: string; path: string; integrity: string; packageBytes: number }
+  | { kind: 'https'; url: string }
+  | { kind: 'file'; path: string }
+
+export interface CatalogFile {
+  /** Name of the file in the store and on the search path. */
+  name: string
+  /** SHA-256, hexadecimal; absent where users make the file themselves. */
+  sha256: string | undefined
+  bytes: number | undefined
+  /** Tried in order. */
+  sources: readonly FileSource[]
+}
+
+export interface Licence {
+  /** SPDX identifier, or `unknown`. */
+  id: string
+  note: string | undefined
+}
+
+export interface Thresholds {
+  scoreThreshold: number
+  iouThreshold: number
+  maxDetections: number
+}
+
+/** What is known of a model; the family's defaults are filled in. */
+export interface CatalogEntry {
+  name: string
+  task: TaskName
+  family: ModelFamily
+  /** Whether it is its task's default model. */
+  default: boolean
+  licence: Licence
+  /** How a user gets the model where no source has it. */
+  obtain: string | undefined
+  /** Name and size in pixels of the network's input; undefined for a user's own file, whose model tells. */
+  input: { name: string; width: number; height: number } | undefined
+  preprocessing: Preprocessing
+  /** Detection families only. */
+  thresholds: Thresholds | undefined
+  /** Class names by id; empty for head-pose families and where they are unknown. */
+  labels: readonly string[]
+  /** UltraFace only. */
+  boxesDecoded: boolean | undefined
+  /** Head-pose families only: the face is cut out as a square of side (1 + 2 × margin) × the box's longer side. */
+  cropMargin: number | undefined
+  /** One file, or several whose outputs are averaged. */
+  files: readonly CatalogFile[]
+}
+
+/** A real photograph for the quick start. */
+export interface SampleEntry {
+  name: string
+  licence: Licence
+  description: string
+  files: readonly CatalogFile[]
+}
+
+/** What a family's models have in common unless an entry says otherwise. */
+export interface FamilyDefaults {
+  preprocessing: Preprocessing
+  thresholds: Thresholds | undefined
+  boxesDecoded: boolean | undefined
+  cropMargin: number | undefined
+}
+
+export interface Catalog {
+  families: Readonly<Record<ModelFamily, FamilyDefaults>>
+  labelSets: ReadonlyMap<string, readonly string[]>
+  models: readonly CatalogEntry[]
+  samples: readonly SampleEntry[]
+}
