@@ -5,7 +5,7 @@ import { toNativeImage, type ImageInput } from './image.js'
 import { ModelSession, type CallOptions, type ModelOptions } from './model-session.js'
 import { numberIn, refuse } from './options.js'
 
-/** Degrees: yaw positive to the head's own left, pitch positive upwards, roll positive towards its right shoulder. */
+/** Degrees. Yaw: positive towards the picture's left. Pitch: positive upwards. Roll: positive clockwise in the picture. */
 export interface HeadPose {
   yaw: number
   pitch: number
