@@ -1,6 +1,6 @@
 /** The only file that loads the native addon. It types every export and explains a load that failed. */
+import { existsSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EdgeInferError, isErrorCode } from './errors.js'
@@ -134,3 +134,172 @@ export interface NativeSession {
   /** Resolves when the running calls have ended and the model is freed; queued calls reject with CLOSED. */
   close(): Promise<void>
 }
+
+/** What is drawn round one object. */
+export interface NativeMark {
+  box: readonly [number, number, number, number]
+  label?: string | undefined
+  /** Picks the colour. */
+  classId?: number | undefined
+  /** yaw, pitch, roll in degrees: drawn as three axes. */
+  pose?: readonly [number, number, number] | undefined
+}
+
+export interface NativeVideoReader {
+  /** `frameCount` is 0 where the file does not say. */
+  readonly info: { width: number; height: number; framesPerSecond: number; frameCount: number }
+  /** BGR pixels of the next frame, or null after the last. */
+  read(): Promise<Buffer | null>
+}
+
+export interface NativeVideoWriter {
+  write(frame: NativeImage): Promise<void>
+  close(): Promise<void>
+}
+
+export interface RuntimeInfo {
+  path: string
+  version: string
+  /** The API version in use: the older of the headers' and the library's. */
+  apiVersion: number
+  /** What the library was built to know; only asking for a provider tells whether it works. */
+  providers: string[]
+}
+
+export interface NativeVersions {
+  opencv: string
+  onnxruntimeHeaders: number
+  napi: number
+  compiler: string
+}
+
+interface Addon {
+  versions(): NativeVersions
+  loadRuntime(path: string): RuntimeInfo
+  createSession(options: NativeSessionOptions): Promise<NativeSession>
+  annotate(image: NativeImage, marks: readonly NativeMark[], extension: string, quality: number): Promise<Buffer>
+  openVideo(path: string): Promise<NativeVideoReader>
+  createVideo(path: string, width: number, height: number, framesPerSecond: number): Promise<NativeVideoWriter>
+}
+
+const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const requireFrom = createRequire(import.meta.url)
+
+let addon: Addon | undefined
+let runtime: RuntimeInfo | undefined
+
+/** Where the built addon may lie, best first. */
+export function addonPaths(): string[] {
+  const named = process.env.EDGE_INFER_ADDON
+  return named ? [named] : [join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node')]
+}
+
+function loadAddon(): Addon {
+  if (addon !== undefined) return addon
+  const paths = addonPaths()
+  const path = paths.find((candidate) => existsSync(candidate))
+  if (path === undefined) {
+    throw new EdgeInferError(
+      'RUNTIME_UNAVAILABLE',
+      `The native addon has not been built (looked for ${paths.join(', ')}). In a checkout run "npm run setup"`,
+    )
+  }
+  try {
+    addon = requireFrom(path) as Addon
+  } catch (cause) {
+    throw new EdgeInferError('RUNTIME_UNAVAILABLE', explainAddonFailure(path, cause), { cause })
+  }
+  return addon
+}
+
+function explainAddonFailure(path: string, cause: unknown): string {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const library = /(lib[\w+-]+\.so[.\d]*): cannot open shared object/.exec(reason)?.[1]
+  if (library?.startsWith('libopencv') || library?.startsWith('libjpeg')) {
+    return `The native addon ${path} needs ${library}. Run "apt-get install --no-install-recommends libopencv-dev"; ` +
+      'if another OpenCV is installed since the addon was built, build it again with "npm run build:native"'
+  }
+  const mend = 'It was built for another machine or Node.js; build it again with "npm run build:native"'
+  return `The native addon ${path} cannot be loaded: ${reason}. ${mend}`
+}
+
+/** The libraries an installed `onnxruntime-node` carries for this machine. */
+function npmRuntimePaths(): string[] {
+  let root: string
+  try {
+    root = dirname(requireFrom.resolve('onnxruntime-node/package.json'))
+  } catch {
+    return []
+  }
+  const bin = join(root, 'bin')
+  if (!existsSync(bin)) return []
+  return readdirSync(bin).flatMap((version) => {
+    const directory = join(bin, version, process.platform, process.arch)
+    if (!existsSync(directory)) return []
+    return readdirSync(directory)
+      .filter((name) => /^libonnxruntime\.so(\.\d+)*$/.test(name))
+      .map((name) => join(directory, name))
+  })
+}
+
+/**
+ * Loads the ONNX Runtime library, once a process: `path`, else `EDGE_INFER_ORT_LIBRARY`, else the one that npm's
+ * `onnxruntime-node` carries, else the system's.
+ * @throws EdgeInferError RUNTIME_UNAVAILABLE: what was tried, why each failed, and what mends it.
+ */
+export function loadRuntime(path?: string): RuntimeInfo {
+  if (runtime !== undefined && (path === undefined || path === runtime.path)) return runtime
+  const native = loadAddon()
+  const named = path ?? process.env.EDGE_INFER_ORT_LIBRARY
+  const candidates = named ? [named] : [...npmRuntimePaths(), 'libonnxruntime.so.1', 'libonnxruntime.so']
+  const failures: string[] = []
+  for (const candidate of candidates) {
+    try {
+      runtime = native.loadRuntime(candidate)
+      return runtime
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+  const mend = named
+    ? 'Name another library, or none to use the one of the npm package onnxruntime-node'
+    : 'Run "npm install onnxruntime-node", or name a library in EDGE_INFER_ORT_LIBRARY'
+  throw new EdgeInferError('RUNTIME_UNAVAILABLE', `No ONNX Runtime library can be loaded. ${mend}.\n  ` +
+    failures.join('\n  '))
+}
+
+/** Errors of the addon carry a code of the table; anything else is a fault of ours. */
+export function toEdgeInferError(error: unknown): EdgeInferError {
+  if (error instanceof EdgeInferError) return error
+  if (error instanceof Error) {
+    const code = (error as { code?: unknown }).code
+    return new EdgeInferError(isErrorCode(code) ? code : 'INTERNAL', error.message, { cause: error })
+  }
+  return new EdgeInferError('INTERNAL', String(error))
+}
+
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw toEdgeInferError(error)
+  }
+}
+
+export const native = {
+  versions: (): NativeVersions => loadAddon().versions(),
+  /** Loads and warms a model off the JavaScript thread. `runtimeLibrary`: see {@link loadRuntime}. */
+  createSession: (options: NativeSessionOptions, runtimeLibrary?: string): Promise<NativeSession> =>
+    translated(async () => {
+      loadRuntime(runtimeLibrary)
+      return loadAddon().createSession(options)
+    }),
+  /** The picture with the marks drawn on it, as a file of the extension, or raw BGR pixels for "raw". */
+  annotate: (image: NativeImage, marks: readonly NativeMark[], extension: string, quality = 95): Promise<Buffer> =>
+    translated(() => loadAddon().annotate(image, marks, extension, quality)),
+  openVideo: (path: string): Promise<NativeVideoReader> => translated(() => loadAddon().openVideo(path)),
+  createVideo: (
+    path: string, width: number, height: number, framesPerSecond: number,
+  ): Promise<NativeVideoWriter> =>
+    translated(() => loadAddon().createVideo(path, width, height, framesPerSecond)),
+} as const

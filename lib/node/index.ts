@@ -1,0 +1,9 @@
+/** What this machine is doing: sampled in the background, answered at once. */
+export { defaultAdvertiseAddress, hostAddresses } from './addresses.js'
+export { readCpuFeatures, type CpuFeatures } from './cpu-features.js'
+export {
+  fromFlatStatus, parseDeviceState, toFlatStatus, type DeviceState, type FlatStatus,
+} from './device-state.js'
+export { readProcess, type ProcessTimes } from './process.js'
+export type { NodeCapacity, ProcessUse } from './process-meter.js'
+export { createSampler, type Sampler, type SamplerOptions } from './sampler.js'

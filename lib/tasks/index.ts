@@ -1,0 +1,44 @@
+/** The tasks, by name. */
+import type { TaskName } from '../models/index.js'
+import { Detector, type DetectionThresholds } from './detector.js'
+import { HeadPoseEstimator } from './head-pose.js'
+import type { ModelOptions } from './model-session.js'
+import { refuse } from './options.js'
+import { TASK_NAMES } from '../models/index.js'
+
+export type TaskOptions = ModelOptions & DetectionThresholds
+
+/** What {@link createTask} gives for each name. */
+export interface Tasks {
+  face_detection: Detector
+  car_detection: Detector
+  helmet_detection: Detector
+  face_alignment: HeadPoseEstimator
+}
+
+/**
+ * Loads and warms a task's model. Nothing it does afterwards blocks the event loop.
+ *
+ *     await using faces = await createTask('face_detection')
+ *     const { objects } = await faces.run('photo.jpg')
+ *
+ * @throws EdgeInferError UNKNOWN_TASK, BAD_OPTION, UNKNOWN_MODEL, MODEL_UNAVAILABLE, MODEL_LOAD, MODEL_DIGEST,
+ *   RUNTIME_UNAVAILABLE, PROVIDER_UNAVAILABLE.
+ */
+export async function createTask<Name extends TaskName>(name: Name, options: TaskOptions = {}): Promise<Tasks[Name]> {
+  if (!isTaskName(name)) refuse('task', `one of ${TASK_NAMES.join(', ')}`, name, 'UNKNOWN_TASK')
+  const task = name === 'face_alignment' ? await HeadPoseEstimator.open(options) : await Detector.open(name, options)
+  return task as Tasks[Name]
+}
+
+export function isTaskName(name: unknown): name is TaskName {
+  return (TASK_NAMES as readonly unknown[]).includes(name)
+}
+
+export { Detector } from './detector.js'
+export type { BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions } from './detector.js'
+export { HeadPoseEstimator } from './head-pose.js'
+export type { HeadPose, HeadPoseCallOptions, HeadPoses } from './head-pose.js'
+export { toNativeImage } from './image.js'
+export type { ImageInput, JsonImage, MatLike, RawImage } from './image.js'
+export type { CallOptions, ModelOptions } from './model-session.js'

@@ -1,0 +1,117 @@
+/** A model of the catalogue, loaded; calls that can be aborted. What the tasks have in common. */
+import { availableParallelism } from 'node:os'
+import { resolveModel, defaultModelFor, type CatalogEntry, type TaskName } from '../models/index.js'
+import { EdgeInferError } from '../errors.js'
+import { native, toEdgeInferError, type NativeSession, type TensorInfo } from '../native.js'
+import { parseDevice } from './device.js'
+import { integerIn, refuse } from './options.js'
+
+export interface ModelOptions {
+  /** A name of the catalogue (the task's default when absent), or the path of an ONNX file. */
+  model?: string | undefined
+  /** `cpu` (default), `cuda[:n]`, `tensorrt[:n]`. */
+  device?: string | undefined
+  /** Use the CPU where the device's provider is missing; `warnings` then says so. */
+  fallback?: boolean | undefined
+  /** Threads that compute one request together; all cores unless said otherwise. */
+  threads?: number | undefined
+  /** Let waiting threads spin: a little faster on a machine of one's own, bad on a shared or limited one. */
+  spinning?: boolean | undefined
+  /** Requests computed at once, each with threads and buffers of its own; 1 unless said otherwise. */
+  concurrency?: number | undefined
+  /** Pixels, for models that leave their input's size open: a square's side, or both. */
+  inputSize?: number | { width: number; height: number } | undefined
+  tensorrt?: { fp16?: boolean; engineCacheDirectory?: string } | undefined
+  /** Fetch the model when it is not on this machine; true unless said otherwise. */
+  download?: boolean | undefined
+  /** Path of the ONNX Runtime library; see the search order in the documentation. One a process. */
+  runtimeLibrary?: string | undefined
+}
+
+export interface CallOptions {
+  /** Stops the call, also while the model runs; the promise rejects with the code ABORTED. */
+  signal?: AbortSignal | undefined
+}
+
+/** A task's model, loaded and warmed. */
+export class ModelSession {
+  readonly entry: CatalogEntry
+  readonly #session: NativeSession
+  #nextToken = 1
+  #closed: Promise<void> | undefined
+
+  private constructor(entry: CatalogEntry, session: NativeSession) {
+    this.entry = entry
+    this.#session = session
+  }
+
+  /** @throws EdgeInferError BAD_OPTION, UNKNOWN_MODEL, MODEL_*, RUNTIME_UNAVAILABLE, PROVIDER_UNAVAILABLE. */
+  static async open(task: TaskName, options: ModelOptions): Promise<ModelSession> {
+    const device = parseDevice(options.device ?? 'cpu')
+    const threads = integerIn('threads', options.threads, 1, 256) ?? availableParallelism()
+    const concurrency = integerIn('concurrency', options.concurrency, 1, 64) ?? 1
+    const inputSize = parseInputSize(options.inputSize)
+    const name = options.model ?? defaultModelFor(task).name
+    const { entry, paths } = await resolveModel(name, { task, download: options.download })
+    if (entry.task !== task) {
+      throw new EdgeInferError('BAD_OPTION', `Expected a model for ${task} but ${name} is one for ${entry.task}`)
+    }
+    const session = await native.createSession({
+      modelPaths: paths,
+      family: entry.family,
+      preprocessing: entry.preprocessing,
+      inputSize,
+      classCount: entry.labels.length > 0 ? entry.labels.length : undefined,
+      boxesDecoded: entry.boxesDecoded,
+      device,
+      fallbackToCpu: options.fallback ?? false,
+      tensorrt: options.tensorrt && { fp16: false, ...options.tensorrt },
+      intraOpThreads: threads,
+      allowSpinning: options.spinning ?? false,
+      concurrency,
+    }, options.runtimeLibrary)
+    return new ModelSession(entry, session)
+  }
+
+  get inputs(): TensorInfo[] { return this.#session.inputs }
+  get outputs(): TensorInfo[] { return this.#session.outputs }
+  get provider(): string { return this.#session.provider }
+  get warnings(): string[] { return this.#session.warnings }
+  /** Calls queued or running. */
+  get pending(): number { return this.#session.pending }
+
+  /** Runs one native call under a signal. */
+  async call<T>(signal: AbortSignal | undefined, start: (session: NativeSession, token: number) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new EdgeInferError('CLOSED', `The task with the model ${this.entry.name} has been closed`)
+    if (signal?.aborted) throw aborted(signal)
+    const token = this.#nextToken++
+    const stop = (): void => this.#session.cancel(token)
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      return await start(this.#session, token)
+    } catch (error) {
+      const translated = toEdgeInferError(error)
+      throw translated.code === 'ABORTED' && signal?.aborted ? aborted(signal) : translated
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Waits for the running calls and frees the model; calls still queued reject with the code CLOSED. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#session.close()
+  }
+}
+
+function aborted(signal: AbortSignal): EdgeInferError {
+  return new EdgeInferError('ABORTED', 'The call was aborted', { cause: signal.reason })
+}
+
+function parseInputSize(value: ModelOptions['inputSize']): { width: number; height: number } | undefined {
+  if (value === undefined) return undefined
+  const size = typeof value === 'number' ? { width: value, height: value } : value
+  if (typeof size !== 'object' || size === null) refuse('inputSize', 'a number or {width, height}', value)
+  integerIn('the width of inputSize', size.width ?? null, 8, 8192)
+  integerIn('the height of inputSize', size.height ?? null, 8, 8192)
+  return { width: size.width, height: size.height }
+}

@@ -1,0 +1,79 @@
+#include <napi.h>
+
+#include <opencv2/core/version.hpp>
+
+#include "../core/annotate.h"
+#include "../core/runtime.h"
+#include "async.h"
+#include "convert.h"
+#include "session_object.h"
+#include "video_object.h"
+
+namespace edge_infer {
+namespace {
+
+Napi::Value versions(const Napi::CallbackInfo& info) {
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("opencv", CV_VERSION);
+  object.Set("onnxruntimeHeaders", ORT_API_VERSION);
+  object.Set("napi", NAPI_VERSION);
+  object.Set("compiler", __VERSION__);
+  return object;
+}
+
+Napi::Value load(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    const RuntimeInfo runtime = load_runtime(info[0].ToString().Utf8Value());
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("path", runtime.path);
+    object.Set("version", runtime.version);
+    object.Set("apiVersion", runtime.api_version);
+    object.Set("providers", from_strings(env, runtime.providers));
+    return object;
+  } catch (const Error& error) {
+    throw make_error(env, error.code(), error.what());
+  }
+}
+
+/// `annotate(image, marks, extension, quality)`: a picture file, or raw BGR pixels for the extension "raw".
+Napi::Value annotate_image(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ImageSource image = to_image_source(info[0]);
+  const std::vector<Mark> marks = to_marks(info[1]);
+  const std::string extension = info[2].ToString().Utf8Value();
+  const int quality = info[3].ToNumber().Int32Value();
+  Napi::Array keep = Napi::Array::New(env);
+  keep.Set(0u, info[0].As<Napi::Object>().Get("data"));
+  return run_async(
+      env, Environment::of(env).background(), keep,
+      [image, marks, extension, quality](int) -> Bytes {
+        const cv::Mat canvas = annotate(read_image(image, {}).frame.pixels, marks);
+        if (extension != "raw") return encode_image(canvas, extension, quality);
+        return Bytes(canvas.datastart, canvas.dataend);
+      },
+      [](Napi::Env env, const Bytes& bytes) { return from_bytes(env, bytes); });
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment(env));
+  SessionObject::define(env);
+  VideoReaderObject::define(env);
+  VideoWriterObject::define(env);
+  exports.Set("versions", Napi::Function::New<versions>(env, "versions"));
+  exports.Set("loadRuntime", Napi::Function::New<load>(env, "loadRuntime"));
+  exports.Set("createSession", Napi::Function::New<SessionObject::create>(env, "createSession"));
+  exports.Set("annotate", Napi::Function::New<annotate_image>(env, "annotate"));
+  exports.Set("openVideo", Napi::Function::New<VideoReaderObject::open>(env, "openVideo"));
+  exports.Set("createVideo", Napi::Function::New<VideoWriterObject::open>(env, "createVideo"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace edge_infer
+
+static Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
+  return edge_infer::initialize(env, exports);
+}
+
+NODE_API_MODULE(edge_infer, initialize_addon)

@@ -1,0 +1,276 @@
+#include "convert.h"
+
+#include <cstring>
+
+#include "../core/error.h"
+
+namespace edge_infer {
+namespace {
+
+[[noreturn]] void wrong_type(Napi::Env env, const char* expected) {
+  throw Napi::TypeError::New(env, std::string("Expected ") + expected);
+}
+
+std::string text(const Napi::Object& object, const char* key) { return object.Get(key).ToString().Utf8Value(); }
+double number(const Napi::Object& object, const char* key) { return object.Get(key).ToNumber().DoubleValue(); }
+int integer(const Napi::Object& object, const char* key) { return object.Get(key).ToNumber().Int32Value(); }
+bool flag(const Napi::Object& object, const char* key) { return object.Get(key).ToBoolean().Value(); }
+
+bool present(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  return !value.IsUndefined() && !value.IsNull();
+}
+
+Napi::Object member(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsObject()) wrong_type(object.Env(), (std::string("an object as ") + key).c_str());
+  return value.As<Napi::Object>();
+}
+
+Napi::Array list(const Napi::Value& value, const char* what) {
+  if (!value.IsArray()) wrong_type(value.Env(), what);
+  return value.As<Napi::Array>();
+}
+
+ByteView bytes_of(const Napi::Value& value) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    wrong_type(value.Env(), "a Uint8Array");
+  }
+  const auto array = value.As<Napi::Uint8Array>();
+  return {array.Data(), array.ByteLength()};
+}
+
+ChannelOrder to_channel_order(const std::string& name) {
+  return name == "bgr" ? ChannelOrder::bgr : ChannelOrder::rgb;
+}
+
+ResizeMode to_resize_mode(const std::string& name) {
+  if (name == "stretch") return ResizeMode::stretch;
+  return name == "letterbox-center" ? ResizeMode::letterbox_center : ResizeMode::letterbox_top_left;
+}
+
+void to_channels(const Napi::Value& value, float (&out)[3]) {
+  const Napi::Array array = list(value, "three numbers");
+  for (uint32_t i = 0; i < 3; ++i) out[i] = array.Get(i).ToNumber().FloatValue();
+}
+
+Preprocessing to_preprocessing(const Napi::Object& object) {
+  Preprocessing result;
+  result.resize = to_resize_mode(text(object, "resize"));
+  result.channel_order = to_channel_order(text(object, "channelOrder"));
+  to_channels(object.Get("mean"), result.mean);
+  to_channels(object.Get("scale"), result.scale);
+  result.pad = static_cast<float>(number(object, "pad"));
+  return result;
+}
+
+Device to_device(const Napi::Object& object) {
+  const std::string kind = text(object, "kind");
+  const DeviceKind known = kind == "cuda"       ? DeviceKind::cuda
+                           : kind == "tensorrt" ? DeviceKind::tensorrt
+                                                : DeviceKind::cpu;
+  return {known, integer(object, "index")};
+}
+
+std::vector<Box> to_boxes(const Napi::Value& value) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    wrong_type(value.Env(), "boxes as a Float64Array");
+  }
+  const auto numbers = value.As<Napi::Float64Array>();
+  if (numbers.ElementLength() % 4 != 0) wrong_type(value.Env(), "four numbers a box");
+  std::vector<Box> boxes;
+  for (size_t i = 0; i < numbers.ElementLength(); i += 4) {
+    boxes.push_back({numbers[i], numbers[i + 1], numbers[i + 2], numbers[i + 3]});
+  }
+  return boxes;
+}
+
+Napi::Value from_timings(Napi::Env env, const StageTimings& timings) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("decode", timings.decode);
+  object.Set("preprocess", timings.preprocess);
+  object.Set("inference", timings.inference);
+  object.Set("postprocess", timings.postprocess);
+  object.Set("encode", timings.encode);
+  return object;
+}
+
+}  // namespace
+
+ImageSource to_image_source(const Napi::Value& value) {
+  if (!value.IsObject()) wrong_type(value.Env(), "an image object");
+  const auto object = value.As<Napi::Object>();
+  ImageSource source;
+  source.data = bytes_of(object.Get("data"));
+  const std::string kind = text(object, "kind");
+  if (kind == "json") {
+    source.kind = ImageSource::Kind::json;
+  } else if (kind == "raw") {
+    source.kind = ImageSource::Kind::raw;
+    source.width = integer(object, "width");
+    source.height = integer(object, "height");
+    source.channels = integer(object, "channels");
+    source.order = to_channel_order(text(object, "order"));
+  } else {
+    source.kind = ImageSource::Kind::encoded;
+  }
+  return source;
+}
+
+ModelOptions to_model_options(const Napi::Object& object) {
+  ModelOptions options;
+  const Napi::Array paths = list(object.Get("modelPaths"), "an array of model paths");
+  for (uint32_t i = 0; i < paths.Length(); ++i) options.model_paths.push_back(paths.Get(i).ToString().Utf8Value());
+  options.family = text(object, "family");
+  options.preprocessing = to_preprocessing(member(object, "preprocessing"));
+  if (present(object, "classCount")) options.class_count = integer(object, "classCount");
+  if (present(object, "boxesDecoded")) options.boxes_decoded = flag(object, "boxesDecoded");
+  if (present(object, "inputSize")) {
+    const Napi::Object size = member(object, "inputSize");
+    options.session.input_size = {integer(size, "width"), integer(size, "height")};
+  }
+  options.session.device = to_device(member(object, "device"));
+  options.session.fallback_to_cpu = flag(object, "fallbackToCpu");
+  options.session.intra_op_threads = integer(object, "intraOpThreads");
+  options.session.allow_spinning = flag(object, "allowSpinning");
+  if (present(object, "tensorrt")) {
+    const Napi::Object tensorrt = member(object, "tensorrt");
+    options.session.tensorrt.fp16 = flag(tensorrt, "fp16");
+    if (present(tensorrt, "engineCacheDirectory")) {
+      options.session.tensorrt.engine_cache_directory = text(tensorrt, "engineCacheDirectory");
+    }
+  }
+  return options;
+}
+
+DetectOptions to_detect_options(const Napi::Object& object) {
+  DetectOptions options;
+  options.limits.score_threshold = static_cast<float>(number(object, "scoreThreshold"));
+  options.limits.iou_threshold = static_cast<float>(number(object, "iouThreshold"));
+  options.limits.max_detections = integer(object, "maxDetections");
+  if (present(object, "classes")) {
+    const Napi::Array classes = list(object.Get("classes"), "an array of class ids");
+    for (uint32_t i = 0; i < classes.Length(); ++i) {
+      options.limits.classes.push_back(classes.Get(i).ToNumber().Int32Value());
+    }
+  }
+  if (present(object, "crops")) {
+    const Napi::Object crops = member(object, "crops");
+    options.crops = DetectOptions::Crops{number(crops, "margin"), integer(crops, "quality")};
+  }
+  options.full_decode = flag(object, "fullDecode");
+  return options;
+}
+
+HeadPoseOptions to_head_pose_options(const Napi::Object& object) {
+  HeadPoseOptions options;
+  options.margin = number(object, "margin");
+  if (present(object, "boxes")) options.boxes = to_boxes(object.Get("boxes"));
+  return options;
+}
+
+std::vector<Mark> to_marks(const Napi::Value& value) {
+  const Napi::Array array = list(value, "an array of marks");
+  std::vector<Mark> marks;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array.Get(i);
+    if (!item.IsObject()) wrong_type(value.Env(), "a mark object");
+    const auto object = item.As<Napi::Object>();
+    const Napi::Array box = list(object.Get("box"), "four numbers as a mark's box");
+    const auto side = [&](uint32_t index) { return box.Get(index).ToNumber().DoubleValue(); };
+    Mark mark;
+    mark.box = {side(0), side(1), side(2), side(3)};
+    mark.label = present(object, "label") ? text(object, "label") : "";
+    mark.class_id = present(object, "classId") ? integer(object, "classId") : 0;
+    if (present(object, "pose")) {
+      const Napi::Array pose = list(object.Get("pose"), "three angles as a mark's pose");
+      const auto angle = [&](uint32_t index) { return pose.Get(index).ToNumber().FloatValue(); };
+      mark.pose = HeadPose{angle(0), angle(1), angle(2)};
+    }
+    marks.push_back(std::move(mark));
+  }
+  return marks;
+}
+
+Napi::Value from_detect_result(Napi::Env env, const DetectResult& result) {
+  const size_t count = result.detections.size();
+  auto boxes = Napi::Float32Array::New(env, count * 4);
+  auto scores = Napi::Float32Array::New(env, count);
+  auto class_ids = Napi::Int32Array::New(env, count);
+  for (size_t i = 0; i < count; ++i) {
+    const Detection& detection = result.detections[i];
+    boxes[4 * i] = detection.x1;
+    boxes[4 * i + 1] = detection.y1;
+    boxes[4 * i + 2] = detection.x2;
+    boxes[4 * i + 3] = detection.y2;
+    scores[i] = detection.score;
+    class_ids[i] = detection.class_id;
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("width", result.width);
+  object.Set("height", result.height);
+  object.Set("form", wire_form_name(result.form));
+  object.Set("boxes", boxes);
+  object.Set("scores", scores);
+  object.Set("classIds", class_ids);
+  if (result.crops) {
+    Napi::Array crops = Napi::Array::New(env, result.crops->size());
+    for (size_t i = 0; i < result.crops->size(); ++i) {
+      crops.Set(static_cast<uint32_t>(i), from_bytes(env, (*result.crops)[i]));
+    }
+    object.Set("crops", crops);
+  }
+  object.Set("timings", from_timings(env, result.timings));
+  return object;
+}
+
+Napi::Value from_head_pose_result(Napi::Env env, const HeadPoseResult& result) {
+  auto angles = Napi::Float32Array::New(env, result.poses.size() * 3);
+  for (size_t i = 0; i < result.poses.size(); ++i) {
+    angles[3 * i] = result.poses[i].yaw;
+    angles[3 * i + 1] = result.poses[i].pitch;
+    angles[3 * i + 2] = result.poses[i].roll;
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("width", result.width);
+  object.Set("height", result.height);
+  object.Set("form", wire_form_name(result.form));
+  object.Set("angles", angles);
+  object.Set("timings", from_timings(env, result.timings));
+  return object;
+}
+
+Napi::Value from_tensor_infos(Napi::Env env, const std::vector<TensorInfo>& infos) {
+  Napi::Array array = Napi::Array::New(env, infos.size());
+  for (size_t i = 0; i < infos.size(); ++i) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", infos[i].name);
+    object.Set("type", infos[i].type);
+    Napi::Array shape = Napi::Array::New(env, infos[i].shape.size());
+    for (size_t k = 0; k < infos[i].shape.size(); ++k) {
+      shape.Set(static_cast<uint32_t>(k), static_cast<double>(infos[i].shape[k]));
+    }
+    object.Set("shape", shape);
+    array.Set(static_cast<uint32_t>(i), object);
+  }
+  return array;
+}
+
+Napi::Value from_strings(Napi::Env env, const std::vector<std::string>& strings) {
+  Napi::Array array = Napi::Array::New(env, strings.size());
+  for (size_t i = 0; i < strings.size(); ++i) array.Set(static_cast<uint32_t>(i), strings[i]);
+  return array;
+}
+
+Napi::Value from_bytes(Napi::Env env, const Bytes& bytes) {
+  return Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size());
+}
+
+Napi::Value from_pixels(Napi::Env env, const cv::Mat& pixels) {
+  const size_t row = static_cast<size_t>(pixels.cols) * pixels.elemSize();
+  auto buffer = Napi::Buffer<uint8_t>::New(env, row * pixels.rows);
+  for (int y = 0; y < pixels.rows; ++y) std::memcpy(buffer.Data() + row * y, pixels.ptr(y), row);
+  return buffer;
+}
+
+}  // namespace edge_infer

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "../core/annotate.h"
+#include "../core/pipeline.h"
+
+namespace edge_infer {
+
+/// JavaScript values to the core's types and back. TypeScript has checked them; here a wrong type throws a TypeError.
+
+ImageSource to_image_source(const Napi::Value& value);
+ModelOptions to_model_options(const Napi::Object& object);
+DetectOptions to_detect_options(const Napi::Object& object);
+HeadPoseOptions to_head_pose_options(const Napi::Object& object);
+std::vector<Mark> to_marks(const Napi::Value& value);
+
+Napi::Value from_detect_result(Napi::Env env, const DetectResult& result);
+Napi::Value from_head_pose_result(Napi::Env env, const HeadPoseResult& result);
+Napi::Value from_tensor_infos(Napi::Env env, const std::vector<TensorInfo>& infos);
+Napi::Value from_strings(Napi::Env env, const std::vector<std::string>& strings);
+Napi::Value from_bytes(Napi::Env env, const Bytes& bytes);
+/// A Buffer of the matrix's rows without padding.
+Napi::Value from_pixels(Napi::Env env, const cv::Mat& pixels);
+
+}  // namespace edge_infer

@@ -1,0 +1,153 @@
+#include "session_object.h"
+
+#include "async.h"
+#include "convert.h"
+
+namespace edge_infer {
+
+SessionCore::SessionCore(const ModelOptions& options, int concurrency)
+    : model(std::make_unique<Model>(options)) {
+  for (int i = 0; i < concurrency; ++i) pipelines.push_back(std::make_unique<Pipeline>(*model));
+  executor = std::make_unique<Executor>(concurrency);
+}
+
+void SessionObject::define(Napi::Env env) {
+  const Napi::Function constructor = DefineClass(
+      env, "NativeSession",
+      {InstanceMethod<&SessionObject::detect>("detect"), InstanceMethod<&SessionObject::head_pose>("headPose"),
+       InstanceMethod<&SessionObject::cancel>("cancel"), InstanceMethod<&SessionObject::close>("close"),
+       InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
+       InstanceAccessor<&SessionObject::provider>("provider"), InstanceAccessor<&SessionObject::warnings>("warnings"),
+       InstanceAccessor<&SessionObject::pending>("pending")});
+  Environment::of(env).session_constructor = Napi::Persistent(constructor);
+}
+
+Napi::Value SessionObject::create(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 1 || !info[0].IsObject()) throw Napi::TypeError::New(env, "Expected session options");
+  const auto object = info[0].As<Napi::Object>();
+  const ModelOptions options = to_model_options(object);
+  const int concurrency = object.Get("concurrency").ToNumber().Int32Value();
+  return run_async(
+      env, Environment::of(env).background(), object,
+      [options, concurrency](int) { return std::make_shared<SessionCore>(options, concurrency); },
+      [](Napi::Env env, const std::shared_ptr<SessionCore>& core) -> Napi::Value {
+        auto held = core;
+        return Environment::of(env).session_constructor.New(
+            {Napi::External<std::shared_ptr<SessionCore>>::New(env, &held)});
+      });
+}
+
+SessionObject::SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), "Sessions are made by createSession()");
+  }
+  core_ = *info[0].As<Napi::External<std::shared_ptr<SessionCore>>>().Data();
+  const Session& session = *core_->model->sessions().front();
+  inputs_ = session.inputs();
+  outputs_ = session.outputs();
+  provider_ = session.provider();
+  warnings_ = session.warnings();
+  environment_ = &Environment::of(info.Env());
+  environment_->add(this);
+}
+
+SessionObject::~SessionObject() {
+  if (environment_) environment_->remove(this);
+  if (core_) core_->executor->stop();
+}
+
+void SessionObject::shut_down() {
+  for (const auto& [token, cancellation] : calls_) cancellation->cancel();
+  core_->executor->stop();
+}
+
+std::shared_ptr<Cancellation> SessionObject::begin_call(int64_t token) {
+  auto cancellation = std::make_shared<Cancellation>();
+  calls_[token] = cancellation;
+  return cancellation;
+}
+
+std::function<void()> SessionObject::end_call(int64_t token) {
+  // The call keeps this object alive until it is settled.
+  return [this, token] { calls_.erase(token); };
+}
+
+Napi::Value SessionObject::detect(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ImageSource image = to_image_source(info[0]);
+  if (!info[1].IsObject()) throw Napi::TypeError::New(env, "Expected detect options");
+  const DetectOptions options = to_detect_options(info[1].As<Napi::Object>());
+  const int64_t token = info[2].ToNumber().Int64Value();
+  Napi::Array keep = Napi::Array::New(env);
+  keep.Set(0u, info.This());
+  keep.Set(1u, info[0].As<Napi::Object>().Get("data"));
+  auto cancellation = begin_call(token);
+  return run_async(
+      env, *core_->executor, keep,
+      [core = core_, image, options, cancellation](int thread) {
+        return core->pipelines[static_cast<size_t>(thread)]->detect(image, options, *cancellation);
+      },
+      from_detect_result, end_call(token));
+}
+
+Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArray() || !info[1].IsObject()) throw Napi::TypeError::New(env, "Expected images and options");
+  const auto images = info[0].As<Napi::Array>();
+  std::vector<ImageSource> sources;
+  Napi::Array keep = Napi::Array::New(env);
+  keep.Set(0u, info.This());
+  for (uint32_t i = 0; i < images.Length(); ++i) {
+    const Napi::Value image = images.Get(i);
+    sources.push_back(to_image_source(image));
+    keep.Set(i + 1, image.As<Napi::Object>().Get("data"));
+  }
+  const HeadPoseOptions options = to_head_pose_options(info[1].As<Napi::Object>());
+  const int64_t token = info[2].ToNumber().Int64Value();
+  auto cancellation = begin_call(token);
+  return run_async(
+      env, *core_->executor, keep,
+      [core = core_, sources, options, cancellation](int thread) {
+        return core->pipelines[static_cast<size_t>(thread)]->head_pose(sources, options, *cancellation);
+      },
+      from_head_pose_result, end_call(token));
+}
+
+Napi::Value SessionObject::cancel(const Napi::CallbackInfo& info) {
+  const auto call = calls_.find(info[0].ToNumber().Int64Value());
+  if (call != calls_.end()) call->second->cancel();
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionObject::close(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  core_->executor->refuse();
+  return run_async(
+      env, environment_->background(), info.This().As<Napi::Object>(),
+      [core = core_](int) {
+        core->executor->stop();
+        core->pipelines.clear();
+        core->model.reset();
+        return true;
+      },
+      [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });
+}
+
+Napi::Value SessionObject::inputs(const Napi::CallbackInfo& info) {
+  return from_tensor_infos(info.Env(), inputs_);
+}
+
+Napi::Value SessionObject::outputs(const Napi::CallbackInfo& info) {
+  return from_tensor_infos(info.Env(), outputs_);
+}
+
+Napi::Value SessionObject::provider(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), provider_); }
+
+Napi::Value SessionObject::warnings(const Napi::CallbackInfo& info) { return from_strings(info.Env(), warnings_); }
+
+Napi::Value SessionObject::pending(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(calls_.size()));
+}
+
+}  // namespace edge_infer

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <napi.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../core/pipeline.h"
+#include "environment.h"
+
+namespace edge_infer {
+
+/// A model, a pipeline a thread, and the calls under way. Lives as long as a call or the JavaScript object needs it.
+struct SessionCore {
+  SessionCore(const ModelOptions& options, int concurrency);
+
+  std::unique_ptr<Model> model;
+  std::vector<std::unique_ptr<Pipeline>> pipelines;
+  std::unique_ptr<Executor> executor;
+};
+
+/// `NativeSession` of lib/native.ts.
+class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
+ public:
+  static void define(Napi::Env env);
+  /// `createSession(options)`: loads and warms the model on a background thread.
+  static Napi::Value create(const Napi::CallbackInfo& info);
+
+  explicit SessionObject(const Napi::CallbackInfo& info);
+  ~SessionObject() override;
+
+  void shut_down() override;
+
+ private:
+  Napi::Value detect(const Napi::CallbackInfo& info);
+  Napi::Value head_pose(const Napi::CallbackInfo& info);
+  Napi::Value cancel(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
+  Napi::Value inputs(const Napi::CallbackInfo& info);
+  Napi::Value outputs(const Napi::CallbackInfo& info);
+  Napi::Value provider(const Napi::CallbackInfo& info);
+  Napi::Value warnings(const Napi::CallbackInfo& info);
+  Napi::Value pending(const Napi::CallbackInfo& info);
+
+  /// Remembers a call under its token until it is settled.
+  std::shared_ptr<Cancellation> begin_call(int64_t token);
+  std::function<void()> end_call(int64_t token);
+
+  Environment* environment_ = nullptr;
+  std::shared_ptr<SessionCore> core_;
+  std::map<int64_t, std::shared_ptr<Cancellation>> calls_;
+  /// What the session says of itself also after it is closed.
+  std::vector<TensorInfo> inputs_;
+  std::vector<TensorInfo> outputs_;
+  std::string provider_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace edge_infer

@@ -1,0 +1,116 @@
+#include "video_object.h"
+
+#include "async.h"
+#include "convert.h"
+
+namespace edge_infer {
+namespace {
+
+/// Wraps what a background thread made in an object of `constructor`.
+template <typename T>
+Napi::Value wrap(Napi::Env env, const Napi::FunctionReference& constructor, const std::shared_ptr<T>& made) {
+  auto held = made;
+  return constructor.New({Napi::External<std::shared_ptr<T>>::New(env, &held)});
+}
+
+template <typename T>
+std::shared_ptr<T> unwrap(const Napi::CallbackInfo& info, const char* maker) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), std::string("Made by ") + maker + "()");
+  }
+  return *info[0].As<Napi::External<std::shared_ptr<T>>>().Data();
+}
+
+}  // namespace
+
+void VideoReaderObject::define(Napi::Env env) {
+  Environment::of(env).reader_constructor = Napi::Persistent(
+      DefineClass(env, "NativeVideoReader", {InstanceMethod<&VideoReaderObject::read>("read"),
+                                             InstanceAccessor<&VideoReaderObject::info>("info")}));
+}
+
+Napi::Value VideoReaderObject::open(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = info[0].ToString().Utf8Value();
+  return run_async(
+      env, Environment::of(env).background(), Napi::Object::New(env),
+      [path](int) { return std::make_shared<VideoReader>(path); },
+      [](Napi::Env env, const std::shared_ptr<VideoReader>& reader) {
+        return wrap(env, Environment::of(env).reader_constructor, reader);
+      });
+}
+
+VideoReaderObject::VideoReaderObject(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), reader_(unwrap<VideoReader>(info, "openVideo")) {}
+
+Napi::Value VideoReaderObject::read(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return run_async(
+      env, Environment::of(env).background(), info.This().As<Napi::Object>(),
+      [reader = reader_](int) { return reader->read(); },
+      [](Napi::Env env, const cv::Mat& frame) -> Napi::Value {
+        return frame.empty() ? env.Null() : from_pixels(env, frame);
+      });
+}
+
+Napi::Value VideoReaderObject::info(const Napi::CallbackInfo& call) {
+  const VideoInfo& video = reader_->info();
+  Napi::Object object = Napi::Object::New(call.Env());
+  object.Set("width", video.width);
+  object.Set("height", video.height);
+  object.Set("framesPerSecond", video.frames_per_second);
+  object.Set("frameCount", static_cast<double>(video.frame_count));
+  return object;
+}
+
+void VideoWriterObject::define(Napi::Env env) {
+  Environment::of(env).writer_constructor = Napi::Persistent(
+      DefineClass(env, "NativeVideoWriter", {InstanceMethod<&VideoWriterObject::write>("write"),
+                                             InstanceMethod<&VideoWriterObject::close>("close")}));
+}
+
+Napi::Value VideoWriterObject::open(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = info[0].ToString().Utf8Value();
+  VideoInfo video;
+  video.width = info[1].ToNumber().Int32Value();
+  video.height = info[2].ToNumber().Int32Value();
+  video.frames_per_second = info[3].ToNumber().DoubleValue();
+  return run_async(
+      env, Environment::of(env).background(), Napi::Object::New(env),
+      [path, video](int) { return std::make_shared<VideoWriter>(path, video); },
+      [](Napi::Env env, const std::shared_ptr<VideoWriter>& writer) {
+        return wrap(env, Environment::of(env).writer_constructor, writer);
+      });
+}
+
+VideoWriterObject::VideoWriterObject(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), writer_(unwrap<VideoWriter>(info, "createVideo")) {}
+
+Napi::Value VideoWriterObject::write(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ImageSource image = to_image_source(info[0]);
+  Napi::Array keep = Napi::Array::New(env);
+  keep.Set(0u, info.This());
+  keep.Set(1u, info[0].As<Napi::Object>().Get("data"));
+  return run_async(
+      env, Environment::of(env).background(), keep,
+      [writer = writer_, image](int) {
+        writer->write(read_image(image, {}).frame.pixels);
+        return true;
+      },
+      [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });
+}
+
+Napi::Value VideoWriterObject::close(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return run_async(
+      env, Environment::of(env).background(), info.This().As<Napi::Object>(),
+      [writer = writer_](int) {
+        writer->close();
+        return true;
+      },
+      [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });
+}
+
+}  // namespace edge_infer

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "../core/video.h"
+#include "environment.h"
+
+namespace edge_infer {
+
+/// `NativeVideoReader` of lib/native.ts: one thread that decodes frame after frame.
+class VideoReaderObject : public Napi::ObjectWrap<VideoReaderObject> {
+ public:
+  static void define(Napi::Env env);
+  static Napi::Value open(const Napi::CallbackInfo& info);
+  explicit VideoReaderObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value info(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<VideoReader> reader_;
+};
+
+/// `NativeVideoWriter` of lib/native.ts.
+class VideoWriterObject : public Napi::ObjectWrap<VideoWriterObject> {
+ public:
+  static void define(Napi::Env env);
+  static Napi::Value open(const Napi::CallbackInfo& info);
+  explicit VideoWriterObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<VideoWriter> writer_;
+};
+
+}  // namespace edge_infer

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <vector>
+
+#include "letterbox.h"
+
+namespace edge_infer {
+
+/// One object: corners in pixels, confidence 0 to 1, class id of the model's labels.
+struct Detection {
+  float x1, y1, x2, y2;
+  float score;
+  int class_id;
+};
+
+struct DetectionLimits {
+  float score_threshold = 0.25f;
+  float iou_threshold = 0.45f;
+  int max_detections = 1000;
+  /// Class ids to keep; all when empty.
+  std::vector<int> classes;
+
+  bool keeps(int class_id) const;
+};
+
+/// Intersection over union of two boxes.
+float intersection_over_union(const Detection& a, const Detection& b);
+
+/// Keeps the best of each group of overlapping boxes of one class, best first, at most `max_detections`.
+void non_maximum_suppression(std::vector<Detection>& detections, float iou_threshold, int max_detections);
+
+/// Moves boxes from input to frame pixels and clips them to the frame. Boxes left without area are dropped.
+void to_frame(std::vector<Detection>& detections, const Placement& placement, int frame_width, int frame_height);
+
+}  // namespace edge_infer

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "head.h"
+
+namespace edge_infer {
+
+/// FSA-Net: one output 1 × 3, yaw, pitch and roll in degrees.
+class FsaNetHead : public HeadPoseHead {
+ public:
+  explicit FsaNetHead(const std::vector<TensorInfo>& outputs);
+  HeadPose decode(const std::vector<TensorView>& outputs) const override;
+};
+
+}  // namespace edge_infer

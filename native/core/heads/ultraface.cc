@@ -1,0 +1,85 @@
+#include "ultraface.h"
+
+#include <cmath>
+
+#include "grid.h"
+
+namespace edge_infer {
+namespace {
+
+constexpr float kCentreVariance = 0.1f;
+constexpr float kSizeVariance = 0.2f;
+
+struct Level {
+  int stride;
+  std::vector<float> sides;
+};
+
+const std::vector<Level>& levels() {
+  static const std::vector<Level> kLevels = {
+      {8, {10, 16, 24}}, {16, {32, 48}}, {32, {64, 96}}, {64, {128, 192, 256}}};
+  return kLevels;
+}
+
+bool has_shape(const TensorInfo& tensor, int64_t rows, int64_t columns) { return tensor.shape == Shape{1, rows, columns}; }
+
+}  // namespace
+
+std::vector<UltraFaceHead::Prior> UltraFaceHead::make_priors(int input_width, int input_height) {
+  std::vector<Prior> priors;
+  for (const Level& level : levels()) {
+    const int columns = (input_width + level.stride - 1) / level.stride;
+    const int rows = (input_height + level.stride - 1) / level.stride;
+    for (int y = 0; y < rows; ++y) {
+      for (int x = 0; x < columns; ++x) {
+        for (const float side : level.sides) {
+          priors.push_back({(x + 0.5f) * level.stride / input_width, (y + 0.5f) * level.stride / input_height,
+                            side / input_width, side / input_height});
+        }
+      }
+    }
+  }
+  return priors;
+}
+
+UltraFaceHead::UltraFaceHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs)
+    : input_width_(static_cast<float>(parameters.input_width)),
+      input_height_(static_cast<float>(parameters.input_height)),
+      boxes_decoded_(parameters.boxes_decoded),
+      priors_(make_priors(parameters.input_width, parameters.input_height)) {
+  const auto count = static_cast<int64_t>(priors_.size());
+  const bool scores_first = outputs.size() == 2 && has_shape(outputs[0], count, 2) && has_shape(outputs[1], count, 4);
+  const bool boxes_first = outputs.size() == 2 && has_shape(outputs[0], count, 4) && has_shape(outputs[1], count, 2);
+  if ((!scores_first && !boxes_first) || (parameters.class_count > 0 && parameters.class_count != 1)) {
+    const std::string rows = "1x" + std::to_string(count);
+    refuse_outputs("ultraface", rows + "x2 (scores) and " + rows + "x4 (boxes), for one class", outputs);
+  }
+  scores_index_ = scores_first ? 0 : 1;
+  boxes_index_ = 1 - scores_index_;
+}
+
+void UltraFaceHead::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
+                           std::vector<Detection>& detections) const {
+  if (!limits.keeps(0)) return;
+  const float* const scores = outputs[scores_index_].data;
+  const float* const boxes = outputs[boxes_index_].data;
+  for (size_t i = 0; i < priors_.size(); ++i) {
+    const float score = scores[2 * i + 1];
+    if (!(score > limits.score_threshold)) continue;
+    const float* const box = boxes + 4 * i;
+    Detection detection{box[0], box[1], box[2], box[3], score, 0};
+    if (!boxes_decoded_) {
+      const Prior& prior = priors_[i];
+      set_corners(prior.cx + box[0] * kCentreVariance * prior.width, prior.cy + box[1] * kCentreVariance * prior.height,
+                  prior.width * std::exp(box[2] * kSizeVariance), prior.height * std::exp(box[3] * kSizeVariance),
+                  detection.x1, detection.y1, detection.x2, detection.y2);
+    }
+    detection.x1 *= input_width_;
+    detection.x2 *= input_width_;
+    detection.y1 *= input_height_;
+    detection.y2 *= input_height_;
+    detections.push_back(detection);
+  }
+}
+
+}  // namespace edge_infer

@@ -1,0 +1,61 @@
+#include "yolov8.h"
+
+#include <algorithm>
+
+#include "../vectorize.h"
+#include "grid.h"
+
+namespace edge_infer {
+namespace {
+
+EDGE_INFER_VECTORIZE
+void keep_best(const float* scores, int class_id, int count, float* best, int* best_class) {
+  for (int i = 0; i < count; ++i) {
+    const bool better = scores[i] > best[i];
+    best[i] = better ? scores[i] : best[i];
+    best_class[i] = better ? class_id : best_class[i];
+  }
+}
+
+}  // namespace
+
+YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
+  const int64_t cells = yolo_cell_count(parameters.input_width, parameters.input_height);
+  const std::string classes = parameters.class_count > 0 ? std::to_string(4 + parameters.class_count) : "(4 + classes)";
+  const bool fits = outputs.size() == 1 && outputs[0].shape.size() == 3 && outputs[0].shape[0] == 1 &&
+                    outputs[0].shape[1] > 4 && outputs[0].shape[2] == cells &&
+                    (parameters.class_count <= 0 || outputs[0].shape[1] == 4 + parameters.class_count);
+  if (!fits) refuse_outputs("yolov8", "1x" + classes + "x" + std::to_string(cells), outputs);
+  class_count_ = static_cast<int>(outputs[0].shape[1]) - 4;
+  cell_count_ = static_cast<int>(cells);
+}
+
+void YoloV8Head::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
+                        std::vector<Detection>& detections) const {
+  const float* const data = outputs[0].data;
+  // A block of cells stays in the first-level cache while the classes pass over it.
+  constexpr int kBlock = 512;
+  float best[kBlock];
+  int best_class[kBlock];
+  for (int first = 0; first < cell_count_; first += kBlock) {
+    const int count = std::min(kBlock, cell_count_ - first);
+    std::fill(best, best + count, limits.score_threshold);
+    std::fill(best_class, best_class + count, -1);
+    for (int class_id = 0; class_id < class_count_; ++class_id) {
+      if (!limits.keeps(class_id)) continue;
+      keep_best(data + static_cast<size_t>(4 + class_id) * cell_count_ + first, class_id, count, best, best_class);
+    }
+    for (int i = 0; i < count; ++i) {
+      if (best_class[i] < 0) continue;
+      const float* const box = data + first + i;
+      const auto value = [&](int row) { return box[static_cast<size_t>(row) * cell_count_]; };
+      Detection detection{};
+      set_corners(value(0), value(1), value(2), value(3), detection.x1, detection.y1, detection.x2, detection.y2);
+      detection.score = best[i];
+      detection.class_id = best_class[i];
+      detections.push_back(detection);
+    }
+  }
+}
+
+}  // namespace edge_infer

@@ -1,0 +1,226 @@
+#include "pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+
+#include "crop.h"
+#include "error.h"
+
+namespace edge_infer {
+namespace {
+
+/// Adds the time of its life to a stage.
+class StageClock {
+ public:
+  explicit StageClock(double& stage) : stage_(stage), begin_(std::chrono::steady_clock::now()) {}
+  ~StageClock() {
+    stage_ += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin_).count();
+  }
+  StageClock(const StageClock&) = delete;
+  StageClock& operator=(const StageClock&) = delete;
+
+ private:
+  double& stage_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+size_t input_length(const Model& model) {
+  const InputSize size = model.sessions()[0]->input_size();
+  return size_t{3} * size.width * size.height;
+}
+
+std::string box_text(const Box& box) {
+  return "[" + std::to_string(box.x1) + ", " + std::to_string(box.y1) + ", " + std::to_string(box.x2) + ", " +
+         std::to_string(box.y2) + "]";
+}
+
+/// The part of a box that lies in the frame. Throws BAD_REQUEST when there is none.
+Box clip(const Box& box, size_t index, int width, int height) {
+  const Box inside{std::max(box.x1, 0.0), std::max(box.y1, 0.0), std::min(box.x2, static_cast<double>(width)),
+                   std::min(box.y2, static_cast<double>(height))};
+  const bool finite = std::isfinite(box.x1) && std::isfinite(box.y1) && std::isfinite(box.x2) && std::isfinite(box.y2);
+  if (!finite || !(inside.x2 > inside.x1) || !(inside.y2 > inside.y1)) {
+    throw Error("BAD_REQUEST", "Box " + std::to_string(index) + " must be [x1, y1, x2, y2] with an area inside the " +
+                                   std::to_string(width) + "x" + std::to_string(height) + " image but is " +
+                                   box_text(box));
+  }
+  return inside;
+}
+
+}  // namespace
+
+WireImage read_image(const ImageSource& source, const DecodeRequest& request) {
+  switch (source.kind) {
+    case ImageSource::Kind::encoded: return {decode_image(source.data, request), WireForm::encoded};
+    case ImageSource::Kind::raw:
+      return {frame_from_pixels(source.data, source.width, source.height, source.channels, source.order),
+              WireForm::raw};
+    case ImageSource::Kind::json: return decode_wire_image(source.data, request);
+  }
+  throw Error("INTERNAL", "Unknown kind of image");
+}
+
+Model::Model(const ModelOptions& options) : options_(options) {
+  if (!is_detection_family(options.family) && !is_head_pose_family(options.family)) {
+    throw Error("BAD_OPTION", "Expected a model family (yolov8, yolov5, yolox, ultraface, hopenet, fsanet) but received " +
+                                  options.family);
+  }
+  if (options.model_paths.empty()) throw Error("BAD_OPTION", "Expected at least one model file but received none");
+  if (options.model_paths.size() > 1 && !is_head_pose_family(options.family)) {
+    throw Error("BAD_OPTION", "Only head-pose models are averaged; the family " + options.family + " takes one file");
+  }
+  for (const std::string& path : options.model_paths) {
+    sessions_.push_back(std::make_unique<Session>(path, options.session));
+    const InputSize first = sessions_.front()->input_size(), last = sessions_.back()->input_size();
+    if (first.width != last.width || first.height != last.height) {
+      throw Error("MODEL_LOAD", "Models that are averaged must have inputs of one size");
+    }
+  }
+}
+
+Pipeline::Pipeline(Model& model)
+    : model_(model),
+      input_(input_length(model)),
+      writer_(model.options().preprocessing, model.sessions()[0]->input_size().width,
+              model.sessions()[0]->input_size().height) {
+  executions_.reserve(model.sessions().size());
+  for (const auto& session : model.sessions()) executions_.emplace_back(*session, input_.data());
+  const ModelOptions& options = model.options();
+  if (is_detection_family(options.family)) {
+    const InputSize size = model.sessions()[0]->input_size();
+    detection_head_ = make_detection_head(options.family,
+                                          {size.width, size.height, options.class_count, options.boxes_decoded},
+                                          executions_[0].outputs());
+  } else {
+    for (const Execution& execution : executions_) {
+      head_pose_head_ = make_head_pose_head(options.family, execution.outputs());
+    }
+  }
+}
+
+DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellation& cancellation) const {
+  DecodeRequest request;
+  request.cancelled = cancellation.flag();
+  if (options.full_decode || options.crops) return request;
+  const InputSize size = model_.sessions()[0]->input_size();
+  request.min_width = size.width;
+  request.min_height = size.height;
+  request.keep_aspect = model_.options().preprocessing.resize != ResizeMode::stretch;
+  return request;
+}
+
+DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation) {
+  if (!detection_head_) {
+    throw Error("BAD_REQUEST", "A model of the family " + model_.options().family + " does not detect objects");
+  }
+  cancellation.throw_if_cancelled();
+  DetectResult result;
+  WireImage source;
+  {
+    const StageClock clock(result.timings.decode);
+    source = read_image(image, detection_decode(options, cancellation));
+  }
+  const Frame& frame = source.frame;
+  result.width = frame.width;
+  result.height = frame.height;
+  result.form = source.form;
+  Placement placement;
+  {
+    const StageClock clock(result.timings.preprocess);
+    placement = writer_.write(frame, input_.data());
+  }
+  const std::vector<TensorView>* outputs = nullptr;
+  {
+    const StageClock clock(result.timings.inference);
+    outputs = &executions_[0].run(cancellation);
+  }
+  {
+    const StageClock clock(result.timings.postprocess);
+    detection_head_->decode(*outputs, options.limits, result.detections);
+    non_maximum_suppression(result.detections, options.limits.iou_threshold, options.limits.max_detections);
+    to_frame(result.detections, placement, frame.width, frame.height);
+  }
+  if (options.crops) {
+    const StageClock clock(result.timings.encode);
+    result.crops.emplace();
+    for (const Detection& face : result.detections) {
+      cancellation.throw_if_cancelled();
+      const cv::Rect area = square_around(face.x1, face.y1, face.x2, face.y2, options.crops->margin);
+      result.crops->push_back(encode_jpeg(crop_replicated(frame.pixels, area), options.crops->quality));
+    }
+  }
+  return result;
+}
+
+/// The fixed-point arithmetic of cv::resize is what head-pose models are measured with: they answer differences of a
+/// single grey level with degrees.
+void Pipeline::write_face(const Frame& frame, const cv::Rect& area) {
+  const InputSize size = model_.sessions()[0]->input_size();
+  Frame face{{}, size.width, size.height};
+  cv::resize(crop_replicated(frame.pixels, area), face.pixels, cv::Size(size.width, size.height), 0, 0, cv::INTER_LINEAR);
+  writer_.write(face, input_.data());
+}
+
+HeadPose Pipeline::pose_of_input(Cancellation& cancellation, StageTimings& timings) {
+  HeadPose sum{0, 0, 0};
+  for (Execution& execution : executions_) {
+    const std::vector<TensorView>* outputs = nullptr;
+    {
+      const StageClock clock(timings.inference);
+      outputs = &execution.run(cancellation);
+    }
+    const StageClock clock(timings.postprocess);
+    const HeadPose pose = head_pose_head_->decode(*outputs);
+    sum = {sum.yaw + pose.yaw, sum.pitch + pose.pitch, sum.roll + pose.roll};
+  }
+  const auto count = static_cast<float>(executions_.size());
+  return {sum.yaw / count, sum.pitch / count, sum.roll / count};
+}
+
+HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,
+                                   Cancellation& cancellation) {
+  if (!head_pose_head_) {
+    throw Error("BAD_REQUEST", "A model of the family " + model_.options().family + " does not estimate head poses");
+  }
+  if (options.boxes && images.size() != 1) {
+    throw Error("BAD_REQUEST", "Boxes belong to one image but " + std::to_string(images.size()) + " were received");
+  }
+  HeadPoseResult result;
+  for (size_t i = 0; i < images.size(); ++i) {
+    cancellation.throw_if_cancelled();
+    WireImage source;
+    {
+      const StageClock clock(result.timings.decode);
+      DecodeRequest request;
+      request.cancelled = cancellation.flag();
+      source = read_image(images[i], request);
+    }
+    const Frame& frame = source.frame;
+    if (i == 0) {
+      result.width = frame.width;
+      result.height = frame.height;
+      result.form = source.form;
+    }
+    std::vector<cv::Rect> areas;
+    if (options.boxes) {
+      for (size_t k = 0; k < options.boxes->size(); ++k) {
+        const Box box = clip((*options.boxes)[k], k, frame.width, frame.height);
+        areas.push_back(square_around(box.x1, box.y1, box.x2, box.y2, options.margin));
+      }
+    } else {
+      areas.push_back(cv::Rect(0, 0, frame.width, frame.height));
+    }
+    for (const cv::Rect& area : areas) {
+      {
+        const StageClock clock(result.timings.preprocess);
+        write_face(frame, area);
+      }
+      result.poses.push_back(pose_of_input(cancellation, result.timings));
+    }
+  }
+  return result;
+}
+
+}  // namespace edge_infer

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "bytes.h"
+#include "image.h"
+
+namespace edge_infer {
+
+/// The form an image arrived in. Images are answered in the same form (base64 for a nested list).
+enum class WireForm { encoded, raw, bytes_literal, base64, data_url, latin1, nested_list };
+
+const char* wire_form_name(WireForm form);
+
+struct WireImage {
+  Frame frame;
+  WireForm form;
+};
+
+/// Decodes the text of one JSON value: a string that holds an image file as a Python bytes literal, base64 (also as a
+/// data URL) or one character a byte; or a nested list of pixels. Throws BAD_IMAGE, TOO_LARGE, ABORTED.
+WireImage decode_wire_image(ByteView json, const DecodeRequest& request);
+
+}  // namespace edge_infer
