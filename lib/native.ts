@@ -102,9 +102,9 @@ export interface NativeHeadPoseOptions {
 }
 
 export interface NativeHeadPoses {
-  /** Size of the first image, pixels. */
-  width: number
-  height: number
+  /** n × 2: width and height of each image, pixels. */
+  sizes: Int32Array
+  /** Of the first image. */
   form: WireForm
   /** n × 3: yaw, pitch, roll in degrees. */
   angles: Float32Array
@@ -133,6 +133,23 @@ export interface NativeSession {
   readonly pending: number
   /** Resolves when the running calls have ended and the model is freed; queued calls reject with CLOSED. */
   close(): Promise<void>
+}
+
+/** An image that was found in the JSON of a request. */
+export interface ExtractedImage {
+  key: 'image' | 'image_list' | 'clip' | 'faces'
+  form: WireForm
+  /** A file's bytes, or the pixels of a nested list. */
+  image: NativeImage
+}
+
+export interface ExtractedRequest {
+  /** JSON text of the object's other members; at most 1 MiB, nested at most 64 deep. */
+  rest: string
+  /** In the order of the text. */
+  images: ExtractedImage[]
+  /** Which of the keys that hold lists of images were there, empty lists too. */
+  lists: string[]
 }
 
 /** What is drawn round one object. */
@@ -177,6 +194,8 @@ interface Addon {
   versions(): NativeVersions
   loadRuntime(path: string): RuntimeInfo
   createSession(options: NativeSessionOptions): Promise<NativeSession>
+  extractImages(body: Uint8Array): Promise<ExtractedRequest>
+  encodeBytesLiteral(bytes: Uint8Array): string
   annotate(image: NativeImage, marks: readonly NativeMark[], extension: string, quality: number): Promise<Buffer>
   openVideo(path: string): Promise<NativeVideoReader>
   createVideo(path: string, width: number, height: number, framesPerSecond: number): Promise<NativeVideoWriter>
@@ -297,6 +316,13 @@ export const native = {
   /** The picture with the marks drawn on it, as a file of the extension, or raw BGR pixels for "raw". */
   annotate: (image: NativeImage, marks: readonly NativeMark[], extension: string, quality = 95): Promise<Buffer> =>
     translated(() => loadAddon().annotate(image, marks, extension, quality)),
+  /**
+   * Finds the images of a request's JSON and undoes their wire form, off the JavaScript thread.
+   * @throws EdgeInferError BAD_REQUEST (no JSON object, the rest too large or too deep), BAD_IMAGE, TOO_LARGE.
+   */
+  extractImages: (body: Uint8Array): Promise<ExtractedRequest> => translated(() => loadAddon().extractImages(body)),
+  /** What Python's `str(bytes)` writes. */
+  encodeBytesLiteral: (bytes: Uint8Array): string => loadAddon().encodeBytesLiteral(bytes),
   openVideo: (path: string): Promise<NativeVideoReader> => translated(() => loadAddon().openVideo(path)),
   createVideo: (
     path: string, width: number, height: number, framesPerSecond: number,

@@ -198,11 +198,8 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
       source = read_image(images[i], request);
     }
     const Frame& frame = source.frame;
-    if (i == 0) {
-      result.width = frame.width;
-      result.height = frame.height;
-      result.form = source.form;
-    }
+    result.sizes.emplace_back(frame.width, frame.height);
+    if (i == 0) result.form = source.form;
     std::vector<cv::Rect> areas;
     if (options.boxes) {
       for (size_t k = 0; k < options.boxes->size(); ++k) {

@@ -76,8 +76,8 @@ struct HeadPoseOptions {
 };
 
 struct HeadPoseResult {
-  int width = 0;
-  int height = 0;
+  /// Of each image.
+  std::vector<cv::Size> sizes;
   WireForm form = WireForm::encoded;
   std::vector<HeadPose> poses;
   StageTimings timings;
