@@ -18,8 +18,8 @@ export function outsideServerLeaf(location: GroupLocation, isServerGroup: (name:
 }
 
 /**
- * Makes `serverGroup` and has the controllers handed down to it. A group that hands down memory may hold no process
- * itself, so this process moves to a leaf of `serverGroup` where the kernel asks for it.
+ * Makes `serverGroup` and has the controllers handed down to it. A group that hands down controllers may hold no
+ * process itself, so this process moves to a leaf of `serverGroup`.
  */
 export function openCgroupV2(files: KernelFiles, location: GroupLocation, serverGroup: string): CgroupDriver {
   const { own } = location
@@ -34,11 +34,7 @@ export function openCgroupV2(files: KernelFiles, location: GroupLocation, server
     if (usable.length > 0) driver.open(serverGroup)
     return driver
   } catch (error) {
-    const others = readProcesses(files, own).filter((pid) => pid !== process.pid)
-    const reason = errnoOf(error) === 'EBUSY'
-      ? `other processes (${others.slice(0, 8).join(', ')}) are in the server's control group. ${ADVICE}, or alone in one`
-      : undefined
-    for (const controller of usable) missing[controller] = reason ?? explainRefusal(controller, error)
+    for (const controller of usable) missing[controller] = explainRefusal(controller, error)
     driver.abandon(serverGroup)
     return new CgroupV2(files, location, [], missing)
   }
@@ -71,15 +67,22 @@ class CgroupV2 implements CgroupDriver {
 
   open(serverGroup: string): void {
     this.#files.makeDirectory(this.#directory(serverGroup))
-    try {
-      this.#handDown('')
-    } catch (error) {
-      if (errnoOf(error) !== 'EBUSY') throw error
+    if (!this.#isRoot() && this.processes('').includes(process.pid)) {
       const leaf = `${serverGroup}/${SERVER_LEAF}`
       this.#files.makeDirectory(this.#directory(leaf))
       this.enter(leaf, process.pid)
-      this.#handDown('')
     }
+    // Checked here too, for the kernel lets a group with processes hand down cpu alone, and then nothing enters a child.
+    const others = this.#isRoot() ? [] : this.processes('')
+    if (others.length > 0) {
+      throw new Error(`other processes (${others.slice(0, 8).join(', ')}) are in the group the server was started in`)
+    }
+    this.#handDown('')
+  }
+
+  /** Only the root of the whole tree has no type. */
+  #isRoot(): boolean {
+    return !this.#files.exists(this.#file('', 'cgroup.type'))
   }
 
   /** Undoes an `open` that failed half-way. */
@@ -95,6 +98,12 @@ class CgroupV2 implements CgroupDriver {
     const handedDown = this.#files.read(path).split(' ')
     const lacking = this.#usable.filter((controller) => !handedDown.includes(controller))
     if (lacking.length > 0) this.#files.write(path, `${lacking.map((name) => `+${name}`).join(' ')}\n`)
+  }
+
+  #takeBack(group: string): void {
+    const path = this.#file(group, 'cgroup.subtree_control')
+    const handedDown = this.#files.read(path).split(' ').filter((name) => name !== '')
+    if (handedDown.length > 0) this.#files.write(path, `${handedDown.map((name) => `-${name}`).join(' ')}\n`)
   }
 
   allowance(): Allowance {
@@ -153,9 +162,8 @@ class CgroupV2 implements CgroupDriver {
     const leaf = `${serverGroup}/${SERVER_LEAF}`
     if (!this.#files.exists(this.#directory(leaf))) return true
     if (this.subgroups('').some((group) => group !== serverGroup)) return false
-    const path = this.#file('', 'cgroup.subtree_control')
-    const handedDown = this.#files.read(path).split(' ').filter((name) => name !== '')
-    if (handedDown.length > 0) this.#files.write(path, `${handedDown.map((name) => `-${name}`).join(' ')}\n`)
+    this.#takeBack(serverGroup)
+    this.#takeBack('')
     this.#empty(leaf)
     return true
   }

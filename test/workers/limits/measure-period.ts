@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openLimits } from '../../../lib/workers/limits/index.js'
 import { burner, cpuUse } from './busy.js'
+import { preferOverOthers } from './prefer-over-others.js'
 
 const seconds = Number(process.argv[2] ?? 5)
 const loads = [
@@ -23,6 +24,7 @@ for (const { threads, limits } of loads) {
 
 async function measure(milliseconds: number, threads: number, limit: number): Promise<void> {
   const backend = await openLimits({ cpuPeriodMicroseconds: milliseconds * 1000 })
+  preferOverOthers(backend)
   try {
     const worker = backend.createTaskGroup('measure').createWorkerGroup('worker')
     await worker.apply({ cpuUtilLimit: limit })
