@@ -1,6 +1,8 @@
 /** Control groups v1: a tree for each controller, and a group of the same name in every one of them. */
 import { formatCpuList, parseCpuList } from './cpu-list.js'
-import { ADVICE, directoriesUp, explainRefusal, killAll, planWrite, readFigures, readProcesses } from './cgroup-files.js'
+import {
+  ADVICE, directoriesUp, explainRefusal, killAll, planWrite, readFigures, readProcesses,
+} from './cgroup-files.js'
 import type { Allowance, CgroupDriver, CpuBandwidth, CpusetKind, KernelWrite } from './driver.js'
 import { errnoOf, readOr, type KernelFiles } from './kernel-files.js'
 import type { GroupLocation } from './mounts.js'

@@ -1,6 +1,8 @@
 /** Control groups v2: one tree; a group's controllers are those its parent hands down in `cgroup.subtree_control`. */
 import { formatCpuList, parseCpuList } from './cpu-list.js'
-import { ADVICE, directoriesUp, explainRefusal, killAll, planWrite, readFigures, readProcesses } from './cgroup-files.js'
+import {
+  ADVICE, directoriesUp, explainRefusal, killAll, planWrite, readFigures, readProcesses,
+} from './cgroup-files.js'
 import type { Allowance, CgroupDriver, CpuBandwidth, CpusetKind, KernelWrite } from './driver.js'
 import { errnoOf, readOr, type KernelFiles } from './kernel-files.js'
 import type { GroupLocation } from './mounts.js'
@@ -72,7 +74,7 @@ class CgroupV2 implements CgroupDriver {
       this.#files.makeDirectory(this.#directory(leaf))
       this.enter(leaf, process.pid)
     }
-    // Checked here too, for the kernel lets a group with processes hand down cpu alone, and then nothing enters a child.
+    // The kernel lets a group with processes hand down cpu alone, but then nothing can enter its children.
     const others = this.#isRoot() ? [] : this.processes('')
     if (others.length > 0) {
       throw new Error(`other processes (${others.slice(0, 8).join(', ')}) are in the group the server was started in`)

@@ -1,4 +1,7 @@
-/** What can be limited, in the interface's units. Utilisations are fractions of what this node may use: all its cores, all its memory. */
+/**
+ * What can be limited, in the interface's units. Utilisations are fractions of what this node may use: all its cores,
+ * all its memory.
+ */
 
 export interface ResourceLimits {
   /** (0, 1] of all cores. */

@@ -30,6 +30,7 @@ function writeOne(files: KernelFiles, { path, reclaims }: KernelWrite, value: st
 function refusal(write: KernelWrite | undefined, error: unknown): EdgeInferError {
   const name = write?.path.split('/').at(-1)
   const code = write?.reclaims && errnoOf(error) === 'EBUSY' ? 'LIMIT_TOO_LOW' : 'CGROUP_UNAVAILABLE'
-  const message = `Expected the kernel to take ${write?.value} as ${name} but it answered ${errnoOf(error)}; nothing was changed`
+  const answer = `but it answered ${errnoOf(error)}; nothing was changed`
+  const message = `Expected the kernel to take ${write?.value} as ${name} ${answer}`
   return new EdgeInferError(code, message, { cause: error })
 }

@@ -66,7 +66,7 @@ export function allocator(group: WorkerGroup): TestProcess {
   return allocator
 }
 
-/** CPU used by the group over so many seconds, as a fraction of all cores, and the share of periods it was throttled. */
+/** CPU used by the group over so many seconds, as a fraction of all cores. */
 export async function cpuUse(group: WorkerGroup | TaskGroup, cores: number, seconds: number): Promise<number> {
   const [before, start] = [group.stats().cpuSeconds as number, process.hrtime.bigint()]
   await sleep(seconds * 1000)

@@ -79,7 +79,8 @@ t.test('a refused write undoes those before it; memory in use is refused before 
     code: 'CGROUP_UNAVAILABLE', message: /memory.max but it answered EINVAL; nothing was changed/,
   })
   t.strictSame(files.takeLog(), [
-    `${path}/cpu.max = 10000 10000`, `${path}/cpuset.cpus = 2`, `${path}/cpuset.cpus = 0-1`, `${path}/cpu.max = 20000 10000`,
+    `${path}/cpu.max = 10000 10000`, `${path}/cpuset.cpus = 2`,
+    `${path}/cpuset.cpus = 0-1`, `${path}/cpu.max = 20000 10000`,
   ])
   t.strictSame(worker.read(), before)
 
@@ -103,7 +104,9 @@ t.test('a worker gets no more than its task', async (t) => {
   const task = backend.createTaskGroup('t')
   const worker = task.createWorkerGroup('w')
   await task.apply({ cpuUtilLimit: 0.5, cpuSetCpus: [0, 1] })
-  await t.rejects(worker.apply({ cpuUtilLimit: 0.6 }), { code: 'BAD_LIMIT', message: /at most 0.5, the task's own, but received 0.6/ })
+  await t.rejects(worker.apply({ cpuUtilLimit: 0.6 }), {
+    code: 'BAD_LIMIT', message: /at most 0.5, the task's own, but received 0.6/,
+  })
   await t.rejects(worker.apply({ cpuSetCpus: [1, 2] }), { code: 'BAD_LIMIT', message: /\[0,1\] but received 2/ })
   await worker.apply({ cpuUtilLimit: 0.5 })
   await backend.close()

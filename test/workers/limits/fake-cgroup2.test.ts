@@ -6,7 +6,7 @@ import { FakeMachine } from './fake-cgroup2.js'
 import { TestProcess } from './busy.js'
 
 const REAL = locateGroups(kernelFiles).v2
-const free = REAL ? kernelFiles.read(`${REAL.mountPoint}/cgroup.controllers`).split(' ').filter((name) => name !== '') : []
+const free = REAL ? kernelFiles.read(`${REAL.mountPoint}/cgroup.controllers`).split(' ') : []
 const domain = free.find((name) => ['memory', 'hugetlb'].includes(name))
 
 t.test('the fake answers as the kernel does', async (t) => {
@@ -15,7 +15,8 @@ t.test('the fake answers as the kernel does', async (t) => {
   fake.run(child.pid, '', '1')
   const expected = answers(fake, fake.mount, domain ?? 'hugetlb', child.pid)
   t.strictSame(expected, [
-    'ok', 'EEXIST', 'ok', '', 'EINVAL', 'ENOENT', 'ok', 'domain', 'ok', 'ok', 'EBUSY', 'EBUSY', 'ok', 'EBUSY', 'ok', 'ok', 'EBUSY',
+    'ok', 'EEXIST', 'ok', '', 'EINVAL', 'ENOENT', 'ok', 'domain',
+    'ok', 'ok', 'EBUSY', 'EBUSY', 'ok', 'EBUSY', 'ok', 'ok', 'EBUSY',
     'ok', 'ENOENT', 'ESRCH', 'EACCES', 'ERANGE or EINVAL', 'ok', 'ok', 'ok', 'ENOENT',
   ])
   if (!REAL || !domain) {
@@ -50,13 +51,13 @@ function answers(files: KernelFiles, mount: string, controller: string, pid: num
       step(() => files.read(`${top}/cgroup.type`)),
       // A group with a process hands nothing down; one that hands something down takes no process.
       write(`${top}/cgroup.procs`, `${pid}`),
-      step(() => files.read(`${top}/cgroup.procs`) === `${pid}`),
+      step(() => files.read(`${top}/cgroup.procs`) === `${pid}` ? 'ok' : 'not inside'),
       write(`${top}/cgroup.subtree_control`, `+${controller}`),
       step(() => files.removeDirectory(top)),
       write(`${inner}/cgroup.procs`, `${pid}`),
       step(() => files.removeDirectory(inner)),
       write(`${top}/cgroup.subtree_control`, `+${controller}`),
-      step(() => { if (!files.read(`${inner}/cgroup.controllers`).includes(controller)) throw new Error('not handed down') }),
+      step(() => files.read(`${inner}/cgroup.controllers`).includes(controller) ? 'ok' : 'not handed down'),
       write(`${top}/cgroup.procs`, `${pid}`),
       write(`${top}/cgroup.subtree_control`, `-${controller}`),
       write(`${top}/cpu.max`, 'max'),

@@ -79,7 +79,8 @@ export class FakeMachine implements KernelFiles {
 
   /** Groups below `own`. */
   groups(): string[] {
-    return [...this.#groups.keys()].filter((path) => path.startsWith(`${this.#own}/`)).map((path) => this.#relative(path))
+    const below = [...this.#groups.keys()].filter((path) => path.startsWith(`${this.#own}/`))
+    return below.map((path) => this.#relative(path))
   }
 
   groupOf(pid: number): string | undefined {
@@ -164,7 +165,8 @@ export class FakeMachine implements KernelFiles {
 
   #newGroup(path: string, parent: FakeGroup | undefined): FakeGroup {
     const group: FakeGroup = {
-      path, parent, processes: new Set(), handedDown: new Set(), values: new Map(), memory: { used: 0, cache: 0 }, oomKills: 0,
+      path, parent, processes: new Set(), handedDown: new Set(), values: new Map(),
+      memory: { used: 0, cache: 0 }, oomKills: 0,
     }
     this.#groups.set(path, group)
     return group
@@ -203,7 +205,8 @@ export class FakeMachine implements KernelFiles {
     }
     switch (path) {
       case '/proc/self/mountinfo':
-        return `24 1 0:22 / /proc rw - proc proc rw\n30 24 0:26 / ${this.mount} rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate`
+        return '24 1 0:22 / /proc rw - proc proc rw\n' +
+          `30 24 0:26 / ${this.mount} rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate`
       case '/proc/self/cgroup':
         return `0::${this.groupOf(this.#pid) || '/'}`
       case '/proc/meminfo':
@@ -309,7 +312,9 @@ export class FakeMachine implements KernelFiles {
     for (const name of enable) group.handedDown.add(name)
     for (const name of disable) {
       group.handedDown.delete(name)
-      for (const { values } of children) for (const file of values.keys()) if (file.startsWith(`${name}.`)) values.delete(file)
+      for (const { values } of children) {
+        for (const file of values.keys()) if (file.startsWith(`${name}.`)) values.delete(file)
+      }
     }
   }
 
@@ -332,13 +337,14 @@ export class FakeMachine implements KernelFiles {
 
   #canBeThreadRoot(group: FakeGroup): boolean {
     if (!group.parent) return true
-    const populated = this.#children(group).some((child) => this.#subtree(child).some((each) => each.processes.size > 0))
+    const populated = this.#subtree(group).some((each) => each !== group && each.processes.size > 0)
     return !populated && [...group.handedDown].every((name) => THREADED.includes(name))
   }
 
   /** A group that has processes and hands down threaded controllers. */
   #isThreadRoot(group: FakeGroup): boolean {
-    return group.parent !== undefined && group.processes.size > 0 && [...group.handedDown].some((name) => THREADED.includes(name))
+    if (!group.parent || group.processes.size === 0) return false
+    return [...group.handedDown].some((name) => THREADED.includes(name))
   }
 
   #type(group: FakeGroup): string {
@@ -347,7 +353,8 @@ export class FakeMachine implements KernelFiles {
   }
 
   #setBandwidth(group: FakeGroup, value: string): void {
-    const [, quota, period = (group.values.get('cpu.max') ?? 'max 100000').split(' ')[1]] = /^(max|\d+)(?: (\d+))?$/.exec(value) ?? []
+    const periodNow = (group.values.get('cpu.max') ?? 'max 100000').split(' ')[1]
+    const [, quota, period = periodNow] = /^(max|\d+)(?: (\d+))?$/.exec(value) ?? []
     if (quota === undefined || Number(period) < 1_000 || Number(period) > 1_000_000) throw errno('EINVAL', value)
     if (quota !== 'max' && Number(quota) < 1_000) throw errno('EINVAL', value)
     group.values.set('cpu.max', `${quota} ${period}`)

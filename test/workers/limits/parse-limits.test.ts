@@ -5,7 +5,8 @@ const capacity: NodeCapacity = { cores: 4, memoryBytes: 8 * 2 ** 30, cpus: [0, 1
 
 t.test('takes every documented key, the alias, and whole dictionaries', async (t) => {
   const body = {
-    pid: 7, task_name: 'face_detection', cpu_util_limit: 0.45, mem_limit: 0.4, cpu_set_cpus: [1, 0], cpu_set_mems: [0], bbox: [],
+    pid: 7, task_name: 'face_detection', bbox: [],
+    cpu_util_limit: 0.45, mem_limit: 0.4, cpu_set_cpus: [1, 0], cpu_set_mems: [0],
   }
   t.strictSame(parseLimits(body, capacity), {
     cpuUtilLimit: 0.45, memUtilLimit: 0.4, cpuSetCpus: [1, 0], cpuSetMems: [0],
