@@ -64,7 +64,7 @@ t.test('set-up does what is missing, once; then it is silent and quick', async (
   t.match(second, { code: 0, output: '' })
   t.ok(second.seconds < 2, `${second.seconds} s`)
 
-  await rm(join(root, 'test/old.test.ts'))
+  await rm(join(root, 'test'), { recursive: true })
   await writeSource(root, 'lib/cli/main.ts', 'export const main = (): string => 1\n')
   t.match(await setup(), { code: 1, output: /failed,.*error TS2322.*setup: TypeScript does not compile/s })
   await writeSource(root, 'lib/cli/main.ts', 'export const main = (): number => 2\n')
