@@ -15,6 +15,7 @@ interface Registration {
 }
 
 const COMMANDS: readonly Registration[] = [
+  { name: 'run', description: 'Find faces, head poses, cars or helmets in pictures and videos', load: () => import('./run.js') },
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
 ]
 
