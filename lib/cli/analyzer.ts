@@ -6,7 +6,7 @@ import {
   createTask, type DetectedObject, type DetectionThresholds, type Detector, type HeadPose, type HeadPoseEstimator,
   type ModelOptions,
 } from '../tasks/index.js'
-import { fetchModel } from './fetch-model.js'
+import { fetchModel } from './fetch.js'
 
 export interface AnalyzerOptions extends Pick<ModelOptions, 'model' | 'device' | 'threads' | 'fallback'> {
   /** The model that finds the faces of face_alignment; the default one of face_detection when absent. */

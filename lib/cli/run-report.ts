@@ -3,7 +3,7 @@ import type { TaskName } from '../models/index.js'
 import type { StageTimings } from '../native.js'
 import { UP_PITCH, type DetectedObject, type HeadPose } from '../tasks/index.js'
 import type { Analysis } from './analyzer.js'
-import { renderTable } from './table.js'
+import { indent, renderTable } from './table.js'
 
 /** One picture or frame as the HTTP interface names things, with its file, size and stage times (milliseconds). */
 export function toJson(task: TaskName, file: string, analysis: Analysis): Record<string, unknown> {
@@ -69,10 +69,6 @@ export function stageLine(timings: StageTimings): string {
   const stages = Object.entries(timings).filter(([stage, time]) => time > 0 || stage !== 'encode')
   const total = stages.reduce((sum, [, time]) => sum + time, 0)
   return `${stages.map(([stage, time]) => `${stage} ${time.toFixed(1)}`).join(' + ')} = ${total.toFixed(1)} ms`
-}
-
-export function indent(text: string): string {
-  return text.replace(/^/gm, '  ')
 }
 
 function countLabels(objects: readonly DetectedObject[]): Map<string, number> {

@@ -6,8 +6,8 @@ import { annotate } from '../tasks/annotate.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
 import { createProgressBar } from './progress.js'
-import { countUp, indent, stageLine } from './run-report.js'
-import { renderTable } from './table.js'
+import { countUp, stageLine } from './run-report.js'
+import { indent, renderTable } from './table.js'
 
 /** Frames under way at once, each of them in memory: as many as the stages that work on them. */
 const FRAMES_UNDER_WAY = 4
@@ -98,7 +98,7 @@ export class VideoSummary {
     this.#timings.push(timings)
     const counts = new Map<string, number>()
     for (const { label } of objects) counts.set(label, (counts.get(label) ?? 0) + 1)
-    if (poses && countUp(poses) > 0) counts.set('up', countUp(poses))
+    if (poses && countUp(poses) > 0) counts.set('face (up)', countUp(poses))
     for (const [label, count] of counts) {
       const { frames, objects, most } = this.#occurrences.get(label) ?? { frames: 0, objects: 0, most: 0 }
       this.#occurrences.set(label, { frames: frames + 1, objects: objects + count, most: Math.max(most, count) })
