@@ -85,5 +85,6 @@ export function checkUrl(url: string | URL): URL {
 }
 
 function badOption(name: string, expected: string, value: unknown): EdgeInferError {
-  return new EdgeInferError('BAD_OPTION', `Expected ${expected} for ${name} but received ${String(value)} of type ${typeof value}`)
+  const received = `${String(value)} of type ${typeof value}`
+  return new EdgeInferError('BAD_OPTION', `Expected ${expected} for ${name} but received ${received}`)
 }

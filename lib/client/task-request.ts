@@ -5,6 +5,8 @@ import type { ImageForm } from './options.js'
 import type { TaskConf } from './types.js'
 
 const MOST_BODY_BYTES = 64 << 20
+/** The head of a request may have 16 KiB in all. */
+const MOST_QUERY_CHARACTERS = 4096
 
 /** Every member an input may have. */
 export interface AnyTaskInput {
@@ -31,15 +33,18 @@ export interface TaskBody {
 }
 
 /**
- * A picture that is all there is to say travels as the body itself. Everything else is JSON, its pictures in base64:
- * boxes and lists have no place in a query string.
+ * A lone picture travels as the body itself, what goes with it in the query string; anything else is JSON, its pictures
+ * in base64.
  * @throws EdgeInferError BAD_IMAGE, TOO_LARGE.
  */
 export async function encodeTask(input: AnyTaskInput, form: ImageForm, fields: RequestFields): Promise<TaskBody> {
   const { image, image_list, clip, faces, bbox, prob } = input
+  const common = { task_conf: fields.taskConf, render: fields.render || undefined, timeout_ms: fields.timeoutMs }
   const file = image === undefined ? undefined : await resolveImage(image, 'image')
-  const alone = [image_list, clip, faces, bbox, prob].every((member) => member === undefined)
-  if (form === 'raw' && alone && typeof file === 'object') return checkSize(rawBody(file, fields))
+  if (form === 'raw' && typeof file === 'object' && !image_list && !clip && !faces) {
+    const query = queryOf({ bbox, prob, ...common })
+    if (query.length <= MOST_QUERY_CHARACTERS) return checkSize(rawBody(file, query))
+  }
   const toText = (item: Buffer | string): string => {
     if (typeof item === 'string') return item
     return form === 'bytes-literal' ? encodeBytesLiteral(item) : item.toString('base64')
@@ -53,17 +58,23 @@ export async function encodeTask(input: AnyTaskInput, form: ImageForm, fields: R
     faces: await toTexts(faces, 'faces'),
     bbox,
     prob,
-    task_conf: fields.taskConf,
-    render: fields.render || undefined,
-    timeout_ms: fields.timeoutMs,
+    ...common,
   }
   const headers = { 'content-type': 'application/json' }
   return checkSize({ query: '', headers, body: Buffer.from(JSON.stringify(json)) })
 }
 
-function rawBody(body: Buffer, { render, timeoutMs }: RequestFields): TaskBody {
-  const query = new URLSearchParams({ timeout_ms: String(timeoutMs), ...(render && { render: 'true' }) })
-  return { query: `?${query}`, headers: { 'content-type': imageType(body) as string }, body }
+/** Each member as JSON. */
+function queryOf(members: Readonly<Record<string, unknown>>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(members)) {
+    if (value !== undefined) query.append(name, JSON.stringify(value))
+  }
+  return `?${query}`
+}
+
+function rawBody(body: Buffer, query: string): TaskBody {
+  return { query, headers: { 'content-type': imageType(body) as string }, body }
 }
 
 /** Told here: a node that refuses a body it has not read may close before its answer is seen. */
