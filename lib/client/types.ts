@@ -223,14 +223,23 @@ export interface ResourceLimits {
 
 export interface CreateReply {
   create_flag: true
+  /** Of the new worker. */
   pid: number
+  task_name: TaskName
+  /** Name of its model. */
+  model: string
 }
 
 export interface DecreaseReply {
   decrease_flag: true
+  /** Of the worker that has ended. */
   pid: number
+  task_name: TaskName
 }
 
 export interface LimitReply {
   limit_flag: true
+  /** Limits as the kernel has them now; 1 where there is none. */
+  cpu_util_limit: number
+  mem_util_limit: number
 }
