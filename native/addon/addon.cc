@@ -9,6 +9,7 @@
 #include "async.h"
 #include "convert.h"
 #include "session_object.h"
+#include "shared_memory.h"
 #include "video_object.h"
 
 namespace edge_infer {
@@ -83,6 +84,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("annotate", Napi::Function::New<annotate_image>(env, "annotate"));
   exports.Set("extractImages", Napi::Function::New<extract>(env, "extractImages"));
   exports.Set("encodeBytesLiteral", Napi::Function::New<encode_literal>(env, "encodeBytesLiteral"));
+  exports.Set("createSharedMemory", Napi::Function::New<create_shared_memory>(env, "createSharedMemory"));
+  exports.Set("mapSharedMemory", Napi::Function::New<map_shared_memory>(env, "mapSharedMemory"));
+  exports.Set("releaseSharedPages", Napi::Function::New<release_shared_pages>(env, "releaseSharedPages"));
   exports.Set("openVideo", Napi::Function::New<VideoReaderObject::open>(env, "openVideo"));
   exports.Set("createVideo", Napi::Function::New<VideoWriterObject::open>(env, "createVideo"));
   return exports;
