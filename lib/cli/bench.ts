@@ -1,6 +1,6 @@
-/** `edge-infer bench accuracy`: measurements, printed as tables and written as report files. */
+/** `edge-infer bench accuracy | kernel`: measurements, printed as tables and written as report files. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { measureAccuracy, reportAccuracy } from '../bench/index.js'
+import { measureAccuracy, measureKernel, reportAccuracy, reportKernel } from '../bench/index.js'
 import { checkReportPath, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
 import { EdgeInferError } from '../errors.js'
@@ -11,6 +11,7 @@ import { renderTable } from './table.js'
 
 export function configure(command: Command): void {
   configureAccuracy(command.command('accuracy'))
+  configureKernel(command.command('kernel'))
 }
 
 interface CommonOptions {
@@ -45,6 +46,49 @@ async function runAccuracy({ data, fullDecode, threads, ...common }: AccuracyCom
       data, ...modelsByTask(common), fullDecode, threads, device: common.device, signal: interruptSignal(), onProgress,
     })
     return reportAccuracy(results, { fullDecode: fullDecode ?? false, threads, device: common.device })
+  })
+}
+
+interface KernelCommandOptions extends CommonOptions {
+  threads: number[]
+  warmupRequestCount: number
+  requestCount?: number
+  measurementInterval: number
+  percentile: number[]
+  fullDecode?: boolean
+  crops?: boolean
+  floor: boolean
+  concurrentRuns: number
+}
+
+function configureKernel(command: Command): void {
+  command
+    .description('Latency of the library call by stage, beside decode + session.run with nothing around them')
+    .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
+    .option('--threads <counts>', 'intra-op threads; several, separated by commas, are swept', parseCounts, [1])
+    .option('--warmup-request-count <count>', 'calls before the measurement', parseWhole, 10)
+    .option('--request-count <count>', 'calls to measure, in place of an interval', parseCount)
+    .option('--measurement-interval <milliseconds>', 'how long to measure each task', parseCount, 5000)
+    .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
+    .option('--full-decode', 'decode every pixel even where a reduced decode would do')
+    .option('--crops', 'face_detection also answers a JPEG of each face')
+    .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
+    .option('--concurrent-runs <count>', 'car_detection runs at once while the event loop is watched; 0: none', parseWhole, 8)
+  addCommonOptions(command).action(runKernel)
+}
+
+async function runKernel(images: string[], options: KernelCommandOptions): Promise<void> {
+  const percentiles = [...new Set([50, 90, 99, ...options.percentile])].sort((a, b) => a - b)
+  const { threads, warmupRequestCount, requestCount, measurementInterval, fullDecode, crops, concurrentRuns } = options
+  const settings = {
+    threads, warmupRequestCount, requestCount, measurementInterval, fullDecode, crops, concurrentRuns,
+    device: options.device,
+  }
+  await present(options, async (onProgress) => {
+    const results = await measureKernel({
+      ...settings, ...modelsByTask(options), images, floor: options.floor, signal: interruptSignal(), onProgress,
+    })
+    return reportKernel(results, percentiles, settings)
   })
 }
 
@@ -114,6 +158,22 @@ function parseCount(text: string): number {
   const count = Number(text)
   if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('Expected a whole number from 1.')
   return count
+}
+
+function parseWhole(text: string): number {
+  return text === '0' ? 0 : parseCount(text)
+}
+
+function parseCounts(text: string): number[] {
+  return text.split(',').map(parseCount)
+}
+
+function parsePercentiles(text: string): number[] {
+  return text.split(',').map((part) => {
+    const percent = Number(part)
+    if (part === '' || !(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
+    return percent
+  })
 }
 
 function print(text: string): void {
