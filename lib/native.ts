@@ -174,6 +174,12 @@ export interface NativeVideoWriter {
   close(): Promise<void>
 }
 
+/** Memory shared with a worker process, which inherits the descriptor. */
+export interface SharedMemory {
+  fd: number
+  memory: Buffer
+}
+
 export interface RuntimeInfo {
   path: string
   version: string
@@ -197,6 +203,9 @@ interface Addon {
   extractImages(body: Uint8Array): Promise<ExtractedRequest>
   encodeBytesLiteral(bytes: Uint8Array): string
   annotate(image: NativeImage, marks: readonly NativeMark[], extension: string, quality: number): Promise<Buffer>
+  createSharedMemory(bytes: number): SharedMemory
+  mapSharedMemory(fd: number): Buffer
+  releaseSharedPages(fd: number, offset: number, bytes: number): void
   openVideo(path: string): Promise<NativeVideoReader>
   createVideo(path: string, width: number, height: number, framesPerSecond: number): Promise<NativeVideoWriter>
 }
@@ -323,6 +332,12 @@ export const native = {
   extractImages: (body: Uint8Array): Promise<ExtractedRequest> => translated(() => loadAddon().extractImages(body)),
   /** What Python's `str(bytes)` writes. */
   encodeBytesLiteral: (bytes: Uint8Array): string => loadAddon().encodeBytesLiteral(bytes),
+  /** `bytes` of memory to share; pages are taken when first written. */
+  createSharedMemory: (bytes: number): SharedMemory => loadAddon().createSharedMemory(bytes),
+  mapSharedMemory: (fd: number): Buffer => loadAddon().mapSharedMemory(fd),
+  /** Gives pages back to the system; offset and length in bytes. */
+  releaseSharedPages: (fd: number, offset: number, bytes: number): void =>
+    loadAddon().releaseSharedPages(fd, offset, bytes),
   openVideo: (path: string): Promise<NativeVideoReader> => translated(() => loadAddon().openVideo(path)),
   createVideo: (
     path: string, width: number, height: number, framesPerSecond: number,

@@ -10,7 +10,7 @@ import type { Job } from '../tasks/job.js'
 import { BackOff } from './back-off.js'
 import type { ResourceLimits, TaskGroup } from './limits/index.js'
 import { PoolJob } from './pool-job.js'
-import { PoolWorker } from './pool-worker.js'
+import { PoolWorker, WINDOW } from './pool-worker.js'
 import type { JobRun, LimitReadings, RunOptions, WorkerInfo } from './types.js'
 import { describeEnd, WorkerProcess, type WorkerEnd } from './worker-process.js'
 
@@ -184,6 +184,7 @@ export class WorkerPool {
       const process = new WorkerProcess({
         task: this.task,
         options: { ...taskOptions, threads },
+        slots: WINDOW,
         confine: (pid) => group.enter(pid),
       })
       worker = new PoolWorker(process, group, threads)

@@ -5,12 +5,13 @@
 import { Socket } from 'node:net'
 import { createTask, type TaskOptions } from '../tasks/index.js'
 import type { TaskName } from '../models/index.js'
-import { toEdgeInferError } from '../native.js'
+import { native, toEdgeInferError } from '../native.js'
 import { runJob, type LoadedTask } from '../tasks/run-job.js'
 import { Channel, type Received } from './channel.js'
 import { packResult, unpackJob, type FromWorker, type ToWorker, type WireError } from './messages.js'
 
 const CHANNEL_FD = 3
+const MEMORY_FD = 4
 
 interface Load {
   task: TaskName
@@ -19,6 +20,7 @@ interface Load {
 
 class Worker {
   readonly #channel: Channel<FromWorker, ToWorker>
+  readonly #memory = native.mapSharedMemory(MEMORY_FD)
   readonly #running = new Map<number, AbortController>()
   #load: Load | undefined
   #task: LoadedTask | undefined
@@ -39,7 +41,9 @@ class Worker {
       case 'run': {
         const controller = new AbortController()
         this.#running.set(header.id, controller)
-        this.#then(() => this.#run(header.id, unpackJob(header.job, data), controller.signal))
+        const { id, job, shared } = header
+        const bytes = shared ? this.#memory.subarray(shared.offset, shared.offset + shared.bytes) : data
+        this.#then(() => this.#run(id, unpackJob(job, bytes), controller.signal))
         break
       }
       case 'cancel':
