@@ -6,9 +6,19 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { decodeImage, EdgeInferClient, type ClientOptions, type TaskName } from '../../lib/client/index.js'
-import { answer, codeOf, json, JPEG, refuse, TestNode, type Respond } from './helpers.js'
+import { answer, codeOf, json, JPEG, refuse, TestNode, type Received, type Respond } from './helpers.js'
 
 const FACES = { faces: [JPEG.toString('base64')], bbox: [[1, 2, 3, 4]], prob: [0.9] }
+
+async function formOf(request: Received | undefined): Promise<{ files: unknown[]; input: unknown }> {
+  const type = request?.headers['content-type'] ?? ''
+  const form = await new Response(request?.body ?? null, { headers: { 'content-type': type } }).formData()
+  const files: unknown[] = []
+  for (const [name, part] of form) {
+    if (typeof part !== 'string') files.push([name, part.type, Buffer.from(await part.arrayBuffer())])
+  }
+  return { files, input: JSON.parse(String(form.get('input'))) }
+}
 
 async function connect(t: Test, respond: Respond, options: ClientOptions = {}): Promise<[EdgeInferClient, TestNode]> {
   const node = await TestNode.start(t, respond)
@@ -66,6 +76,8 @@ t.test('each route is asked and answered in its own form', async (t) => {
     '/execute_task_new/car_detection', '/execute_task_old/face_detection', '/execute_task/helmet_detection',
     '/concurrent_execute_task_new/car_detection',
   ])
+  const clip = ['image_list', 'image/jpeg', JPEG]
+  t.same(await formOf(node.received[2]), { files: [clip, clip], input: { timeout_ms: 30_000 } }, 'several files')
   const base64 = JPEG.toString('base64')
   t.match(JSON.parse(String(node.received[0]?.body)), { image: base64 })
   t.match(JSON.parse(String(node.received[3]?.body)), { image_list: [base64, base64] })
@@ -73,7 +85,9 @@ t.test('each route is asked and answered in its own form', async (t) => {
   await client.executeTask('face_alignment', frame)
   t.equal(node.received[4]?.url.searchParams.get('bbox'), '[[1,2,3,4]]', 'few boxes go beside the picture')
   await client.executeTask('face_alignment', { ...frame, bbox: Array.from({ length: 750 }, () => [1, 2, 3, 4]) })
-  t.match(JSON.parse(String(node.received[5]?.body)), { image: base64 })
+  const form = await formOf(node.received[5])
+  t.same(form.files, [['image', 'image/jpeg', JPEG]], 'many boxes make it a form')
+  t.equal((form.input as { bbox: unknown[] }).bbox.length, 750)
   // @ts-expect-error: a picture alone says nothing of where the faces are
   await client.executeTask('face_alignment', { image: JPEG })
 })
