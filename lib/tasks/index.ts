@@ -40,5 +40,5 @@ export type { BoundingBox, DetectedObject, Detections, DetectionThresholds, Dete
 export { HeadPoseEstimator } from './head-pose.js'
 export type { HeadPose, HeadPoseCallOptions, HeadPoses } from './head-pose.js'
 export { toNativeImage } from './image.js'
-export type { ImageInput, JsonImage, MatLike, RawImage } from './image.js'
+export type { ImageInput, MatLike, RawImage } from './image.js'
 export type { CallOptions, ModelOptions } from './model-session.js'

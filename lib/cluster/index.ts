@@ -1,0 +1,5 @@
+export { HostAgent, type HostAgentOptions } from './host-agent.js'
+export { LocalStatus } from './local-status.js'
+export { OldNodePoller } from './poller.js'
+export { ClusterRegistry, type ExecuteUrl, type NodeAddress, type NodeView } from './registry.js'
+export { parseHeartbeat, parsePort, type Heartbeat, type NodeRole, type NodeStatus, type ServiceState } from './status.js'

@@ -1,0 +1,19 @@
+import { openLimits } from './limits/index.js'
+import { Workers, type WorkersOptions } from './service.js'
+
+/** Starts this node's workers; resolves when each task has its workers ready, or is known to have none. */
+export async function startWorkers(options: WorkersOptions): Promise<Workers> {
+  const limits = await openLimits({})
+  if (!limits.available) options.log.warn(limits.reason)
+  const workers = new Workers(options, limits)
+  try {
+    await workers.start()
+  } catch (error) {
+    await workers.close({ now: true })
+    throw error
+  }
+  return workers
+}
+
+export { Workers, type WorkersOptions } from './service.js'
+export type { JobRun, LimitReadings, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'

@@ -1,0 +1,29 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+
+const CLI = new URL('../../../bin/edge-infer', import.meta.url).pathname
+
+/**
+ * The real command line in a process of its own. It is started through `env`, which keeps its pid, because the hooks
+ * that tap puts into NODE_OPTIONS cannot load a launcher without a file name extension.
+ */
+export function spawnCli(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
+  return spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+export interface CliResult {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+export async function finished(child: ReturnType<typeof spawnCli>): Promise<CliResult> {
+  const result: CliResult = { code: null, stdout: '', stderr: '' }
+  child.stdout.on('data', (chunk: Buffer) => (result.stdout += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (result.stderr += chunk.toString()))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { ...result, code }
+}
+
+export const runCli = (...args: string[]): Promise<CliResult> => finished(spawnCli(args))
