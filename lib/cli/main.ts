@@ -17,6 +17,7 @@ interface Registration {
 const COMMANDS: readonly Registration[] = [
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
   { name: 'serve', description: 'Serve the tasks over HTTP, by worker processes', load: () => import('./serve.js') },
+  { name: 'bench', description: 'Measure accuracy and speed', load: () => import('./bench.js') },
 ]
 
 const EXIT_FAILURE = 1

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as afterPolling, setTimeout as delay } from 'node:timers/promises'
 
 /** What the kernel has accepted on our behalf is taken before the door is closed. */
 const BACKLOG_MS = 50
@@ -25,6 +25,7 @@ export function trackSilent(server: Server): ReadonlySet<Socket> {
  */
 export async function drainConnections(server: Server, silent: ReadonlySet<Socket>, idleMs: number): Promise<void> {
   await delay(BACKLOG_MS)
+  await afterPolling()
   const closed = once(server, 'close')
   // `close` of an HTTP server would cut idle connections off at once.
   NetServer.prototype.close.call(server)

@@ -1,0 +1,122 @@
+/** The library call, stage by stage, beside its floor: one process, one frame after another. */
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { EdgeInferError } from '../../errors.js'
+import { resolveSample, TASK_NAMES, type TaskName } from '../../models/index.js'
+import { Detector } from '../../tasks/index.js'
+import { measureEventLoopGaps, type EventLoopGaps } from '../event-loop.js'
+import { interleave, type InterleavePlan, type Measurement } from '../interleave.js'
+import { startFloor } from './floor.js'
+import { openLibrary, type LibraryOptions } from './library.js'
+
+export interface KernelOptions extends
+  Pick<InterleavePlan, 'warmupRequestCount' | 'requestCount' | 'measurementInterval' | 'signal'>,
+  Pick<LibraryOptions, 'fullDecode' | 'crops' | 'device'> {
+  /** Paths; the sample photograph when there is none. */
+  images: readonly string[]
+  tasks?: readonly TaskName[] | undefined
+  models?: Partial<Record<TaskName, string>> | undefined
+  /** Each number of intra-op threads is measured by itself. */
+  threads: readonly number[]
+  /** Measure the floor in turns with the library. */
+  floor: boolean
+  /** Measure the event loop under this many concurrent runs of car detection; 0: do not. */
+  concurrentRuns: number
+  onProgress?: ((label: string, done: number, total: number) => void) | undefined
+}
+
+/** One task on one picture with one number of threads. */
+export interface KernelResult {
+  task: TaskName
+  model: string
+  image: string
+  width: number
+  height: number
+  threads: number
+  /** Times the model runs a frame: the faces of face_alignment. */
+  runs: number
+  library: Measurement[]
+  /** Index `i` was measured next to index `i` of the library; undefined without a floor. */
+  floor: Measurement[] | undefined
+}
+
+export interface KernelResults {
+  results: KernelResult[]
+  /** What was left out, and why. */
+  skipped: string[]
+  eventLoop: (EventLoopGaps & { model: string; concurrentRuns: number }) | undefined
+}
+
+const SAMPLE = 'faces'
+const EVENT_LOOP_TASK = 'car_detection'
+const EVENT_LOOP_ROUNDS = 5
+
+export async function measureKernel(options: KernelOptions): Promise<KernelResults> {
+  const images = options.images.length > 0 ? options.images : [await resolveSample(SAMPLE)]
+  const results: KernelResult[] = []
+  const skipped: string[] = []
+  for (const image of images) {
+    for (const task of options.tasks ?? TASK_NAMES) {
+      for (const threads of options.threads) {
+        const outcome = await measureTask(task, image, threads, options)
+        if (typeof outcome !== 'string') results.push(outcome)
+        else if (!skipped.includes(outcome)) skipped.push(outcome)
+      }
+    }
+  }
+  const eventLoop = options.concurrentRuns > 0 ? await measureEventLoop(images[0] as string, options) : undefined
+  return { results, skipped, eventLoop }
+}
+
+/** A result, or why there is none. */
+async function measureTask(
+  task: TaskName, image: string, threads: number, options: KernelOptions,
+): Promise<KernelResult | string> {
+  const { fullDecode, crops, device, models } = options
+  const name = basename(image)
+  let library
+  try {
+    library = await openLibrary(task, await readFile(image), { model: models?.[task], threads, device, fullDecode, crops })
+  } catch (error) {
+    // Without a choice of tasks, those whose models this machine lacks are left out.
+    const missing = error instanceof EdgeInferError && error.code === 'MODEL_UNAVAILABLE'
+    if (missing && options.tasks === undefined) return `${task}: ${error.message}`
+    throw error
+  }
+  if (library === undefined) return `${task}: there is no face in ${name}`
+  const { model, width, height, runs } = library
+  let floor
+  try {
+    floor = options.floor
+      ? await startFloor({ model: models?.[task] ?? model, image, threads, runs, signal: options.signal })
+      : undefined
+    const contenders = [library, ...(floor ? [floor] : [])]
+    const label = `${task}, ${name}, ${threads} thread${threads === 1 ? '' : 's'}`
+    const [own, beside] = await interleave(contenders, {
+      ...options, onProgress: (done, total) => options.onProgress?.(label, done, total),
+    })
+    return { task, model, image: name, width, height, threads, runs, library: own ?? [], floor: beside }
+  } finally {
+    await floor?.close()
+    await library.close()
+  }
+}
+
+async function measureEventLoop(image: string, options: KernelOptions): Promise<KernelResults['eventLoop']> {
+  const { concurrentRuns, device, models, signal } = options
+  const detector = await Detector.open(EVENT_LOOP_TASK, {
+    model: models?.[EVENT_LOOP_TASK], device, threads: 1, concurrency: concurrentRuns,
+  })
+  try {
+    const file = await readFile(image)
+    const gaps = await measureEventLoopGaps(async () => {
+      for (let round = 0; round < EVENT_LOOP_ROUNDS; round++) {
+        options.onProgress?.(`event loop under ${concurrentRuns} concurrent runs`, round, EVENT_LOOP_ROUNDS)
+        await Promise.all(Array.from({ length: concurrentRuns }, () => detector.run(file, { signal })))
+      }
+    })
+    return { ...gaps, model: detector.model.entry.name, concurrentRuns }
+  } finally {
+    await detector.close()
+  }
+}
