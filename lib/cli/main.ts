@@ -1,7 +1,7 @@
 /** The command line. Each command is a file of its own, loaded only when it is asked for. */
 import { Command, CommanderError } from 'commander'
 import { EdgeInferError } from '../errors.js'
-import { readVersion } from './version.js'
+import { packageVersion } from './version.js'
 
 interface CommandModule {
   /** Adds options, arguments, subcommands and the action. */
@@ -19,6 +19,7 @@ const COMMANDS: readonly Registration[] = [
   { name: 'quickstart', description: 'The main job on real photographs', load: () => import('./quickstart.js') },
   { name: 'inspect', description: 'What is installed, what this machine has, what is missing', load: () => import('./inspect.js') },
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
+  { name: 'serve', description: 'Serve the tasks over HTTP, by worker processes', load: () => import('./serve.js') },
   { name: 'bench', description: 'Measure accuracy and speed', load: () => import('./bench.js') },
 ]
 
@@ -40,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 async function createProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command('edge-infer')
     .description('Vision inference for Node.js and edge boxes')
-    .version(readVersion())
+    .version(packageVersion())
     .exitOverride()
     .showHelpAfterError('(--help lists what there is)')
   const words = argv.slice(2).filter((word) => !word.startsWith('-'))
