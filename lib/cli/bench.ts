@@ -128,6 +128,7 @@ function printSections({ machine, sections }: Report): void {
   print(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}; Node.js ${machine.node}, ` +
     `ONNX Runtime ${machine.onnxruntime}, OpenCV ${machine.opencv}`)
   for (const { title, table, notes = [] } of sections) {
+    if (!table && notes.length === 0) continue
     print(`\n${title}`)
     if (table) {
       const titles = table.columns.map((column) => column.title)

@@ -26,7 +26,7 @@ export const STAGES = ['decode', 'preprocess', 'inference', 'postprocess', 'enco
 
 /** `file` holds the picture's bytes. Undefined where the task has nothing to do: no face to align in the picture. */
 export async function openLibrary(
-  task: TaskName, file: Buffer, options: LibraryOptions,
+  task: TaskName, file: Uint8Array, options: LibraryOptions,
 ): Promise<LibraryContender | undefined> {
   const faces = task === 'face_alignment' ? await findFaces(file, options) : undefined
   if (faces?.length === 0) return undefined
@@ -56,7 +56,7 @@ async function time(call: () => Promise<{ timings: StageTimings }>): Promise<Mea
   return { total, stages: { ...timings, overhead: total - inside } }
 }
 
-async function findFaces(file: Buffer, { threads, runtimeLibrary }: LibraryOptions): Promise<BoundingBox[]> {
+async function findFaces(file: Uint8Array, { threads, runtimeLibrary }: LibraryOptions): Promise<BoundingBox[]> {
   const detector = await Detector.open('face_detection', { threads, runtimeLibrary })
   try {
     const { objects } = await detector.run(file)

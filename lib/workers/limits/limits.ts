@@ -18,16 +18,18 @@ export const DEFAULT_CPU_PERIOD_MICROSECONDS = 10_000
 export interface LimitsOptions {
   /** CFS period, 1,000 to 1,000,000. */
   cpuPeriodMicroseconds?: number
+  /** Remove what crashed servers left behind; true unless said otherwise. */
+  removeLeftovers?: boolean
   /** The kernel's file trees; the real ones by default. */
   files?: KernelFiles
 }
 
 /** Takes the place of a server among the control groups, and removes what crashed servers left there. */
 export async function openLimits(options: LimitsOptions = {}): Promise<LimitsBackend> {
-  const { files = kernelFiles, cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS } = options
+  const { files = kernelFiles, cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS, removeLeftovers: clean = true } = options
   const serverGroup = newServerGroup(files)
   const driver = openDriver(files, serverGroup)
-  const leftovers = await removeLeftovers(files, driver)
+  const leftovers = clean ? await removeLeftovers(files, driver) : { removed: [], stuck: [] }
   return new LimitsBackend(files, driver, serverGroup, cpuPeriodMicroseconds, leftovers)
 }
 
