@@ -390,7 +390,7 @@ export class WorkerPool {
   }
 
   async #pause(milliseconds: number): Promise<void> {
-    await sleep(milliseconds, undefined, { signal: this.#ended.signal, ref: false }).catch(() => {})
+    await sleep(milliseconds, undefined, { signal: this.#ended.signal }).catch(() => {})
   }
 }
 
