@@ -11,6 +11,8 @@ export const HEAD_POSE_FAMILIES = ['hopenet', 'fsanet'] as const
 export type DetectionFamily = (typeof DETECTION_FAMILIES)[number]
 export type HeadPoseFamily = (typeof HEAD_POSE_FAMILIES)[number]
 export type ModelFamily = DetectionFamily | HeadPoseFamily
+/** `yolov8-raw`: a YOLOv8 graph cut before its decode; never a family of the catalogue. */
+export type NativeFamily = ModelFamily | 'yolov8-raw'
 
 export type ChannelOrder = 'rgb' | 'bgr'
 
@@ -32,12 +34,14 @@ export type DeviceKind = 'cpu' | 'cuda' | 'tensorrt'
 export interface NativeSessionOptions {
   /** One file, or several of one family whose head outputs are averaged (FSA-Net). */
   modelPaths: readonly string[]
-  family: ModelFamily
+  family: NativeFamily
   preprocessing: Preprocessing
   /** Pixels; needed where the model leaves its height and width open, refused where they differ from a baked size. */
   inputSize?: { width: number; height: number } | undefined
   /** Number of classes the head must find in the output tensors (detection families). */
   classCount?: number | undefined
+  /** Where the model takes any size: give each frame the smallest input that holds it, within the input size. */
+  rectangular?: boolean | undefined
   /** UltraFace only: whether the model's boxes are corner coordinates already, or offsets from priors. */
   boxesDecoded?: boolean | undefined
   device: { kind: DeviceKind; index: number }
@@ -316,10 +320,10 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
 
 export const native = {
   versions: (): NativeVersions => loadAddon().versions(),
-  /** Loads and warms a model off the JavaScript thread. `runtimeLibrary`: see {@link loadRuntime}. */
-  createSession: (options: NativeSessionOptions, runtimeLibrary?: string): Promise<NativeSession> =>
+  /** Loads and warms a model off the JavaScript thread. */
+  createSession: (options: NativeSessionOptions): Promise<NativeSession> =>
     translated(async () => {
-      loadRuntime(runtimeLibrary)
+      loadRuntime()
       return loadAddon().createSession(options)
     }),
   /** The picture with the marks drawn on it, as a file of the extension, or raw BGR pixels for "raw". */

@@ -35,7 +35,8 @@ export async function openLibrary(
   const call = opened instanceof HeadPoseEstimator
     ? () => opened.run(file, faces ?? [])
     : () => opened.run(file, { fullDecode, crops: crops === true && task === 'face_detection' })
-  const { width, height } = await call()
+  const first = await call()
+  const { width, height } = 'sizes' in first ? first.sizes[0] ?? { width: 0, height: 0 } : first
   return {
     name: 'library',
     model: opened.model.entry.name,
