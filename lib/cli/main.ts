@@ -15,6 +15,7 @@ interface Registration {
 }
 
 const COMMANDS: readonly Registration[] = [
+  { name: 'build', description: 'Compile the native addon inside the installed package', load: () => import('./build.js') },
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
   { name: 'bench', description: 'Measure accuracy and speed', load: () => import('./bench.js') },
 ]
