@@ -20,6 +20,7 @@ const COMMANDS: readonly Registration[] = [
   { name: 'inspect', description: 'What is installed, what this machine has, what is missing', load: () => import('./inspect.js') },
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
   { name: 'serve', description: 'Serve the tasks over HTTP, by worker processes', load: () => import('./serve.js') },
+  { name: 'status', description: 'Show a cluster: nodes, workers, limits', load: () => import('./status.js') },
   { name: 'bench', description: 'Measure accuracy and speed', load: () => import('./bench.js') },
 ]
 

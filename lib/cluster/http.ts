@@ -28,11 +28,8 @@ export class PeerClient {
     this.#timeoutMs = timeoutMs
     this.#mostBytes = mostBytes
     this.#agent = new Agent({
-      connect: {
-        timeout: timeoutMs,
-        ...(localAddress !== undefined && { localAddress }),
-        ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
-      },
+      connect: { timeout: timeoutMs, ...(ca !== undefined && { ca: [...rootCertificates, ca] }) },
+      ...(localAddress !== undefined && { localAddress }),
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       keepAliveTimeout: 30_000,

@@ -119,7 +119,7 @@ function parseWorker(worker: Record<string, unknown>): WorkerState {
   const { model } = worker
   return {
     pid: Math.round(clampNumber(worker['pid'], 0, 2 ** 31, 0)),
-    model: typeof model === 'string' ? model.slice(0, LONGEST_MODEL_NAME) : '',
+    model: typeof model === 'string' ? model.slice(0, LONGEST_MODEL_NAME).replace(/\p{Cc}/gu, '') : '',
     ...parseLimits(worker),
     cpu_ratio: clampNumber(worker['cpu_ratio'], 0, 100, 0),
     mem_ratio: clampNumber(worker['mem_ratio'], 0, 100, 0),
