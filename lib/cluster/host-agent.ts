@@ -42,6 +42,8 @@ export class HostAgent {
   readonly #peer: PeerClient
   #standing: Standing = 'not yet asked'
   #reason: string | undefined
+  /** The cloud has heard it: it may know it still, even where it does not answer now. */
+  #heard = false
   #timer: NodeJS.Timeout | undefined
   #beating: Promise<void> = Promise.resolve()
   #stopped = false
@@ -87,7 +89,7 @@ export class HostAgent {
   /** After a beat that is under way, which would undo it. */
   async #leave(): Promise<void> {
     await this.#beating
-    if (this.#standing !== 'joined') return
+    if (!this.#heard) return
     const { self: { ip, port }, token } = this.#options
     await this.#peer.post(this.#url('/cluster/leave'), { ip, port, instance: this.#instance }, token).catch(() => {})
   }
@@ -108,8 +110,10 @@ export class HostAgent {
       }
       const answer = await this.#peer.post(this.#url('/cluster/heartbeat'), beat, this.#options.token)
       if (OLD_CLOUD_STATUSES.includes(answer.status)) return await this.#registerWithOldCloud()
-      if (answer.status < 300) this.#stand('joined')
-      else this.#stand('refused', reasonOf(answer))
+      if (answer.status < 300) {
+        this.#heard = true
+        this.#stand('joined')
+      } else this.#stand('refused', reasonOf(answer))
     } catch (error) {
       if (!this.#stopped) this.#stand('unreachable', error instanceof Error ? error.message || error.name : String(error))
     }
