@@ -199,7 +199,7 @@ export const TOKEN_FILE_OPTION = option('--token-file <file>', 'A file that hold
 export const SERVE_OPTIONS: { readonly [Name in keyof ServeConfig]: OptionSpec<NonNullable<ServeConfig[Name]>> } = {
   host: option('--host <address>', 'Address to listen on; 0.0.0.0 for all (default: 127.0.0.1)', text('an address')),
   port: option('--port <number>', 'Port to listen on; 0 for any (default: 5500)', integer(0, 65_535)),
-  tasks: option('--task <name[=workers]...>', 'Tasks to serve (default: all, one worker each)', tasks, 'tasks'),
+  tasks: option('--task <name=workers...>', 'Tasks to serve, repeatable (default: all, one worker each)', tasks, 'tasks'),
   models: option('--models <directory>', 'Where model files are looked for first', directories),
   device: option('--device <name>', 'cpu, cuda[:n] or tensorrt[:n] (default: cpu)', device),
   threads: option('--threads <number>', 'The most threads of one worker', integer(1, 1024)),
