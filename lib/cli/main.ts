@@ -21,6 +21,7 @@ const COMMANDS: readonly Registration[] = [
   { name: 'build', description: 'Compile the native addon inside the installed package', load: () => import('./build.js') },
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
   { name: 'serve', description: 'Serve the tasks over HTTP, by worker processes', load: () => import('./serve.js') },
+  { name: 'status', description: 'Show a cluster: nodes, workers, limits', load: () => import('./status.js') },
   { name: 'bench', description: 'Measure accuracy and speed', load: () => import('./bench.js') },
 ]
 

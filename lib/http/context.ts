@@ -22,6 +22,8 @@ export interface HttpContext {
   control: ControlPolicy
   settings: Readonly<HttpSettings>
   bodies: BodyReader
+  /** Tasks that can be asked for: this node's, or its cluster's. */
+  services(): readonly string[]
   /** Set once, when the server begins to stop. */
   draining: boolean
 }

@@ -28,6 +28,10 @@ export interface HttpServerOptions {
   deviceIp: string
   control?: Partial<ControlPolicy> | undefined
   settings?: Partial<HttpSettings> | undefined
+  /** Tasks that can be asked for; by default those of `workers`. */
+  services?: (() => readonly string[]) | undefined
+  /** Certificate chain and private key, PEM: `https` in place of `http`. */
+  tls?: { cert: string; key: string } | undefined
   /** Routes beside those of this folder. */
   routes?: readonly Routes[] | undefined
 }
@@ -53,9 +57,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     control: { token, open },
     settings,
     bodies: new BodyReader(settings),
+    services: options.services ?? (() => options.workers.tasks),
     draining: false,
   }
-  const app = createApp(context)
+  const app = createApp(context, options.tls)
   const silent = trackSilent(app.server)
   answerExpectations(app.server, context)
   app.server.maxConnections = settings.maxConnections
@@ -93,8 +98,15 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   }
 }
 
-function createApp(context: HttpContext): FastifyInstance {
+function createApp(context: HttpContext, tls: HttpServerOptions['tls']): FastifyInstance {
   const { settings } = context
+  const serverOptions = {
+    headersTimeout: settings.headersTimeout,
+    connectionsCheckingInterval: settings.timeoutCheckInterval,
+    maxHeaderSize: settings.maxHeaderSize,
+    // Without a host an answer in JSON is better than Node.js' empty one.
+    requireHostHeader: false,
+  }
   const app = fastify({
     loggerInstance: context.log as Logger<never>,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -103,13 +115,7 @@ function createApp(context: HttpContext): FastifyInstance {
     bodyLimit: settings.bodyLimit,
     requestTimeout: settings.requestTimeout,
     keepAliveTimeout: settings.keepAliveTimeout,
-    http: {
-      headersTimeout: settings.headersTimeout,
-      connectionsCheckingInterval: settings.timeoutCheckInterval,
-      maxHeaderSize: settings.maxHeaderSize,
-      // Without a host an answer in JSON is better than Node.js' empty one.
-      requireHostHeader: false,
-    },
+    ...(tls ? { https: { ...tls, ...serverOptions } } : { http: serverOptions }),
     return503OnClosing: false,
     clientErrorHandler: connectionErrorHandler(context),
     frameworkErrors: (error, request, reply) => {
