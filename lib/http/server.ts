@@ -16,18 +16,21 @@ import { Exchange } from './exchange.js'
 import { sendFailure, toHttpError } from './failure.js'
 import { answerOtherMethods } from './method-not-allowed.js'
 import { registerOpenApi } from './openapi.js'
+import { ownNodesJson } from './own-nodes.js'
 import { ROUTES, type Routes } from './routes/index.js'
 import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
 
 export interface HttpServerOptions {
   workers: WorkerService
-  sampler: Pick<Sampler, 'capacity'>
+  sampler: Sampler
   log: Logger
   version: string
   /** The IP address that others reach this node at. */
   deviceIp: string
   control?: Partial<ControlPolicy> | undefined
   settings?: Partial<HttpSettings> | undefined
+  /** The answer of `/nodes`, an object; by default this node alone. */
+  nodesJson?: (() => string) | undefined
   /** Routes beside those of this folder. */
   routes?: readonly Routes[] | undefined
 }
@@ -48,6 +51,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const context: HttpContext = {
     workers: options.workers,
     sampler: options.sampler,
+    nodesJson: options.nodesJson ?? (() => ownNodes()),
     log: options.log,
     deviceIp: options.deviceIp,
     control: { token, open },
@@ -56,6 +60,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     draining: false,
   }
   const app = createApp(context)
+  const ownNodes = ownNodesJson({ ip: options.deviceIp, workers: options.workers, sampler: options.sampler }, app.server)
   const silent = trackSilent(app.server)
   answerExpectations(app.server, context)
   app.server.maxConnections = settings.maxConnections
