@@ -7,7 +7,7 @@ import { readCpuFeatures, type CpuFeatures } from '../node/index.js'
 import { createTask } from '../tasks/index.js'
 import { openLimits } from '../workers/limits/index.js'
 import { formatBytes, indent, renderFacts, renderTable, wrap } from './table.js'
-import { readVersion } from './version.js'
+import { packageVersion } from './version.js'
 
 export function configure(command: Command): void {
   command
@@ -53,7 +53,7 @@ async function inspect(): Promise<Inspection> {
   const tasks: TaskReport[] = []
   for (const task of TASK_NAMES) tasks.push(await tryTask(task))
   return {
-    version: readVersion(),
+    version: packageVersion(),
     node: { version: process.versions.node, platform: process.platform, arch: process.arch },
     addon: { path: addonPaths().join(', '), ...found(native.versions) },
     onnxruntime: found(() => loadRuntime()),

@@ -11,7 +11,7 @@ export interface WireError {
   message: string
 }
 
-/** A job without its pictures' bytes, which follow the header in order. */
+/** A job without its pictures' bytes, which lie one behind the other in shared memory, or follow the header. */
 export interface WireJob extends Omit<Job, 'images'> {
   images: WireImageHeader[]
 }
@@ -25,7 +25,7 @@ export interface WireResult extends Omit<JobResult, 'items'> {
 
 export type ToWorker =
   | { type: 'load'; task: TaskName; options: TaskOptions }
-  | { type: 'run'; id: number; job: WireJob }
+  | { type: 'run'; id: number; job: WireJob; shared?: { offset: number; bytes: number } | undefined }
   | { type: 'cancel'; id: number }
   /** Compute with another number of threads from the next job on. */
   | { type: 'threads'; threads: number }

@@ -7,6 +7,7 @@ import type { TaskName } from '../models/index.js'
 import type { TaskOptions } from '../tasks/index.js'
 import type { Job, JobResult } from '../tasks/job.js'
 import { Channel, type Received } from './channel.js'
+import { JobMemory } from './job-memory.js'
 import { packJob, unpackResult, type FromWorker, type ToWorker } from './messages.js'
 
 const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
@@ -17,6 +18,8 @@ const CHANNEL_FD = 3
 export interface WorkerProcessOptions {
   task: TaskName
   options: TaskOptions
+  /** Jobs it may be given before it has answered. */
+  slots: number
   /** Called with the pid before the model is loaded: memory does not move with a process. */
   confine(pid: number): void
 }
@@ -32,6 +35,8 @@ export interface WorkerEnd {
 interface Sent {
   resolve(result: JobResult): void
   reject(error: EdgeInferError): void
+  /** Gives the job's shared memory back. */
+  release: (() => void) | undefined
 }
 
 export class WorkerProcess {
@@ -45,23 +50,26 @@ export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #channel: Channel<ToWorker, FromWorker>
   readonly #sent = new Map<number, Sent>()
+  readonly #memory: JobMemory
   readonly #ready: Promise<void>
   #settleReady!: { resolve(): void; reject(error: EdgeInferError): void }
   #nextId = 1
   #stderr = ''
 
   /** @throws EdgeInferError WORKER_DIED when no process can be made or confined. */
-  constructor({ task, options, confine }: WorkerProcessOptions) {
+  constructor({ task, options, confine, slots }: WorkerProcessOptions) {
+    this.#memory = new JobMemory(slots)
     // One thread for V8's own chores, few malloc arenas: a worker's cores belong to its model.
     this.#child = spawn(process.execPath, ['--v8-pool-size=1', MAIN], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd],
       env: { MALLOC_ARENA_MAX: '2', ...process.env },
     })
     this.#ready = new Promise((resolve, reject) => { this.#settleReady = { resolve, reject } })
     this.#ready.catch(() => {})
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve({ code: null, signal: null, stderr: error.message }))
-      this.#child.once('exit', (code, signal) => resolve({ code, signal, stderr: this.#stderr.trim() }))
+      // Not at its exit: what it answered last may still lie in the channel then.
+      this.#child.once('close', (code, signal) => resolve({ code, signal, stderr: this.#stderr.trim() }))
     })
     void this.ended.then((end) => this.#onEnd(end))
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -89,9 +97,13 @@ export class WorkerProcess {
   /** Gives the worker a job; it runs its jobs one after the other. `cancel` stops it, running or not. */
   run(job: Job): { result: Promise<JobResult>; cancel(): void } {
     const id = this.#nextId++
-    const result = new Promise<JobResult>((resolve, reject) => this.#sent.set(id, { resolve, reject }))
+    let settle!: Pick<Sent, 'resolve' | 'reject'>
+    const result = new Promise<JobResult>((resolve, reject) => { settle = { resolve, reject } })
     const { job: header, data } = packJob(job)
-    this.#channel.send({ type: 'run', id, job: header }, data)
+    const slot = this.#memory.write(data)
+    const shared = slot && { offset: slot.offset, bytes: slot.bytes }
+    this.#sent.set(id, { ...settle, release: slot?.release })
+    this.#channel.send({ type: 'run', id, job: header, shared }, slot ? [] : data)
     return { result, cancel: () => this.#channel.send({ type: 'cancel', id }) }
   }
 
@@ -117,11 +129,12 @@ export class WorkerProcess {
     }
     if (header.type === 'failed') {
       this.#settleReady.reject(new EdgeInferError(header.error.code, header.error.message))
-      this.stop()
+      this.kill()
       return
     }
     const sent = this.#sent.get(header.id)
     this.#sent.delete(header.id)
+    sent?.release?.()
     if (header.type === 'result') sent?.resolve(unpackResult(header.result, data))
     else sent?.reject(new EdgeInferError(header.error.code, header.error.message))
   }
@@ -131,6 +144,7 @@ export class WorkerProcess {
     this.#settleReady.reject(error)
     for (const { reject } of this.#sent.values()) reject(error)
     this.#sent.clear()
+    this.#memory.close()
   }
 }
 

@@ -9,6 +9,7 @@
 #include "async.h"
 #include "convert.h"
 #include "session_object.h"
+#include "shared_memory.h"
 #include "video_object.h"
 
 namespace edge_infer {
@@ -26,7 +27,7 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
 Napi::Value load(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   try {
-    const RuntimeInfo runtime = load_runtime(info[0].ToString().Utf8Value());
+    const RuntimeInfo runtime = load_runtime(to_text(info[0], "the path of a library"));
     Napi::Object object = Napi::Object::New(env);
     object.Set("path", runtime.path);
     object.Set("version", runtime.version);
@@ -41,12 +42,11 @@ Napi::Value load(const Napi::CallbackInfo& info) {
 /// `annotate(image, marks, extension, quality)`: a picture file, or raw BGR pixels for the extension "raw".
 Napi::Value annotate_image(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const ImageSource image = to_image_source(info[0]);
   const std::vector<Mark> marks = to_marks(info[1]);
-  const std::string extension = info[2].ToString().Utf8Value();
-  const int quality = info[3].ToNumber().Int32Value();
+  const std::string extension = to_text(info[2], "a file name extension");
+  const int quality = to_integer(info[3], "a quality", 1, 100);
   Napi::Array keep = Napi::Array::New(env);
-  keep.Set(0u, info[0].As<Napi::Object>().Get("data"));
+  const ImageSource image = to_image_source(info[0], keep);
   return run_async(
       env, Environment::of(env).background(), keep,
       [image, marks, extension, quality](int) -> Bytes {
@@ -83,6 +83,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("annotate", Napi::Function::New<annotate_image>(env, "annotate"));
   exports.Set("extractImages", Napi::Function::New<extract>(env, "extractImages"));
   exports.Set("encodeBytesLiteral", Napi::Function::New<encode_literal>(env, "encodeBytesLiteral"));
+  exports.Set("createSharedMemory", Napi::Function::New<create_shared_memory>(env, "createSharedMemory"));
+  exports.Set("mapSharedMemory", Napi::Function::New<map_shared_memory>(env, "mapSharedMemory"));
+  exports.Set("releaseSharedPages", Napi::Function::New<release_shared_pages>(env, "releaseSharedPages"));
   exports.Set("openVideo", Napi::Function::New<VideoReaderObject::open>(env, "openVideo"));
   exports.Set("createVideo", Napi::Function::New<VideoWriterObject::open>(env, "createVideo"));
   return exports;

@@ -1,20 +1,38 @@
 #include "convert.h"
 
+#include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "../core/error.h"
 
 namespace edge_infer {
 namespace {
 
-[[noreturn]] void wrong_type(Napi::Env env, const char* expected) {
-  throw Napi::TypeError::New(env, std::string("Expected ") + expected);
+[[noreturn]] void wrong_type(Napi::Env env, const std::string& expected) {
+  throw Napi::TypeError::New(env, "Expected " + expected);
 }
 
-std::string text(const Napi::Object& object, const char* key) { return object.Get(key).ToString().Utf8Value(); }
-double number(const Napi::Object& object, const char* key) { return object.Get(key).ToNumber().DoubleValue(); }
-int integer(const Napi::Object& object, const char* key) { return object.Get(key).ToNumber().Int32Value(); }
-bool flag(const Napi::Object& object, const char* key) { return object.Get(key).ToBoolean().Value(); }
+std::string text(const Napi::Object& object, const char* key) { return to_text(object.Get(key), key); }
+double number(const Napi::Object& object, const char* key) { return to_number(object.Get(key), key); }
+int integer(const Napi::Object& object, const char* key, int least = INT32_MIN, int most = INT32_MAX) {
+  return to_integer(object.Get(key), key, least, most);
+}
+
+/// False when it is absent.
+bool flag(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (value.IsUndefined()) return false;
+  if (!value.IsBoolean()) wrong_type(object.Env(), std::string("true or false as ") + key);
+  return value.As<Napi::Boolean>().Value();
+}
+
+/// Beyond this, crops hold nothing but borders.
+double margin(const Napi::Object& object) {
+  const double value = number(object, "margin");
+  if (!(value >= 0 && value <= 10)) wrong_type(object.Env(), "a number from 0 to 10 as margin");
+  return value;
+}
 
 bool present(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
@@ -23,7 +41,7 @@ bool present(const Napi::Object& object, const char* key) {
 
 Napi::Object member(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
-  if (!value.IsObject()) wrong_type(object.Env(), (std::string("an object as ") + key).c_str());
+  if (!value.IsObject()) wrong_type(object.Env(), std::string("an object as ") + key);
   return value.As<Napi::Object>();
 }
 
@@ -32,24 +50,39 @@ Napi::Array list(const Napi::Value& value, const char* what) {
   return value.As<Napi::Array>();
 }
 
-ChannelOrder to_channel_order(const std::string& name) {
-  return name == "bgr" ? ChannelOrder::bgr : ChannelOrder::rgb;
+/// One of the named values of an enumeration.
+template <typename Value, size_t Count>
+Value choice(const Napi::Object& object, const char* key, const std::pair<const char*, Value> (&choices)[Count]) {
+  const std::string name = text(object, key);
+  std::string known;
+  for (const auto& [known_name, value] : choices) {
+    if (name == known_name) return value;
+    known += (known.empty() ? "" : ", ") + std::string(known_name);
+  }
+  wrong_type(object.Env(), "one of " + known + " as " + key + " but received " + name);
 }
 
-ResizeMode to_resize_mode(const std::string& name) {
-  if (name == "stretch") return ResizeMode::stretch;
-  return name == "letterbox-center" ? ResizeMode::letterbox_center : ResizeMode::letterbox_top_left;
-}
+constexpr std::pair<const char*, ChannelOrder> kChannelOrders[] = {{"rgb", ChannelOrder::rgb},
+                                                                   {"bgr", ChannelOrder::bgr}};
+constexpr std::pair<const char*, ResizeMode> kResizeModes[] = {
+    {"stretch", ResizeMode::stretch},
+    {"letterbox-center", ResizeMode::letterbox_center},
+    {"letterbox-top-left", ResizeMode::letterbox_top_left}};
+constexpr std::pair<const char*, DeviceKind> kDeviceKinds[] = {
+    {"cpu", DeviceKind::cpu}, {"cuda", DeviceKind::cuda}, {"tensorrt", DeviceKind::tensorrt}};
+constexpr std::pair<const char*, ImageSource::Kind> kImageKinds[] = {{"encoded", ImageSource::Kind::encoded},
+                                                                     {"raw", ImageSource::Kind::raw},
+                                                                     {"json", ImageSource::Kind::json}};
 
 void to_channels(const Napi::Value& value, float (&out)[3]) {
   const Napi::Array array = list(value, "three numbers");
-  for (uint32_t i = 0; i < 3; ++i) out[i] = array.Get(i).ToNumber().FloatValue();
+  for (uint32_t i = 0; i < 3; ++i) out[i] = static_cast<float>(to_number(array.Get(i), "a channel's value"));
 }
 
 Preprocessing to_preprocessing(const Napi::Object& object) {
   Preprocessing result;
-  result.resize = to_resize_mode(text(object, "resize"));
-  result.channel_order = to_channel_order(text(object, "channelOrder"));
+  result.resize = choice(object, "resize", kResizeModes);
+  result.channel_order = choice(object, "channelOrder", kChannelOrders);
   to_channels(object.Get("mean"), result.mean);
   to_channels(object.Get("scale"), result.scale);
   result.pad = static_cast<float>(number(object, "pad"));
@@ -57,11 +90,7 @@ Preprocessing to_preprocessing(const Napi::Object& object) {
 }
 
 Device to_device(const Napi::Object& object) {
-  const std::string kind = text(object, "kind");
-  const DeviceKind known = kind == "cuda"       ? DeviceKind::cuda
-                           : kind == "tensorrt" ? DeviceKind::tensorrt
-                                                : DeviceKind::cpu;
-  return {known, integer(object, "index")};
+  return {choice(object, "kind", kDeviceKinds), integer(object, "index", 0)};
 }
 
 std::vector<Box> to_boxes(const Napi::Value& value) {
@@ -97,41 +126,62 @@ ByteView to_bytes(const Napi::Value& value) {
   return {array.Data(), array.ByteLength()};
 }
 
-ImageSource to_image_source(const Napi::Value& value) {
+std::string to_text(const Napi::Value& value, const std::string& what) {
+  if (!value.IsString()) wrong_type(value.Env(), "a string as " + what);
+  return value.As<Napi::String>().Utf8Value();
+}
+
+double to_number(const Napi::Value& value, const std::string& what) {
+  if (!value.IsNumber()) wrong_type(value.Env(), "a number as " + what);
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int to_integer(const Napi::Value& value, const std::string& what, int least, int most) {
+  const double number = to_number(value, what);
+  if (!(number >= least && number <= most) || number != std::floor(number)) {
+    wrong_type(value.Env(), "a whole number from " + std::to_string(least) + " to " + std::to_string(most) + " as " + what);
+  }
+  return static_cast<int>(number);
+}
+
+int64_t to_token(const Napi::Value& value) {
+  to_number(value, "a token");
+  return value.As<Napi::Number>().Int64Value();
+}
+
+ImageSource to_image_source(const Napi::Value& value, Napi::Array keep) {
   if (!value.IsObject()) wrong_type(value.Env(), "an image object");
   const auto object = value.As<Napi::Object>();
   ImageSource source;
-  source.data = to_bytes(object.Get("data"));
-  const std::string kind = text(object, "kind");
-  if (kind == "json") {
-    source.kind = ImageSource::Kind::json;
-  } else if (kind == "raw") {
-    source.kind = ImageSource::Kind::raw;
+  source.kind = choice(object, "kind", kImageKinds);
+  if (source.kind == ImageSource::Kind::raw) {
     source.width = integer(object, "width");
     source.height = integer(object, "height");
     source.channels = integer(object, "channels");
-    source.order = to_channel_order(text(object, "order"));
-  } else {
-    source.kind = ImageSource::Kind::encoded;
+    source.order = choice(object, "order", kChannelOrders);
   }
+  const Napi::Value data = object.Get("data");
+  source.data = to_bytes(data);
+  keep.Set(keep.Length(), data);
   return source;
 }
 
 ModelOptions to_model_options(const Napi::Object& object) {
   ModelOptions options;
   const Napi::Array paths = list(object.Get("modelPaths"), "an array of model paths");
-  for (uint32_t i = 0; i < paths.Length(); ++i) options.model_paths.push_back(paths.Get(i).ToString().Utf8Value());
+  for (uint32_t i = 0; i < paths.Length(); ++i) options.model_paths.push_back(to_text(paths.Get(i), "a model path"));
   options.family = text(object, "family");
   options.preprocessing = to_preprocessing(member(object, "preprocessing"));
-  if (present(object, "classCount")) options.class_count = integer(object, "classCount");
+  if (present(object, "classCount")) options.class_count = integer(object, "classCount", 1);
   if (present(object, "boxesDecoded")) options.boxes_decoded = flag(object, "boxesDecoded");
   if (present(object, "inputSize")) {
     const Napi::Object size = member(object, "inputSize");
-    options.session.input_size = {integer(size, "width"), integer(size, "height")};
+    options.session.input_size = {integer(size, "width", 1), integer(size, "height", 1)};
   }
+  if (present(object, "rectangular")) options.rectangular = flag(object, "rectangular");
   options.session.device = to_device(member(object, "device"));
   options.session.fallback_to_cpu = flag(object, "fallbackToCpu");
-  options.session.intra_op_threads = integer(object, "intraOpThreads");
+  options.session.intra_op_threads = integer(object, "intraOpThreads", 1);
   options.session.allow_spinning = flag(object, "allowSpinning");
   if (present(object, "tensorrt")) {
     const Napi::Object tensorrt = member(object, "tensorrt");
@@ -147,16 +197,16 @@ DetectOptions to_detect_options(const Napi::Object& object) {
   DetectOptions options;
   options.limits.score_threshold = static_cast<float>(number(object, "scoreThreshold"));
   options.limits.iou_threshold = static_cast<float>(number(object, "iouThreshold"));
-  options.limits.max_detections = integer(object, "maxDetections");
+  options.limits.max_detections = integer(object, "maxDetections", 0);
   if (present(object, "classes")) {
     const Napi::Array classes = list(object.Get("classes"), "an array of class ids");
     for (uint32_t i = 0; i < classes.Length(); ++i) {
-      options.limits.classes.push_back(classes.Get(i).ToNumber().Int32Value());
+      options.limits.classes.push_back(to_integer(classes.Get(i), "a class id", 0));
     }
   }
   if (present(object, "crops")) {
     const Napi::Object crops = member(object, "crops");
-    options.crops = DetectOptions::Crops{number(crops, "margin"), integer(crops, "quality")};
+    options.crops = DetectOptions::Crops{margin(crops), integer(crops, "quality", 1, 100)};
   }
   options.full_decode = flag(object, "fullDecode");
   return options;
@@ -164,7 +214,7 @@ DetectOptions to_detect_options(const Napi::Object& object) {
 
 HeadPoseOptions to_head_pose_options(const Napi::Object& object) {
   HeadPoseOptions options;
-  options.margin = number(object, "margin");
+  options.margin = margin(object);
   if (present(object, "boxes")) options.boxes = to_boxes(object.Get("boxes"));
   return options;
 }
@@ -177,14 +227,14 @@ std::vector<Mark> to_marks(const Napi::Value& value) {
     if (!item.IsObject()) wrong_type(value.Env(), "a mark object");
     const auto object = item.As<Napi::Object>();
     const Napi::Array box = list(object.Get("box"), "four numbers as a mark's box");
-    const auto side = [&](uint32_t index) { return box.Get(index).ToNumber().DoubleValue(); };
+    const auto side = [&](uint32_t index) { return to_number(box.Get(index), "a side of a box"); };
     Mark mark;
     mark.box = {side(0), side(1), side(2), side(3)};
     mark.label = present(object, "label") ? text(object, "label") : "";
     mark.class_id = present(object, "classId") ? integer(object, "classId") : 0;
     if (present(object, "pose")) {
       const Napi::Array pose = list(object.Get("pose"), "three angles as a mark's pose");
-      const auto angle = [&](uint32_t index) { return pose.Get(index).ToNumber().FloatValue(); };
+      const auto angle = [&](uint32_t index) { return static_cast<float>(to_number(pose.Get(index), "an angle")); };
       mark.pose = HeadPose{angle(0), angle(1), angle(2)};
     }
     marks.push_back(std::move(mark));

@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,13 @@ namespace edge_infer {
 
 /// A view of a Uint8Array, which must be kept alive by the caller.
 ByteView to_bytes(const Napi::Value& value);
-ImageSource to_image_source(const Napi::Value& value);
+std::string to_text(const Napi::Value& value, const std::string& what);
+double to_number(const Napi::Value& value, const std::string& what);
+int to_integer(const Napi::Value& value, const std::string& what, int least, int most = INT32_MAX);
+/// The number a call is cancelled by.
+int64_t to_token(const Napi::Value& value);
+/// Appends the object that owns the image's bytes to `keep`.
+ImageSource to_image_source(const Napi::Value& value, Napi::Array keep);
 ModelOptions to_model_options(const Napi::Object& object);
 DetectOptions to_detect_options(const Napi::Object& object);
 HeadPoseOptions to_head_pose_options(const Napi::Object& object);

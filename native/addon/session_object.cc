@@ -11,6 +11,13 @@ SessionCore::SessionCore(const ModelOptions& options, int concurrency)
   executor = std::make_unique<Executor>(concurrency);
 }
 
+void SessionCore::close() {
+  const std::lock_guard lock(closing_);
+  executor->stop();
+  pipelines.clear();
+  model.reset();
+}
+
 void SessionObject::define(Napi::Env env) {
   const Napi::Function constructor = DefineClass(
       env, "NativeSession",
@@ -27,7 +34,7 @@ Napi::Value SessionObject::create(const Napi::CallbackInfo& info) {
   if (info.Length() < 1 || !info[0].IsObject()) throw Napi::TypeError::New(env, "Expected session options");
   const auto object = info[0].As<Napi::Object>();
   const ModelOptions options = to_model_options(object);
-  const int concurrency = object.Get("concurrency").ToNumber().Int32Value();
+  const int concurrency = to_integer(object.Get("concurrency"), "concurrency", 1);
   return run_async(
       env, Environment::of(env).background(), object,
       [options, concurrency](int) { return std::make_shared<SessionCore>(options, concurrency); },
@@ -54,7 +61,11 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) 
 
 SessionObject::~SessionObject() {
   if (environment_) environment_->remove(this);
-  if (core_) core_->executor->stop();
+  if (!core_) return;
+  core_->executor->stop();
+  // Freeing a model takes long enough to be felt on the JavaScript thread.
+  Executor::Job free{[core = std::move(core_)](int) {}, [] {}};
+  environment_->background().post(free);
 }
 
 void SessionObject::shut_down() {
@@ -75,13 +86,12 @@ std::function<void()> SessionObject::end_call(int64_t token) {
 
 Napi::Value SessionObject::detect(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const ImageSource image = to_image_source(info[0]);
   if (!info[1].IsObject()) throw Napi::TypeError::New(env, "Expected detect options");
   const DetectOptions options = to_detect_options(info[1].As<Napi::Object>());
-  const int64_t token = info[2].ToNumber().Int64Value();
+  const int64_t token = to_token(info[2]);
   Napi::Array keep = Napi::Array::New(env);
   keep.Set(0u, info.This());
-  keep.Set(1u, info[0].As<Napi::Object>().Get("data"));
+  const ImageSource image = to_image_source(info[0], keep);
   auto cancellation = begin_call(token);
   return run_async(
       env, *core_->executor, keep,
@@ -95,16 +105,12 @@ Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsArray() || !info[1].IsObject()) throw Napi::TypeError::New(env, "Expected images and options");
   const auto images = info[0].As<Napi::Array>();
+  const HeadPoseOptions options = to_head_pose_options(info[1].As<Napi::Object>());
+  const int64_t token = to_token(info[2]);
   std::vector<ImageSource> sources;
   Napi::Array keep = Napi::Array::New(env);
   keep.Set(0u, info.This());
-  for (uint32_t i = 0; i < images.Length(); ++i) {
-    const Napi::Value image = images.Get(i);
-    sources.push_back(to_image_source(image));
-    keep.Set(i + 1, image.As<Napi::Object>().Get("data"));
-  }
-  const HeadPoseOptions options = to_head_pose_options(info[1].As<Napi::Object>());
-  const int64_t token = info[2].ToNumber().Int64Value();
+  for (uint32_t i = 0; i < images.Length(); ++i) sources.push_back(to_image_source(images.Get(i), keep));
   auto cancellation = begin_call(token);
   return run_async(
       env, *core_->executor, keep,
@@ -115,7 +121,7 @@ Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionObject::cancel(const Napi::CallbackInfo& info) {
-  const auto call = calls_.find(info[0].ToNumber().Int64Value());
+  const auto call = calls_.find(to_token(info[0]));
   if (call != calls_.end()) call->second->cancel();
   return info.Env().Undefined();
 }
@@ -126,9 +132,7 @@ Napi::Value SessionObject::close(const Napi::CallbackInfo& info) {
   return run_async(
       env, environment_->background(), info.This().As<Napi::Object>(),
       [core = core_](int) {
-        core->executor->stop();
-        core->pipelines.clear();
-        core->model.reset();
+        core->close();
         return true;
       },
       [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });

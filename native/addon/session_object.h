@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,16 @@ namespace edge_infer {
 struct SessionCore {
   SessionCore(const ModelOptions& options, int concurrency);
 
+  /// Waits for the running calls and frees the model; queued calls are abandoned. May be called more than once, from
+  /// any thread but those of the executor.
+  void close();
+
   std::unique_ptr<Model> model;
   std::vector<std::unique_ptr<Pipeline>> pipelines;
   std::unique_ptr<Executor> executor;
+
+ private:
+  std::mutex closing_;
 };
 
 /// `NativeSession` of lib/native.ts.

@@ -31,7 +31,7 @@ void VideoReaderObject::define(Napi::Env env) {
 
 Napi::Value VideoReaderObject::open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const std::string path = info[0].ToString().Utf8Value();
+  const std::string path = to_text(info[0], "the path of a video");
   return run_async(
       env, Environment::of(env).background(), Napi::Object::New(env),
       [path](int) { return std::make_shared<VideoReader>(path); },
@@ -47,7 +47,10 @@ Napi::Value VideoReaderObject::read(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return run_async(
       env, Environment::of(env).background(), info.This().As<Napi::Object>(),
-      [reader = reader_](int) { return reader->read(); },
+      [reader = reader_, turns = turns_, number = turns_->take()](int) {
+        const Turns::Turn turn(*turns, number);
+        return reader->read();
+      },
       [](Napi::Env env, const cv::Mat& frame) -> Napi::Value {
         return frame.empty() ? env.Null() : from_pixels(env, frame);
       });
@@ -71,11 +74,11 @@ void VideoWriterObject::define(Napi::Env env) {
 
 Napi::Value VideoWriterObject::open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const std::string path = info[0].ToString().Utf8Value();
+  const std::string path = to_text(info[0], "the path of a video");
   VideoInfo video;
-  video.width = info[1].ToNumber().Int32Value();
-  video.height = info[2].ToNumber().Int32Value();
-  video.frames_per_second = info[3].ToNumber().DoubleValue();
+  video.width = to_integer(info[1], "a width", 1);
+  video.height = to_integer(info[2], "a height", 1);
+  video.frames_per_second = to_number(info[3], "frames a second");
   return run_async(
       env, Environment::of(env).background(), Napi::Object::New(env),
       [path, video](int) { return std::make_shared<VideoWriter>(path, video); },
@@ -89,13 +92,13 @@ VideoWriterObject::VideoWriterObject(const Napi::CallbackInfo& info)
 
 Napi::Value VideoWriterObject::write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const ImageSource image = to_image_source(info[0]);
   Napi::Array keep = Napi::Array::New(env);
   keep.Set(0u, info.This());
-  keep.Set(1u, info[0].As<Napi::Object>().Get("data"));
+  const ImageSource image = to_image_source(info[0], keep);
   return run_async(
       env, Environment::of(env).background(), keep,
-      [writer = writer_, image](int) {
+      [writer = writer_, image, turns = turns_, number = turns_->take()](int) {
+        const Turns::Turn turn(*turns, number);
         writer->write(read_image(image, {}).frame.pixels);
         return true;
       },
@@ -106,7 +109,8 @@ Napi::Value VideoWriterObject::close(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return run_async(
       env, Environment::of(env).background(), info.This().As<Napi::Object>(),
-      [writer = writer_](int) {
+      [writer = writer_, turns = turns_, number = turns_->take()](int) {
+        const Turns::Turn turn(*turns, number);
         writer->close();
         return true;
       },

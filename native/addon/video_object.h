@@ -6,10 +6,11 @@
 
 #include "../core/video.h"
 #include "environment.h"
+#include "turns.h"
 
 namespace edge_infer {
 
-/// `NativeVideoReader` of lib/native.ts: one thread that decodes frame after frame.
+/// `NativeVideoReader` of lib/native.ts: frames come in the order they were asked for.
 class VideoReaderObject : public Napi::ObjectWrap<VideoReaderObject> {
  public:
   static void define(Napi::Env env);
@@ -21,6 +22,7 @@ class VideoReaderObject : public Napi::ObjectWrap<VideoReaderObject> {
   Napi::Value info(const Napi::CallbackInfo& info);
 
   std::shared_ptr<VideoReader> reader_;
+  std::shared_ptr<Turns> turns_ = std::make_shared<Turns>();
 };
 
 /// `NativeVideoWriter` of lib/native.ts.
@@ -35,6 +37,7 @@ class VideoWriterObject : public Napi::ObjectWrap<VideoWriterObject> {
   Napi::Value close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<VideoWriter> writer_;
+  std::shared_ptr<Turns> turns_ = std::make_shared<Turns>();
 };
 
 }  // namespace edge_infer

@@ -149,11 +149,9 @@ Bytes encode_image(const cv::Mat& pixels, const std::string& extension, int qual
   if (extension != ".png" && extension != ".webp" && extension != ".bmp") {
     throw Error("BAD_OPTION", "Expected an image type of .jpg, .jpeg, .png, .webp or .bmp but received " + extension);
   }
-  Bytes file;
   std::vector<int> parameters;
   if (extension == ".webp") parameters = {cv::IMWRITE_WEBP_QUALITY, quality};
-  cv::imencode(extension, pixels, file, parameters);
-  return file;
+  return encode_with_opencv(extension.c_str(), pixels, parameters);
 }
 
 }  // namespace edge_infer

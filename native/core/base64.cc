@@ -69,11 +69,14 @@ Bytes decode_base64(ByteView text) {
       held = 0;
     }
   }
-  for (size_t rest = at; rest < text.size; ++rest) {
-    const uint8_t value = kTable[text.data[rest]];
-    if (value != kPadding && value != kSpace) fail("characters follow its padding at " + std::to_string(at));
+  int padding = 0;
+  for (; at < text.size; ++at) {
+    const uint8_t value = kTable[text.data[at]];
+    padding += value == kPadding;
+    if (value != kPadding && value != kSpace) fail("character " + std::to_string(at) + " follows its padding");
   }
   if (held == 1) fail("its length is not that of whole bytes");
+  if (padding != 0 && (held == 0 || padding != 4 - held)) fail("its padding has the wrong length");
   if (held == 2) *to++ = static_cast<uint8_t>(bits >> 4);
   if (held == 3) {
     *to++ = static_cast<uint8_t>(bits >> 10);

@@ -4,7 +4,7 @@
 
 namespace edge_infer {
 
-/// Decodes base64 (standard or URL alphabet, padding optional, ASCII white space ignored).
+/// Decodes base64 (standard or URL alphabet, padding optional but whole, ASCII white space ignored).
 /// Throws BAD_IMAGE naming the position of the first character that does not belong.
 Bytes decode_base64(ByteView text);
 

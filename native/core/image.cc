@@ -1,6 +1,7 @@
 #include "image.h"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -9,11 +10,13 @@
 #include "error.h"
 #include "image_header.h"
 #include "jpeg.h"
+#include "png.h"
 
 namespace edge_infer {
 namespace {
 
-cv::Mat decode_with_opencv(ByteView file, ImageFormat format) {
+cv::Mat decode_with_opencv(ByteView file, const ImageHeader& header) {
+  if (file.size > INT_MAX) throw Error("TOO_LARGE", "An image file must be smaller than 2 GiB");
   const cv::Mat encoded(1, static_cast<int>(file.size), CV_8UC1, const_cast<uint8_t*>(file.data));
   cv::Mat pixels;
   try {
@@ -21,8 +24,8 @@ cv::Mat decode_with_opencv(ByteView file, ImageFormat format) {
   } catch (const cv::Exception&) {
     pixels.release();
   }
-  if (pixels.empty()) {
-    throw Error("BAD_IMAGE", std::string("The ") + format_name(format) + " cannot be decoded: its " +
+  if (pixels.cols != header.width || pixels.rows != header.height) {
+    throw Error("BAD_IMAGE", std::string("The ") + format_name(header.format) + " cannot be decoded: its " +
                                  std::to_string(file.size) + " bytes are damaged, incomplete or of an unknown variant");
   }
   return pixels;
@@ -39,12 +42,17 @@ JpegRequest smallest_useful(const ImageHeader& header, const DecodeRequest& requ
 
 Frame decode_image(ByteView file, const DecodeRequest& request) {
   const ImageHeader header = read_image_header(file);
-  cv::Mat pixels;
-  if (header.format == ImageFormat::jpeg) {
-    pixels = decode_jpeg(file, smallest_useful(header, request), request.cancelled);
-  }
-  if (pixels.empty()) pixels = decode_with_opencv(file, header.format);
-  return {pixels, header.width, header.height};
+  const auto decoded = [&]() -> cv::Mat {
+    switch (header.format) {
+      case ImageFormat::jpeg: return decode_jpeg(file, header, smallest_useful(header, request), request.cancelled);
+      case ImageFormat::png: {
+        const Bytes plain = without_ancillary_chunks(file);
+        return decode_with_opencv(plain.empty() ? file : ByteView(plain), header);
+      }
+      default: return decode_with_opencv(file, header);
+    }
+  };
+  return {decoded(), header.width, header.height};
 }
 
 Frame frame_from_pixels(ByteView pixels, int width, int height, int channels, ChannelOrder order) {
@@ -70,10 +78,22 @@ Frame frame_from_pixels(ByteView pixels, int width, int height, int channels, Ch
   return {converted, width, height};
 }
 
-Bytes encode_jpeg(const cv::Mat& pixels, int quality) {
+Bytes encode_with_opencv(const char* extension, const cv::Mat& pixels, const std::vector<int>& parameters) {
   Bytes file;
-  cv::imencode(".jpg", pixels, file, {cv::IMWRITE_JPEG_QUALITY, quality});
+  try {
+    cv::imencode(extension, pixels, file, parameters);
+  } catch (const cv::Exception&) {
+    file.clear();
+  }
+  if (file.empty()) {
+    throw Error("TOO_LARGE", "A picture of " + std::to_string(pixels.cols) + "x" + std::to_string(pixels.rows) +
+                                 " is larger than the format " + extension + " allows");
+  }
   return file;
+}
+
+Bytes encode_jpeg(const cv::Mat& pixels, int quality) {
+  return encode_with_opencv(".jpg", pixels, {cv::IMWRITE_JPEG_QUALITY, quality});
 }
 
 }  // namespace edge_infer

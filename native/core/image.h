@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <opencv2/core/mat.hpp>
+#include <vector>
 
 #include "bytes.h"
 
@@ -35,6 +36,10 @@ enum class ChannelOrder { rgb, bgr };
 /// Wraps or converts raw 8-bit pixels, rows without padding, 1, 3 or 4 channels (alpha dropped).
 /// The frame may share `pixels`: keep them until it is done with. Throws BAD_IMAGE, TOO_LARGE.
 Frame frame_from_pixels(ByteView pixels, int width, int height, int channels, ChannelOrder order);
+
+/// Encodes 8-bit BGR pixels by OpenCV, `parameters` as cv::imencode takes them. Throws TOO_LARGE for a picture larger
+/// than the format allows.
+Bytes encode_with_opencv(const char* extension, const cv::Mat& pixels, const std::vector<int>& parameters);
 
 /// A JPEG file of 8-bit BGR pixels; `quality` 1 to 100, chroma at half resolution.
 Bytes encode_jpeg(const cv::Mat& pixels, int quality);

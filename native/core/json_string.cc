@@ -1,30 +1,14 @@
 #include "json_string.h"
 
-#include <array>
 #include <string>
 
 #include "error.h"
 
 namespace edge_infer {
-namespace {
-
-constexpr std::array<int8_t, 256> make_hex() {
-  std::array<int8_t, 256> table{};
-  for (auto& entry : table) entry = -1;
-  for (int i = 0; i < 10; ++i) table['0' + i] = static_cast<int8_t>(i);
-  for (int i = 0; i < 6; ++i) table['a' + i] = table['A' + i] = static_cast<int8_t>(10 + i);
-  return table;
-}
-
-constexpr std::array<int8_t, 256> kHex = make_hex();
-
-}  // namespace
-
-int hex_digit(uint8_t character) { return kHex[character]; }
-
 uint32_t JsonCharacters::next() {
   const uint8_t lead = *at_++;
   if (lead == '\\') return next_escape();
+  if (lead == '"') throw Error("BAD_IMAGE", "The image string has an unescaped quote at " + std::to_string(position() - 1));
   if (lead < 0x20) {
     throw Error("BAD_IMAGE", "The image string has an unescaped control character at " + std::to_string(position() - 1));
   }
@@ -46,7 +30,7 @@ uint32_t JsonCharacters::next_escape() {
     case 't': return '\t';
     case 'u': {
       if (end_ - at_ >= 4) {
-        const int a = kHex[at_[0]], b = kHex[at_[1]], c = kHex[at_[2]], d = kHex[at_[3]];
+        const int a = hex_digit(at_[0]), b = hex_digit(at_[1]), c = hex_digit(at_[2]), d = hex_digit(at_[3]);
         if ((a | b | c | d) >= 0) {
           at_ += 4;
           return static_cast<uint32_t>(a << 12 | b << 8 | c << 4 | d);
@@ -64,11 +48,14 @@ uint32_t JsonCharacters::next_multibyte(uint8_t lead) {
   if (lead < 0xC2 || lead > 0xF4 || end_ - at_ < following) {
     throw Error("BAD_IMAGE", "The image string is not UTF-8 at " + std::to_string(position() - 1));
   }
+  const size_t start = position() - 1;
   uint32_t code = lead & (0x3F >> following);
   for (int i = 0; i < following; ++i) {
     if ((*at_ & 0xC0) != 0x80) throw Error("BAD_IMAGE", "The image string is not UTF-8 at " + std::to_string(position()));
     code = code << 6 | (*at_++ & 0x3F);
   }
+  constexpr uint32_t kShortest[] = {0, 0x80, 0x800, 0x10000};
+  if (code < kShortest[following]) throw Error("BAD_IMAGE", "The image string is not UTF-8 at " + std::to_string(start));
   return code;
 }
 

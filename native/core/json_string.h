@@ -30,7 +30,18 @@ class JsonCharacters {
 };
 
 /// 0 to 15, or -1 for a character that is no hexadecimal digit.
-int hex_digit(uint8_t character);
+inline int hex_digit(uint8_t character) {
+  struct Table {
+    constexpr Table() {
+      for (auto& entry : of) entry = -1;
+      for (int i = 0; i < 10; ++i) of['0' + i] = static_cast<int8_t>(i);
+      for (int i = 0; i < 6; ++i) of['a' + i] = of['A' + i] = static_cast<int8_t>(10 + i);
+    }
+    int8_t of[256] = {};
+  };
+  static constexpr Table kTable;
+  return kTable.of[character];
+}
 
 /// The bytes of a string that holds one byte a character (code points 0 to 255).
 Bytes latin1_bytes(JsonCharacters text);

@@ -50,9 +50,9 @@ Placement place(ResizeMode mode, int frame_width, int frame_height, int input_wi
   const double ratio =
       std::min(static_cast<double>(input_width) / frame_width, static_cast<double>(input_height) / frame_height);
   const bool centred = mode == ResizeMode::letterbox_center;
-  // The models were trained so: YOLOX cuts fractions off, the centred families round them.
+  // The models were trained so: YOLOX cuts fractions off, the centred families round them, halves to even.
   const auto whole = [centred](double side, int limit) {
-    return std::clamp(static_cast<int>(centred ? std::lround(side) : side), 1, limit);
+    return std::clamp(static_cast<int>(centred ? std::lrint(side) : side), 1, limit);
   };
   const int width = whole(frame_width * ratio, input_width);
   const int height = whole(frame_height * ratio, input_height);

@@ -96,13 +96,14 @@ void Session::resolve_input(InputSize wanted) {
   if (!allows(shape[0], 1) || !allows(shape[1], 3)) refuse("");
   if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0) refuse("; its height and width are open: give an input size");
   if (wanted.width > 0 && (!allows(shape[2], wanted.height) || !allows(shape[3], wanted.width))) refuse("");
+  if (shape[2] == 0 || shape[3] == 0) refuse("");
+  takes_any_size_ = shape[2] < 0 && shape[3] < 0;
   input_size_.height = static_cast<int>(shape[2] < 0 ? wanted.height : shape[2]);
   input_size_.width = static_cast<int>(shape[3] < 0 ? wanted.width : shape[3]);
 }
 
-Execution::Execution(Session& session, float* input) : session_(session), binding_(session.session_) {
+Execution::Execution(Session& session, float* input, InputSize size) : session_(session), binding_(session.session_) {
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-  const InputSize size = session.input_size();
   const Shape shape = {1, 3, size.height, size.width};
   input_ = Ort::Value::CreateTensor<float>(memory, input, static_cast<size_t>(element_count(shape)), shape.data(),
                                            shape.size());
@@ -110,10 +111,10 @@ Execution::Execution(Session& session, float* input) : session_(session), bindin
   for (const TensorInfo& output : session.outputs()) binding_.BindOutput(output.name.c_str(), memory);
   try {
     session.session_.Run(run_options_, binding_);
+    bind_outputs();
   } catch (const Ort::Exception& exception) {
     throw Error("MODEL_LOAD", "The model fails on an input of " + shape_text(shape) + ": " + exception.what());
   }
-  bind_outputs();
 }
 
 void Execution::bind_outputs() {
@@ -123,6 +124,7 @@ void Execution::bind_outputs() {
   binding_.ClearBoundOutputs();
   buffers_.reserve(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
+    if (!values[i].IsTensor()) throw Error("MODEL_LOAD", "The model's output " + described[i].name + " is no tensor");
     const auto info = values[i].GetTensorTypeAndShapeInfo();
     outputs_.push_back({described[i].name, type_name(info.GetElementType()), info.GetShape()});
     if (outputs_[i].type != kFloat) {

@@ -1,5 +1,7 @@
 #include "video.h"
 
+#include <algorithm>
+
 #include "error.h"
 
 namespace edge_infer {
@@ -35,6 +37,7 @@ VideoWriter::VideoWriter(const std::string& path, const VideoInfo& info) : size_
 }
 
 void VideoWriter::write(const cv::Mat& frame) {
+  if (!writer_.isOpened()) throw Error("CLOSED", "The video has been closed");
   if (frame.size() != size_) {
     throw Error("BAD_OPTION", "Expected frames of " + std::to_string(size_.width) + "x" + std::to_string(size_.height) +
                                   " but received one of " + std::to_string(frame.cols) + "x" + std::to_string(frame.rows));

@@ -30,6 +30,7 @@ class VideoReader {
 class VideoWriter {
  public:
   VideoWriter(const std::string& path, const VideoInfo& info);
+  /// Throws BAD_OPTION for a frame of another size, CLOSED after close().
   void write(const cv::Mat& frame);
   void close() { writer_.release(); }
 
