@@ -40,6 +40,11 @@ export class Channel<Sent, Incoming> {
     this.#socket.uncork()
   }
 
+  /** Closes the channel; `sent` is called when all that was sent has left this process. */
+  end(sent: () => void): void {
+    this.#socket.end(sent)
+  }
+
   #receive(chunk: Buffer): void {
     let at = 0
     while (at < chunk.length) {

@@ -17,6 +17,11 @@ export class LatencyRecord {
     this.#mean = this.#mean === undefined ? milliseconds : this.#mean + NEWEST * (milliseconds - this.#mean)
   }
 
+  /** What follows is done at another speed: the mean starts anew, the percentiles go on. */
+  forgetMean(): void {
+    this.#mean = undefined
+  }
+
   /** Running mean, milliseconds; undefined before the first job. */
   get mean(): number | undefined {
     return this.#mean
@@ -26,7 +31,8 @@ export class LatencyRecord {
   get percentiles(): { p50: number; p99: number } | undefined {
     if (this.#count === 0) return undefined
     const sorted = this.#recent.slice(0, Math.min(this.#count, WINDOW)).sort()
-    const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] as number
+    const last = sorted.length - 1
+    const at = (share: number): number => sorted[Math.min(last, Math.floor(share * sorted.length))] as number
     return { p50: at(0.5), p99: at(0.99) }
   }
 }

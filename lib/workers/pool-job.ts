@@ -3,6 +3,9 @@ import { EdgeInferError } from '../errors.js'
 import type { Job } from '../tasks/job.js'
 import type { JobRun, RunOptions } from './types.js'
 
+/** The longest that a timer can wait. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 let sequence = 0
 
 export class PoolJob {
@@ -33,12 +36,14 @@ export class PoolJob {
       this.cancel?.()
       abandoned(this)
     }
+    const onAbort = (): void => giveUp(new EdgeInferError('ABORTED', 'The caller gave up'))
+    if (signal?.aborted) onAbort()
+    if (this.#settled) return
     if (timeoutMs !== undefined) {
       this.#timer = setTimeout(() => giveUp(new EdgeInferError(
-        'TIMEOUT', `The request was not answered within its ${timeoutMs} ms`)), timeoutMs)
+        'TIMEOUT', `The request was not answered within its ${timeoutMs} ms`)), Math.min(timeoutMs, LONGEST_TIMER_MS))
     }
     if (signal) {
-      const onAbort = (): void => giveUp(new EdgeInferError('ABORTED', 'The caller gave up'))
       signal.addEventListener('abort', onAbort, { once: true })
       this.#release = () => signal.removeEventListener('abort', onAbort)
     }

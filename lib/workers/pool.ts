@@ -3,15 +3,18 @@
  * worker has room. A worker that dies is replaced, and the job it ran is run once more.
  */
 import type { Logger } from 'pino'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../models/index.js'
+import { toEdgeInferError } from '../native.js'
 import type { TaskOptions } from '../tasks/index.js'
 import type { Job } from '../tasks/job.js'
 import { BackOff } from './back-off.js'
+import { nextHandOut, shareOut } from './hand-out.js'
 import type { ResourceLimits, TaskGroup } from './limits/index.js'
 import { PoolJob } from './pool-job.js'
 import { PoolWorker, WINDOW } from './pool-worker.js'
-import type { JobRun, LimitReadings, RunOptions, WorkerInfo } from './types.js'
+import type { JobRun, RunOptions, WorkerInfo } from './types.js'
 import { describeEnd, WorkerProcess, type WorkerEnd } from './worker-process.js'
 
 export interface PoolOptions {
@@ -19,6 +22,8 @@ export interface PoolOptions {
   group: TaskGroup
   /** Requests a worker may have waiting or running. */
   queueSize: number
+  /** Milliseconds a worker may hold a job without using any CPU time. */
+  stuckAfterMs: number
   /** Threads for one worker's model under a limit, as a share of all cores. */
   threadsFor(cpuShare: number, wanted: number | undefined): number
   log: Logger
@@ -26,10 +31,20 @@ export interface PoolOptions {
 
 /** A guess at a job's length before any was run, milliseconds. */
 const TYPICAL_MS = 50
-/** A worker that holds one job this long is stuck, and is killed. */
-const STUCK_MS = 300_000
+/** Jobs that wait although a worker has room are looked at again after so long: estimates may be wrong. */
+const LOOK_AGAIN_MS = 20
 /** Workers that a job may be the death of. */
 const MAX_DEATHS = 2
+/** Limits are left alone this long before threads follow: another number of threads means loading the model again. */
+const THREADS_SETTLE_MS = 500
+
+/** What is to take the place of a worker that died. */
+interface Replacement {
+  taskOptions: TaskOptions
+  limits: ResourceLimits
+  /** Milliseconds to wait before. */
+  wait: number
+}
 
 export class WorkerPool {
   readonly task: TaskName
@@ -39,42 +54,48 @@ export class WorkerPool {
   readonly #workers: PoolWorker[] = []
   readonly #waiting: PoolJob[] = []
   readonly #backOff = new BackOff()
-  /** Replacements under way: jobs wait for them. */
-  #replacing = 0
+  /** Jobs wait for them. */
+  readonly #replacements = new Set<Replacement>()
+  /** Starts of workers, replacements and removals of groups under way. */
+  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #drained: Promise<void>
+  #markDrained!: () => void
+  /** Aborts when nothing more is to be started. */
+  readonly #ended = new AbortController()
   #closing = false
   #stopNow = false
   #nextName = 1
-  #idle: (() => void) | undefined
-  /** The newest worker's options: what a replacement or an added worker gets. */
-  #taskOptions: TaskOptions
+  #lookAgain: NodeJS.Timeout | undefined
+  #threadsTimer: NodeJS.Timeout | undefined
 
-  constructor(taskOptions: TaskOptions, options: PoolOptions) {
+  constructor(options: PoolOptions) {
     this.task = options.task
-    this.#taskOptions = taskOptions
     this.#options = options
+    this.#drained = new Promise((resolve) => { this.#markDrained = resolve })
   }
 
   get live(): number {
-    return this.#workers.filter(({ state }) => state === 'ready').length
+    return this.#ready.length
   }
 
   /** Whether a worker that died is being replaced. */
   get recovering(): boolean {
-    return this.#replacing > 0
+    return this.#replacements.size > 0
   }
 
-  get taskOptions(): TaskOptions {
-    return this.#taskOptions
+  /** The newest worker's, or those of the next; undefined where there is none. */
+  get taskOptions(): TaskOptions | undefined {
+    return this.#ready.at(-1)?.taskOptions ?? [...this.#replacements].at(-1)?.taskOptions
   }
 
-  get workers(): readonly PoolWorker[] {
-    return this.#workers
+  find(pid: number): PoolWorker | undefined {
+    return this.#workers.find(({ process }) => process.pid === pid)
   }
 
   /** @throws EdgeInferError NO_WORKER, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, and the job's own errors. */
-  run(job: Job, options: RunOptions = {}): Promise<JobRun> {
-    if (this.#closing) throw new EdgeInferError('CLOSED', `The workers of ${this.task} are being stopped`)
-    const able = this.#workers.filter(({ state }) => state === 'ready').length + this.#replacing
+  async run(job: Job, options: RunOptions = {}): Promise<JobRun> {
+    this.#requireOpen()
+    const able = this.live + this.#replacements.size
     if (able === 0) throw new EdgeInferError('NO_WORKER', `${this.task} has no worker that is ready`)
     const capacity = able * this.#options.queueSize
     if (this.#pending >= capacity) {
@@ -82,72 +103,106 @@ export class WorkerPool {
         `requests of at most ${capacity})`, { details: { retryAfterSeconds: this.#drainSeconds() } })
     }
     const pooled = new PoolJob(job, options, (abandoned) => this.#remove(abandoned))
-    this.#waiting.push(pooled)
-    this.#dispatch()
+    if (!pooled.settled) {
+      this.#waiting.push(pooled)
+      this.#dispatch()
+    }
     return pooled.outcome
   }
 
   /** Starts one more worker; resolves when it is ready. @throws EdgeInferError MODEL_*, WORKER_DIED, CLOSED. */
-  async add(taskOptions: TaskOptions = this.#taskOptions): Promise<PoolWorker> {
-    if (this.#closing) throw new EdgeInferError('CLOSED', `The workers of ${this.task} are being stopped`)
-    const worker = await this.#start(taskOptions)
-    this.#taskOptions = taskOptions
-    return worker
+  async add(taskOptions: TaskOptions): Promise<PoolWorker> {
+    this.#requireOpen()
+    return this.#track(this.#start(taskOptions, {}))
   }
 
-  /** The newest worker finishes what it holds and ends; resolves when it is gone. @throws EdgeInferError LAST_WORKER. */
+  /**
+   * Starts so many workers. Where one of them comes up, the others are tried again until they do, too.
+   * @throws EdgeInferError why none came up.
+   */
+  async addAll(count: number, taskOptions: TaskOptions): Promise<void> {
+    const starts = await Promise.allSettled(Array.from({ length: count }, () => this.add(taskOptions)))
+    const failures = starts.flatMap((start) => start.status === 'rejected' ? [start.reason as unknown] : [])
+    if (failures.length > 0 && failures.length === count) throw failures[0]
+    for (const error of failures) {
+      this.#options.log.error({ task: this.task, err: error }, 'worker could not be started; trying again')
+      void this.#track(this.#replace({ taskOptions, limits: {}, wait: this.#backOff.after(false) }))
+    }
+  }
+
+  /** The newest worker finishes what it holds and ends; resolves when it is gone. @throws EdgeInferError LAST_WORKER */
   async decrease(): Promise<number> {
-    const ready = this.#workers.filter(({ state }) => state === 'ready')
+    this.#requireOpen()
+    const ready = this.#ready
     const newest = ready.at(-1)
     if (!newest || ready.length === 1) {
       throw new EdgeInferError('LAST_WORKER', `${this.task} keeps its last worker; stop the server to end it`)
     }
     newest.state = 'draining'
     newest.process.stop()
+    this.#dispatch()
     await newest.process.ended
-    this.rebalanceThreads()
+    this.#settleThreads()
     return newest.process.pid
   }
 
-  find(pid: number): PoolWorker | undefined {
-    return this.#workers.find((worker) => worker.process.pid === pid && worker.state !== 'dead')
+  /** Of the workers that take jobs. */
+  infos(): WorkerInfo[] {
+    const shares = shareOut(this.#candidates(), this.#waiting.length)
+    return [...shares].map(([{ worker }, share]) => this.info(worker, share))
   }
 
-  info(worker: PoolWorker): WorkerInfo {
+  /** `share`: waiting jobs it is likely to get. */
+  info(worker: PoolWorker, share = 0): WorkerInfo {
     return {
       task: this.task,
       pid: worker.process.pid,
       model: worker.process.model,
-      ...limitsOf(worker),
-      taskToDo: worker.held.length + (this.#shares().get(worker) ?? 0),
+      ...worker.limits,
+      taskToDo: worker.held.length + share,
       latency: worker.latency.percentiles,
       startedAt: worker.process.startedAt,
       restarts: this.restarts,
     }
   }
 
-  /** After a limit or the number of workers has changed: threads follow the share of the cores. */
-  rebalanceThreads(): void {
-    for (const worker of this.#workers.filter(({ state }) => state === 'ready')) {
-      const threads = this.#threads(worker.group.read().cpuUtilLimit)
-      if (threads === worker.threads) continue
-      worker.threads = threads
-      worker.process.setThreads(threads)
+  /** To be called after the limits of the task or of one of its workers were changed. */
+  limitsChanged(): void {
+    for (const worker of this.#workers) worker.limitsChanged()
+    this.#settleThreads()
+  }
+
+  /** A limit of the task ends those its workers had of their own: a replacement does not bring them back. */
+  taskLimited(limits: ResourceLimits): void {
+    for (const replacement of this.#replacements) {
+      const kept = Object.entries(replacement.limits).filter(([key]) => !(key in limits))
+      replacement.limits = Object.fromEntries(kept)
     }
+    this.limitsChanged()
   }
 
   /** Takes no more jobs; resolves when those it has are done (at once with `now`) and the workers are gone. */
   async close(now: boolean): Promise<void> {
     this.#closing = true
-    this.#stopNow ||= now
+    clearTimeout(this.#threadsTimer)
     if (now) {
-      for (const job of this.#waiting.splice(0)) job.fail(new EdgeInferError('CLOSED', 'The server is stopping'))
+      this.#stopNow = true
+      for (const job of this.#waiting.splice(0)) job.fail(stopping(this.task))
       for (const worker of this.#workers) worker.process.kill()
-    } else if (this.#pending > 0) {
-      await new Promise<void>((resolve) => { this.#idle = resolve })
+      this.#markDrained()
     }
-    for (const worker of this.#workers) worker.process.stop()
-    await Promise.all(this.#workers.map(({ process }) => process.ended))
+    this.#checkDrained()
+    await this.#drained
+    this.#ended.abort()
+    for (const { state, process } of this.#workers) {
+      if (state === 'starting') process.kill()
+      else process.stop()
+    }
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+  }
+
+  get #ready(): PoolWorker[] {
+    return this.#workers.filter(({ state }) => state === 'ready')
   }
 
   get #pending(): number {
@@ -168,81 +223,116 @@ export class WorkerPool {
     return Math.max(1, Math.ceil(this.#typical * this.#options.queueSize / 1000))
   }
 
-  #threads(cpuUtilLimit: number): number {
-    const workers = Math.max(1, this.#workers.filter(({ state }) => state === 'ready' || state === 'starting').length)
-    const taskShare = this.#options.group.read().cpuUtilLimit
-    const share = taskShare < 1 ? Math.min(cpuUtilLimit, taskShare / workers) : cpuUtilLimit
-    return this.#options.threadsFor(share, this.#taskOptions.threads)
+  #requireOpen(): void {
+    if (this.#closing) throw stopping(this.task)
   }
 
-  async #start(taskOptions: TaskOptions, limits?: ResourceLimits): Promise<PoolWorker> {
+  #track<T>(step: Promise<T>): Promise<T> {
+    this.#underWay.add(step)
+    const done = (): void => { this.#underWay.delete(step) }
+    step.then(done, done)
+    return step
+  }
+
+  #threads(taskOptions: TaskOptions, cpuUtilLimit: number): number {
+    const workers = Math.max(1, this.#workers.filter(({ state }) => state === 'ready' || state === 'starting').length)
+    const taskShare = this.#options.group.readUtil().cpuUtilLimit
+    const share = taskShare < 1 ? Math.min(cpuUtilLimit, taskShare / workers) : cpuUtilLimit
+    return this.#options.threadsFor(share, taskOptions.threads)
+  }
+
+  /** Threads follow the share of the cores, once that is settled. */
+  #settleThreads(): void {
+    clearTimeout(this.#threadsTimer)
+    this.#threadsTimer = setTimeout(() => {
+      for (const worker of this.#ready) {
+        const threads = this.#threads(worker.taskOptions, worker.limits.cpuUtilLimit)
+        if (threads === worker.threads) continue
+        worker.threads = threads
+        worker.process.setThreads(threads)
+        worker.latency.forgetMean()
+      }
+    }, THREADS_SETTLE_MS).unref()
+  }
+
+  async #start(taskOptions: TaskOptions, limits: ResourceLimits): Promise<PoolWorker> {
     const group = this.#options.group.createWorkerGroup(`worker-${this.#nextName++}`)
     let worker: PoolWorker
     try {
-      if (limits) await group.apply(limits)
-      const threads = this.#threads(group.read().cpuUtilLimit)
+      await group.inherit(limits)
+      if (!this.#needed) throw stopping(this.task)
+      const threads = this.#threads(taskOptions, group.readUtil().cpuUtilLimit)
       const process = new WorkerProcess({
         task: this.task,
         options: { ...taskOptions, threads },
         slots: WINDOW,
         confine: (pid) => group.enter(pid),
       })
-      worker = new PoolWorker(process, group, threads)
+      const { stuckAfterMs } = this.#options
+      worker = new PoolWorker({
+        process, group, taskOptions, threads, stuckAfterMs, onStuck: ({ process: { pid } }) => {
+          this.#options.log.error({ pid, task: this.task }, `worker did nothing for ${stuckAfterMs} ms: killing it`)
+        },
+      })
     } catch (error) {
       await group.remove()
       throw error
     }
     this.#workers.push(worker)
-    void worker.process.ended.then((end) => this.#onEnd(worker, end))
-    await worker.process.ready
-    if (this.#stopNow) worker.process.kill()
-    if (worker.state === 'starting') worker.state = 'ready'
+    const gone = this.#track(worker.process.ended.then((end) => this.#onEnd(worker, end)))
+    try {
+      await worker.process.ready
+    } catch (error) {
+      await gone
+      throw this.#closing ? stopping(this.task) : error
+    }
+    worker.becomeReady()
     for (const warning of worker.process.warnings) this.#options.log.warn({ pid: worker.process.pid }, warning)
-    this.rebalanceThreads()
+    this.#settleThreads()
     this.#dispatch()
     return worker
   }
 
+  #candidates() {
+    const [now, typical] = [performance.now(), this.#typical]
+    return this.#ready.map((worker) => worker.candidate(now, typical))
+  }
+
   #dispatch(): void {
+    clearTimeout(this.#lookAgain)
     while (this.#waiting.length > 0) {
-      const ready = this.#workers.filter(({ state }) => state === 'ready')
-      const [now, typical] = [performance.now(), this.#typical]
-      let best: PoolWorker | undefined
-      for (const worker of ready) {
-        if (!best || worker.finishesIn(now, typical) < best.finishesIn(now, typical)) best = worker
+      const candidates = this.#candidates()
+      const next = nextHandOut(candidates, this.#waiting.length)
+      if (!next) {
+        const idle = candidates.some(({ hasRoom }) => hasRoom)
+        if (idle) this.#lookAgain = setTimeout(() => this.#dispatch(), LOOK_AGAIN_MS)
+        return
       }
-      if (!best?.hasRoom) return
-      this.#hand(this.#waiting.shift() as PoolJob, best)
+      this.#hand(this.#waiting.splice(next.index, 1)[0] as PoolJob, next.worker.worker)
     }
   }
 
   #hand(job: PoolJob, worker: PoolWorker): void {
-    const stuck = setTimeout(() => {
-      this.#options.log.error({ pid: worker.process.pid, task: this.task }, 'worker is stuck in one request: killing it')
-      worker.process.kill()
-    }, STUCK_MS)
-    stuck.unref()
     worker.take(job, (outcome) => {
-      clearTimeout(stuck)
       job.cancel = undefined
       if ('result' in outcome) {
-        job.finish({ ...outcome.result, pid: worker.process.pid, limits: limitsOf(worker) })
+        job.finish({ ...outcome.result, pid: worker.process.pid, limits: worker.limits })
       } else if (outcome.error instanceof EdgeInferError && outcome.error.code === 'WORKER_DIED') {
-        this.#retry(job, worker.running === job, outcome.error)
+        this.#retry(job, worker, outcome.error)
       } else {
         job.fail(outcome.error)
       }
       this.#dispatch()
-      this.#checkIdle()
+      this.#checkDrained()
     })
   }
 
-  #retry(job: PoolJob, wasRunning: boolean, error: EdgeInferError): void {
-    if (wasRunning) job.deaths += 1
+  #retry(job: PoolJob, worker: PoolWorker, error: EdgeInferError): void {
+    if (worker.running === job && worker.diedOfWork) job.deaths += 1
     if (job.settled) return
+    if (this.#stopNow) return job.fail(stopping(this.task))
     if (job.deaths >= MAX_DEATHS) {
-      job.fail(new EdgeInferError('WORKER_DIED', `${MAX_DEATHS} workers died of the request. ${error.message}`))
-      return
+      return job.fail(new EdgeInferError('WORKER_DIED', `${MAX_DEATHS} workers died of the request. ${error.message}`))
     }
     const later = this.#waiting.findIndex(({ sequence }) => sequence > job.sequence)
     this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, job)
@@ -251,70 +341,60 @@ export class WorkerPool {
   #remove(job: PoolJob): void {
     const index = this.#waiting.indexOf(job)
     if (index >= 0) this.#waiting.splice(index, 1)
-    this.#checkIdle()
+    this.#checkDrained()
   }
 
-  #checkIdle(): void {
-    if (this.#pending === 0) this.#idle?.()
-  }
-
-  /** How many waiting jobs each worker is likely to get, by the same estimate that hands them out. */
-  #shares(): Map<PoolWorker, number> {
-    const ready = this.#workers.filter(({ state }) => state === 'ready')
-    const shares = new Map(ready.map((worker) => [worker, 0]))
-    const [now, typical] = [performance.now(), this.#typical]
-    for (let left = this.#waiting.length; left > 0 && ready.length > 0; left -= 1) {
-      const finish = (worker: PoolWorker): number => worker.finishesIn(now, typical, shares.get(worker))
-      const best = ready.reduce((first, next) => finish(next) < finish(first) ? next : first)
-      shares.set(best, (shares.get(best) as number) + 1)
-    }
-    return shares
+  #checkDrained(): void {
+    if (this.#closing && this.#pending === 0) this.#markDrained()
   }
 
   async #onEnd(worker: PoolWorker, end: WorkerEnd): Promise<void> {
-    const expected = worker.state === 'draining' || !this.#needed
-    const neverReady = worker.state === 'starting'
-    worker.state = 'dead'
+    const { log } = this.#options
+    const { group, process: { pid }, taskOptions } = worker
+    const replaced = worker.state === 'ready' && this.#needed
     this.#workers.splice(this.#workers.indexOf(worker), 1)
-    const stats = worker.group.stats()
-    const limits = ownLimits(worker)
-    await worker.group.remove()
-    if (expected || neverReady) return
-    this.restarts += 1
-    const wait = this.#backOff.after(worker.latency.mean !== undefined)
-    const reason = (stats.oomKills ?? 0) > 0 ? 'ran out of memory under its limit' : describeEnd(end)
-    this.#options.log.error({ task: this.task, pid: worker.process.pid, ...end, oomKills: stats.oomKills },
-      `worker ${reason}; replacing it${wait > 0 ? ` in ${wait} ms` : ''}`)
-    await this.#replace(wait, limits)
+    const { oomKills } = group.stats()
+    worker.markDead(end.signal, oomKills)
+    if (replaced) {
+      this.restarts += 1
+      const wait = this.#backOff.after(worker.latency.percentiles !== undefined)
+      const reason = (oomKills ?? 0) > 0 ? 'ran out of memory under its limit' : describeEnd(end)
+      log.error({ task: this.task, pid, ...end, oomKills },
+        `worker ${reason}; replacing it${wait > 0 ? ` in ${wait} ms` : ''}`)
+      void this.#track(this.#replace({ taskOptions, limits: group.own(), wait }))
+    }
+    await group.remove().catch((error: unknown) => log.error({ task: this.task, pid, err: error }, 'group not removed'))
   }
 
-  async #replace(wait: number, limits: ResourceLimits): Promise<void> {
-    this.#replacing += 1
+  /** Tries until there is a worker, or none is needed any more. */
+  async #replace(replacement: Replacement): Promise<void> {
+    const { log } = this.#options
+    this.#replacements.add(replacement)
     try {
-      for (let delay = wait; this.#needed; delay = this.#backOff.after(false)) {
-        if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay).unref())
+      while (this.#needed) {
+        if (replacement.wait > 0) await this.#pause(replacement.wait)
         if (!this.#needed) return
         try {
-          const worker = await this.#start(this.#taskOptions, limits)
-          this.#options.log.info({ task: this.task, pid: worker.process.pid }, 'worker replaced')
+          const worker = await this.#start(replacement.taskOptions, replacement.limits)
+          log.info({ task: this.task, pid: worker.process.pid }, 'worker replaced')
           return
         } catch (error) {
-          this.#options.log.error({ task: this.task, err: error }, 'worker could not be replaced; trying again')
+          if (!this.#needed) return
+          replacement.wait = this.#backOff.after(false)
+          log.error({ task: this.task, err: toEdgeInferError(error) },
+            `worker could not be replaced; trying again in ${replacement.wait} ms`)
         }
       }
     } finally {
-      this.#replacing -= 1
+      this.#replacements.delete(replacement)
     }
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    await sleep(milliseconds, undefined, { signal: this.#ended.signal }).catch(() => {})
   }
 }
 
-function limitsOf(worker: PoolWorker): LimitReadings {
-  const { cpuUtilLimit, memUtilLimit } = worker.group.read()
-  return { cpuUtilLimit, memUtilLimit }
-}
-
-/** What a worker's replacement is to be held to. */
-function ownLimits(worker: PoolWorker): ResourceLimits {
-  const { cpuUtilLimit, memUtilLimit } = worker.group.read()
-  return { ...(cpuUtilLimit < 1 && { cpuUtilLimit }), ...(memUtilLimit < 1 && { memUtilLimit }) }
+function stopping(task: TaskName): EdgeInferError {
+  return new EdgeInferError('CLOSED', `The workers of ${task} are being stopped`)
 }

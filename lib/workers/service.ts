@@ -6,7 +6,7 @@ import { isTaskName, type TaskOptions } from '../tasks/index.js'
 import type { Job } from '../tasks/job.js'
 import { parseModelContext } from '../tasks/model-context.js'
 import { toEdgeInferError } from '../native.js'
-import { parseLimits, type LimitReading, type LimitsBackend, type TaskGroup } from './limits/index.js'
+import { parseLimits, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool.js'
 import type { JobRun, LimitReadings, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'
 
@@ -21,12 +21,17 @@ export interface WorkersOptions {
   threads?: number | undefined
   /** Requests one worker may have waiting or running. */
   queueSize?: number | undefined
+  /** Milliseconds after which a worker that holds a request and uses no CPU time is stuck, and is killed; 30,000. */
+  stuckAfterMs?: number | undefined
   /** Fetch models that are not on this machine. */
   download?: boolean | undefined
+  /** Gives up the start: the promise rejects with the code ABORTED when the workers are gone again. */
+  signal?: AbortSignal | undefined
   log: Logger
 }
 
 const DEFAULT_QUEUE_SIZE = 64
+const DEFAULT_STUCK_AFTER_MS = 30_000
 
 export class Workers implements WorkerService {
   readonly unavailable = new Map<TaskName, string>()
@@ -46,12 +51,13 @@ export class Workers implements WorkerService {
 
   /** Starts the workers of every task; a task that cannot run is noted in `unavailable`. */
   async start(): Promise<void> {
-    const entries = Object.entries(this.#options.tasks) as [TaskName, { workers: number; modelContext?: ModelContext }][]
-    await Promise.all(entries.map(async ([task, { workers, modelContext }]) => {
+    await Promise.all(TASK_NAMES.map(async (task) => {
+      const wanted = this.#options.tasks[task]
+      if (!wanted) return
+      const { workers, modelContext } = wanted
       try {
         const options = await this.#resolve(task, modelContext)
-        const pool = this.#pool(task, options)
-        await Promise.all(Array.from({ length: workers }, () => pool.add(options)))
+        await this.#pool(task).addAll(workers, options)
       } catch (error) {
         this.unavailable.set(task, toEdgeInferError(error).message)
       }
@@ -73,9 +79,7 @@ export class Workers implements WorkerService {
 
   workers(task?: TaskName): WorkerInfo[] {
     const pools = task ? [this.#pools.get(task)] : [...this.#pools.values()]
-    return pools.flatMap((pool) => pool
-      ? pool.workers.filter(({ state }) => state === 'ready').map((worker) => pool.info(worker))
-      : [])
+    return pools.flatMap((pool) => pool?.infos() ?? [])
   }
 
   async run(task: TaskName, job: Job, options: RunOptions = {}): Promise<JobRun> {
@@ -84,10 +88,11 @@ export class Workers implements WorkerService {
 
   async add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo> {
     requireTask(task)
-    if (this.#closing) throw new EdgeInferError('CLOSED', 'The server is stopping')
-    const current = this.#pools.get(task)
-    const options = modelContext === undefined && current ? current.taskOptions : await this.#resolve(task, modelContext)
-    const pool = this.#pool(task, options)
+    this.#requireOpen()
+    const current = modelContext === undefined ? this.#pools.get(task)?.taskOptions : undefined
+    const options = current ?? await this.#resolve(task, modelContext)
+    this.#requireOpen()
+    const pool = this.#pool(task)
     const worker = await pool.add(options)
     this.unavailable.delete(task)
     return pool.info(worker)
@@ -100,6 +105,7 @@ export class Workers implements WorkerService {
   async limitProcess(
     pid: unknown, task: unknown, body: Readonly<Record<string, unknown>>,
   ): Promise<LimitReadings> {
+    this.#requireOpen()
     if (typeof pid !== 'number' || !Number.isInteger(pid)) {
       throw new EdgeInferError('BAD_REQUEST', `Expected pid to be a whole number but received ${JSON.stringify(pid)}`)
     }
@@ -108,34 +114,40 @@ export class Workers implements WorkerService {
     const worker = pool?.find(pid)
     if (!pool || !worker) {
       const known = this.workers().map((info) => `${info.pid} (${info.task})`).join(', ') || 'none'
-      throw new EdgeInferError('UNKNOWN_PID', `Expected the pid of a worker of this node (${known}) but received ${pid}`)
+      throw new EdgeInferError(
+        'UNKNOWN_PID', `Expected the pid of a worker of this node (${known}) but received ${pid}`)
     }
     if (task && pool.task !== task) {
       throw new EdgeInferError('UNKNOWN_PID', `Worker ${pid} runs ${pool.task}, not ${String(task)}`)
     }
-    await worker.group.apply(parseLimits(body, this.#limits.capacity))
-    pool.rebalanceThreads()
-    return reading(worker.group.read())
+    if (await worker.group.apply(parseLimits(body, this.#limits.capacity))) pool.limitsChanged()
+    return worker.group.readUtil()
   }
 
   async limitTask(task: TaskName, body: Readonly<Record<string, unknown>>): Promise<LimitReadings> {
     requireTask(task)
+    this.#requireOpen()
     const limits = parseLimits(body, this.#limits.capacity)
     const group = this.#group(task)
-    await group.apply(limits)
-    this.#pools.get(task)?.rebalanceThreads()
-    return reading(group.read())
+    const changed = await group.apply(limits)
+    const pool = this.#pools.get(task)
+    if (changed || pool?.recovering) pool?.taskLimited(limits)
+    return group.readUtil()
   }
 
   taskLimits(task: TaskName): LimitReadings {
     const group = this.#groups.get(task)
-    return group ? reading(group.read()) : { cpuUtilLimit: 1, memUtilLimit: 1 }
+    return group?.readUtil() ?? { cpuUtilLimit: 1, memUtilLimit: 1 }
   }
 
   async close({ now = false }: { now?: boolean } = {}): Promise<void> {
     this.#closing = true
     await Promise.all([...this.#pools.values()].map((pool) => pool.close(now)))
     await this.#limits.close()
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new EdgeInferError('CLOSED', 'The workers are being stopped')
   }
 
   get #cores(): number {
@@ -149,7 +161,8 @@ export class Workers implements WorkerService {
     const model = asked.model ?? defaultModelFor(task).name
     const { entry } = await resolveModel(model, { task, download: this.#options.download })
     if (entry.task !== task) {
-      throw new EdgeInferError('BAD_MODEL_CTX', `Expected weights for ${task} but ${model} is a model for ${entry.task}`)
+      throw new EdgeInferError(
+        'BAD_MODEL_CTX', `Expected weights for ${task} but ${model} is a model for ${entry.task}`)
     }
     return { ...options, model }
   }
@@ -160,13 +173,14 @@ export class Workers implements WorkerService {
     return group
   }
 
-  #pool(task: TaskName, options: TaskOptions): WorkerPool {
+  #pool(task: TaskName): WorkerPool {
     let pool = this.#pools.get(task)
     if (!pool) {
-      pool = new WorkerPool(options, {
+      pool = new WorkerPool({
         task,
         group: this.#group(task),
         queueSize: this.#options.queueSize ?? DEFAULT_QUEUE_SIZE,
+        stuckAfterMs: this.#options.stuckAfterMs ?? DEFAULT_STUCK_AFTER_MS,
         threadsFor: (share, wanted) => this.#threadsFor(share, wanted),
         log: this.#options.log,
       })
@@ -182,8 +196,9 @@ export class Workers implements WorkerService {
 
   #existing(task: TaskName): WorkerPool {
     requireTask(task)
+    this.#requireOpen()
     const pool = this.#pools.get(task)
-    if (!pool || (pool.workers.length === 0 && !pool.recovering)) {
+    if (!pool || (pool.live === 0 && !pool.recovering)) {
       const why = this.unavailable.get(task)
       throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node${why ? `: ${why}` : ''}`)
     }
@@ -196,8 +211,4 @@ function requireTask(task: unknown): asserts task is TaskName {
   throw new EdgeInferError(
     'UNKNOWN_TASK', `Expected a task of ${TASK_NAMES.join(', ')} but received ${JSON.stringify(task) ?? 'none'}`,
   )
-}
-
-function reading({ cpuUtilLimit, memUtilLimit }: LimitReading): LimitReadings {
-  return { cpuUtilLimit, memUtilLimit }
 }

@@ -8,7 +8,7 @@ import type { TaskName } from '../models/index.js'
 import { native, toEdgeInferError } from '../native.js'
 import { runJob, type LoadedTask } from '../tasks/run-job.js'
 import { Channel, type Received } from './channel.js'
-import { packResult, unpackJob, type FromWorker, type ToWorker, type WireError } from './messages.js'
+import { packResult, unpackJob, type FromWorker, type ToWorker, type WireError, type WireJob } from './messages.js'
 
 const CHANNEL_FD = 3
 const MEMORY_FD = 4
@@ -21,7 +21,8 @@ interface Load {
 class Worker {
   readonly #channel: Channel<FromWorker, ToWorker>
   readonly #memory = native.mapSharedMemory(MEMORY_FD)
-  readonly #running = new Map<number, AbortController>()
+  /** Jobs that are not answered yet. */
+  readonly #jobs = new Map<number, { controller: AbortController; started: boolean }>()
   #load: Load | undefined
   #task: LoadedTask | undefined
   /** The end of everything that has been asked for so far: jobs run one after the other. */
@@ -39,21 +40,20 @@ class Worker {
         this.#then(() => this.#loadTask())
         break
       case 'run': {
-        const controller = new AbortController()
-        this.#running.set(header.id, controller)
         const { id, job, shared } = header
         const bytes = shared ? this.#memory.subarray(shared.offset, shared.offset + shared.bytes) : data
-        this.#then(() => this.#run(id, unpackJob(job, bytes), controller.signal))
+        this.#jobs.set(id, { controller: new AbortController(), started: false })
+        this.#then(() => this.#run(id, job, bytes))
         break
       }
       case 'cancel':
-        this.#running.get(header.id)?.abort()
+        this.#cancel(header.id)
         break
       case 'threads':
         this.#then(() => this.#setThreads(header.threads))
         break
       case 'stop':
-        this.#then(async () => process.exit(0))
+        this.#then(async () => this.#channel.end(() => process.exit(0)))
     }
   }
 
@@ -72,26 +72,40 @@ class Worker {
     }
   }
 
-  /** The number of threads belongs to a session: a second one is made, and takes over between two jobs. */
+  /**
+   * The number of threads belongs to a session: another one is made, between two jobs. The first is freed before, since
+   * a memory limit need not leave room for two.
+   */
   async #setThreads(threads: number): Promise<void> {
     const load = this.#load
     if (!load || !this.#task || load.options.threads === threads) return
     load.options = { ...load.options, threads }
     try {
-      const next = await createTask(load.task, { ...load.options, download: false })
-      const previous = this.#task
-      this.#task = next
-      await previous.close()
+      await this.#task.close()
+      this.#task = await createTask(load.task, { ...load.options, download: false })
     } catch (error) {
       process.stderr.write(`cannot change to ${threads} threads: ${wireError(error).message}\n`)
+      process.exit(1)
     }
   }
 
-  async #run(id: number, job: ReturnType<typeof unpackJob>, signal: AbortSignal): Promise<void> {
+  /** A job that has not begun is answered at once; one that runs, when its native work has ended. */
+  #cancel(id: number): void {
+    const job = this.#jobs.get(id)
+    job?.controller.abort()
+    if (!job || job.started) return
+    this.#jobs.delete(id)
+    this.#channel.send({ type: 'error', id, error: { code: 'ABORTED', message: 'The call was aborted' } })
+  }
+
+  async #run(id: number, wire: WireJob, bytes: Buffer): Promise<void> {
+    const held = this.#jobs.get(id)
+    if (!held) return
+    held.started = true
     const begin = process.hrtime.bigint()
     const cpu = process.cpuUsage()
     try {
-      const outcome = await runJob(this.#task as LoadedTask, job, signal)
+      const outcome = await runJob(this.#task as LoadedTask, unpackJob(wire, bytes), held.controller.signal)
       const { user, system } = process.cpuUsage(cpu)
       const usage = {
         wallSeconds: Number(process.hrtime.bigint() - begin) / 1e9,
@@ -103,7 +117,7 @@ class Worker {
     } catch (error) {
       this.#channel.send({ type: 'error', id, error: wireError(error) })
     } finally {
-      this.#running.delete(id)
+      this.#jobs.delete(id)
     }
   }
 }

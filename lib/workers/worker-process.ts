@@ -68,7 +68,8 @@ export class WorkerProcess {
     this.#ready.catch(() => {})
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve({ code: null, signal: null, stderr: error.message }))
-      this.#child.once('exit', (code, signal) => resolve({ code, signal, stderr: this.#stderr.trim() }))
+      // Not at its exit: what it answered last may still lie in the channel then.
+      this.#child.once('close', (code, signal) => resolve({ code, signal, stderr: this.#stderr.trim() }))
     })
     void this.ended.then((end) => this.#onEnd(end))
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -128,7 +129,7 @@ export class WorkerProcess {
     }
     if (header.type === 'failed') {
       this.#settleReady.reject(new EdgeInferError(header.error.code, header.error.message))
-      this.stop()
+      this.kill()
       return
     }
     const sent = this.#sent.get(header.id)

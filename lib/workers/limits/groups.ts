@@ -17,7 +17,7 @@ import { EdgeInferError } from '../../errors.js'
 import type { CgroupDriver, CpusetKind, KernelWrite } from './driver.js'
 import { errnoOf, type KernelFiles } from './kernel-files.js'
 import { removeGroup } from './remove-group.js'
-import type { Controller, GroupStats, LimitReading, NodeCapacity, ResourceLimits } from './resources.js'
+import type { Controller, GroupStats, LimitReading, NodeCapacity, ResourceLimits, UtilLimits } from './resources.js'
 import { writeAll } from './transaction.js'
 import { bandwidthOf, fractionOfBandwidth, fractionOfBytes, sameBytes } from './units.js'
 
@@ -52,6 +52,9 @@ abstract class Group {
   /** The limits that hold now, read from the kernel. */
   abstract read(): LimitReading
 
+  /** Of those, what the interface reports. */
+  abstract readUtil(): UtilLimits
+
   /** Counters of the kernel since the group was made. */
   stats(): GroupStats {
     return this.context.driver.stats(this.path)
@@ -62,20 +65,30 @@ abstract class Group {
     await removeGroup(this.context.driver, this.path)
   }
 
-  protected readOwn(): LimitReading {
+  protected readOwnUtil(): UtilLimits {
     const { driver, capacity } = this.context
-    const { cpu, memory, cpuset } = driver.missing
+    const { cpu, memory } = driver.missing
     return {
       cpuUtilLimit: cpu ? 1 : fractionOfBandwidth(driver.readCpu(this.path), capacity),
       memUtilLimit: memory ? 1 : fractionOfBytes(driver.readMemory(this.path), capacity),
+    }
+  }
+
+  protected readOwn(): LimitReading {
+    const { driver, capacity } = this.context
+    const { cpuset } = driver.missing
+    return {
+      ...this.readOwnUtil(),
       cpuSetCpus: cpuset ? capacity.cpus : driver.readCpuset(this.path, 'cpus'),
       cpuSetMems: cpuset ? capacity.memoryNodes : driver.readCpuset(this.path, 'mems'),
     }
   }
 
-  /** @throws EdgeInferError CGROUP_UNAVAILABLE, LIMIT_TOO_LOW */
-  protected async write(limits: ResourceLimits, children: readonly string[]): Promise<void> {
-    await writeAll(this.context.files, this.#plan(limits, children))
+  /** Gives whether there was anything to write. @throws EdgeInferError CGROUP_UNAVAILABLE, LIMIT_TOO_LOW */
+  protected async write(limits: ResourceLimits, children: readonly string[]): Promise<boolean> {
+    const writes = this.#plan(limits, children)
+    if (writes.length > 0) await writeAll(this.context.files, writes)
+    return writes.length > 0
   }
 
   #plan(limits: ResourceLimits, children: readonly string[]): KernelWrite[] {
@@ -143,22 +156,26 @@ export class TaskGroup extends Group {
 
   /**
    * Sets the fields given: the task's total, and nothing of its own for any of its workers. All of them or, where the
-   * kernel refuses one, none. Where nothing changes nothing is written.
+   * kernel refuses one, none. Where nothing changes nothing is written, and the answer is false.
    * @throws EdgeInferError CGROUP_UNAVAILABLE, LIMIT_TOO_LOW
    */
-  async apply(limits: ResourceLimits): Promise<void> {
-    await this.inTurn(() => this.write(limits, [...this.#workers]))
+  async apply(limits: ResourceLimits): Promise<boolean> {
+    return this.inTurn(() => this.write(limits, [...this.#workers]))
   }
 
   read(): LimitReading {
     return this.readOwn()
   }
 
+  readUtil(): UtilLimits {
+    return this.readOwnUtil()
+  }
+
   /** Runs a step when every earlier change of the task and of its workers is done. */
-  async inTurn(step: () => Promise<void>): Promise<void> {
+  async inTurn<T>(step: () => Promise<T>): Promise<T> {
     const turn = this.#queue.then(step)
     this.#queue = turn.catch(() => {})
-    await turn
+    return turn
   }
 }
 
@@ -186,14 +203,25 @@ export class WorkerGroup extends Group {
   }
 
   /**
-   * Sets the fields given for this worker, all of them or none. Where nothing changes nothing is written.
+   * Sets the fields given for this worker, all of them or none. Where nothing changes nothing is written, and the
+   * answer is false.
    * @throws EdgeInferError BAD_LIMIT above the task's limit, CGROUP_UNAVAILABLE, LIMIT_TOO_LOW
    */
-  async apply(limits: ResourceLimits): Promise<void> {
-    await this.#task.inTurn(async () => {
+  async apply(limits: ResourceLimits): Promise<boolean> {
+    return this.#task.inTurn(async () => {
       requireWithin(limits, this.#task.read())
       return this.write(limits, [])
     })
+  }
+
+  /** What this worker is held to below its task's limits. */
+  own(): ResourceLimits {
+    return below(this.readOwn(), this.#task.read())
+  }
+
+  /** Sets what another worker of the task was held to, as far as it is still below the task's limits. */
+  async inherit(limits: ResourceLimits): Promise<void> {
+    await this.#task.inTurn(() => this.write(below(limits, this.#task.read()), []))
   }
 
   override async remove(): Promise<void> {
@@ -204,13 +232,30 @@ export class WorkerGroup extends Group {
   }
 
   read(): LimitReading {
-    const [own, task] = [this.readOwn(), this.#task.read()]
+    return { ...this.readOwn(), ...this.readUtil() }
+  }
+
+  readUtil(): UtilLimits {
+    const [own, task] = [this.readOwnUtil(), this.#task.readUtil()]
     return {
-      ...own,
       cpuUtilLimit: Math.min(own.cpuUtilLimit, task.cpuUtilLimit),
       memUtilLimit: Math.min(own.memUtilLimit, task.memUtilLimit),
     }
   }
+}
+
+/** Those of the limits that are lower than the task's. */
+function below(limits: ResourceLimits, task: LimitReading): ResourceLimits {
+  const lower: ResourceLimits = {}
+  for (const key of ['cpuUtilLimit', 'memUtilLimit'] as const) {
+    const value = limits[key]
+    if (value !== undefined && value < task[key]) lower[key] = value
+  }
+  for (const key of ['cpuSetCpus', 'cpuSetMems'] as const) {
+    const ids = limits[key]?.filter((id) => task[key].includes(id)) ?? []
+    if (ids.length > 0 && ids.length < task[key].length) lower[key] = ids
+  }
+  return lower
 }
 
 function requireWithin(limits: ResourceLimits, task: LimitReading): void {

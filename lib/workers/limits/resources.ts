@@ -15,6 +15,8 @@ export interface ResourceLimits {
 /** What holds now. 1 is "no limit"; the lists are what the kernel really allows. */
 export type LimitReading = Required<ResourceLimits>
 
+export type UtilLimits = Pick<LimitReading, 'cpuUtilLimit' | 'memUtilLimit'>
+
 /** What this process and its workers may use: the machine, or the container's part of it. */
 export interface NodeCapacity {
   /** Cores; a fraction where a container has a CPU quota. */
