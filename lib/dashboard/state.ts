@@ -68,7 +68,7 @@ export type Task = (typeof TASKS)[number]
 
 /** Where calls to a node go. Its own page's node is called where the page came from, by whatever name that was. */
 export function baseOf({ kind, url }: Pick<Node, 'kind' | 'url'>): string {
-  return kind === 'self' ? location.origin : url
+  return kind === 'self' ? new URL('.', location.href).href.replace(/\/$/, '') : url
 }
 
 /** @throws SyntaxError when it is no JSON. */
