@@ -4,6 +4,8 @@ export interface Axis {
   label: string
   /** From the data when absent; bars and lines begin at 0. */
   max?: number
+  /** Marks at whole numbers only. */
+  whole?: boolean
 }
 
 export interface Series {
@@ -28,8 +30,8 @@ export function escapeMarkup(text: string): string {
 export function lineChart(title: string, x: Axis, y: Axis, series: readonly Series[]): string {
   const height = 340
   const points = series.flatMap((line) => line.points)
-  const across = scaleOf(x.max ?? Math.max(...points.map(([value]) => value)), MARGIN.left, WIDTH - MARGIN.right)
-  const up = scaleOf(y.max ?? Math.max(...points.map(([, value]) => value)), height - MARGIN.bottom, MARGIN.top)
+  const across = scaleOf(x, points.map(([value]) => value), MARGIN.left, WIDTH - MARGIN.right)
+  const up = scaleOf(y, points.map(([, value]) => value), height - MARGIN.bottom, MARGIN.top)
   const lines = series.map((line, index) => {
     const places = line.points.map(([a, b]) => `${round(across.at(a))},${round(up.at(b))}`)
     const dots = line.points.length > 40 ? [] : places.map((place) => {
@@ -52,7 +54,7 @@ export function stackedBars(title: string, x: Axis, bars: readonly StackedBar[])
   const left = 210
   const height = MARGIN.top + step * bars.length + MARGIN.bottom
   const total = (bar: StackedBar): number => bar.parts.reduce((sum, { value }) => sum + value, 0)
-  const across = scaleOf(x.max ?? Math.max(...bars.map(total)), left, WIDTH - MARGIN.right - 56)
+  const across = scaleOf(x, bars.map(total), left, WIDTH - MARGIN.right - 56)
   const names = [...new Set(bars.flatMap((bar) => bar.parts.map(({ name }) => name)))]
   const shapes = bars.map((bar, row) => {
     const y = MARGIN.top + row * step + 6
@@ -77,9 +79,10 @@ interface Scale {
   at(value: number): number
 }
 
-function scaleOf(max: number, from: number, to: number): Scale {
-  const top = max > 0 && Number.isFinite(max) ? max : 1
-  const step = niceStep(top / 5)
+function scaleOf({ max, whole = false }: Axis, values: readonly number[], from: number, to: number): Scale {
+  const most = max ?? Math.max(...values)
+  const top = most > 0 && Number.isFinite(most) ? most : 1
+  const step = Math.max(niceStep(top / 6), whole ? 1 : 0)
   const end = Math.ceil(top / step - 1e-9) * step
   return {
     ticks: Array.from({ length: Math.round(end / step) + 1 }, (_, index) => index * step),

@@ -1,6 +1,8 @@
-/** `edge-infer bench accuracy | kernel`: measurements, printed as tables and written as report files. */
+/** `edge-infer bench accuracy | kernel | compare`: measurements, printed as tables and written as report files. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { measureAccuracy, measureKernel, reportAccuracy, reportKernel } from '../bench/index.js'
+import {
+  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS, reportAccuracy, reportComparison, reportKernel,
+} from '../bench/index.js'
 import { checkReportPath, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
 import { EdgeInferError } from '../errors.js'
@@ -12,6 +14,7 @@ import { renderTable } from './table.js'
 export function configure(command: Command): void {
   configureAccuracy(command.command('accuracy'))
   configureKernel(command.command('kernel'))
+  configureCompare(command.command('compare'))
 }
 
 interface CommonOptions {
@@ -32,7 +35,7 @@ function configureAccuracy(command: Command): void {
   command
     .description('Precision, recall and average precision, or degrees of error, on labelled pictures')
     .option('--data <directory>', 'images/ and labels/ of the sets (also EDGE_INFER_DATA)', process.env.EDGE_INFER_DATA)
-    .option('--full-decode', 'measure the full decode only, not also the reduced one')
+    .option('--full-decode', 'leave out the reduced decode that requests get by default')
     .option('--threads <count>', 'threads that compute one picture together', parseCount)
   addCommonOptions(command).action(runAccuracy)
 }
@@ -45,51 +48,86 @@ async function runAccuracy({ data, fullDecode, threads, ...common }: AccuracyCom
     const results = await measureAccuracy({
       data, ...modelsByTask(common), fullDecode, threads, device: common.device, signal: interruptSignal(), onProgress,
     })
-    return reportAccuracy(results, { fullDecode: fullDecode ?? false, threads, device: common.device })
+    return reportAccuracy(results, settingsOf({ ...common, fullDecode, threads }))
   })
 }
 
-interface KernelCommandOptions extends CommonOptions {
-  threads: number[]
+/** In the words of Triton's perf_analyzer. */
+interface LoadOptions {
   warmupRequestCount: number
   requestCount?: number
   measurementInterval: number
   percentile: number[]
+}
+
+interface KernelCommandOptions extends CommonOptions, LoadOptions {
+  threads: number[]
   fullDecode?: boolean
   crops?: boolean
+  asExported?: boolean
+  rectangular: boolean
   floor: boolean
   concurrentRuns: number
 }
 
 function configureKernel(command: Command): void {
-  command
+  addLoadOptions(command)
     .description('Latency of the library call by stage, beside decode + session.run with nothing around them')
     .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
     .option('--threads <counts>', 'intra-op threads; several, separated by commas, are swept', parseCounts, [1])
-    .option('--warmup-request-count <count>', 'calls before the measurement', parseWhole, 10)
-    .option('--request-count <count>', 'calls to measure, in place of an interval', parseCount)
-    .option('--measurement-interval <milliseconds>', 'how long to measure each task', parseCount, 5000)
-    .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
     .option('--full-decode', 'decode every pixel even where a reduced decode would do')
     .option('--crops', 'face_detection also answers a JPEG of each face')
+    .option('--as-exported', "run a model's file as it is, not its faster form")
+    .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
     .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
     .option('--concurrent-runs <count>', 'car_detection runs at once while the event loop is watched; 0: none', parseWhole, 8)
   addCommonOptions(command).action(runKernel)
 }
 
+function addLoadOptions(command: Command): Command {
+  return command
+    .option('--warmup-request-count <count>', 'calls before the measurement', parseWhole, 10)
+    .option('--request-count <count>', 'calls to measure, in place of an interval', parseCount)
+    .option('--measurement-interval <milliseconds>', 'how long to measure each task', parseCount, 5000)
+    .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
+}
+
 async function runKernel(images: string[], options: KernelCommandOptions): Promise<void> {
-  const percentiles = [...new Set([50, 90, 99, ...options.percentile])].sort((a, b) => a - b)
-  const { threads, warmupRequestCount, requestCount, measurementInterval, fullDecode, crops, concurrentRuns } = options
-  const settings = {
-    threads, warmupRequestCount, requestCount, measurementInterval, fullDecode, crops, concurrentRuns,
-    device: options.device,
-  }
   await present(options, async (onProgress) => {
     const results = await measureKernel({
-      ...settings, ...modelsByTask(options), images, floor: options.floor, signal: interruptSignal(), onProgress,
+      ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
     })
-    return reportKernel(results, percentiles, settings)
+    return reportKernel(results, percentilesOf(options), settingsOf(options))
   })
+}
+
+interface CompareCommandOptions extends CommonOptions, LoadOptions {
+  threads: number
+  peer?: string[]
+}
+
+function configureCompare(command: Command): void {
+  addLoadOptions(command)
+    .description('The library beside what people use in its place: answers compared first, then speeds, in turns')
+    .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
+    .addOption(new Option('--peer <name...>', 'peers; all unless said otherwise').choices(PEERS.map(({ id }) => id)))
+    .option('--threads <count>', 'intra-op threads of each contender', parseCount, 1)
+  addCommonOptions(command).action(runCompare)
+}
+
+async function runCompare(images: string[], options: CompareCommandOptions): Promise<void> {
+  const { tasks, models } = modelsByTask(options)
+  const compared = COMPARED_TASKS.filter((task) => tasks === undefined || tasks.includes(task))
+  await present(options, async (onProgress) => {
+    const results = await measureComparison({
+      ...options, tasks: compared, models, peers: options.peer, images, signal: interruptSignal(), onProgress,
+    })
+    return reportComparison(results, percentilesOf(options), settingsOf(options))
+  })
+}
+
+function percentilesOf({ percentile }: LoadOptions): number[] {
+  return [...new Set([50, 90, 99, ...percentile])].sort((a, b) => a - b)
 }
 
 /** Options of every bench. */
@@ -101,6 +139,11 @@ function addCommonOptions(command: Command): Command {
     .option('--device <device>', 'cpu, cuda[:n] or tensorrt[:n]', 'cpu')
     .option('--output <file>', 'also write a report: .html, .csv or .json')
     .option('--json', 'print the figures as JSON in place of tables')
+}
+
+/** What a report says of how it was made. */
+function settingsOf<T extends CommonOptions>({ json: _json, output: _output, ...settings }: T): Report['settings'] {
+  return settings
 }
 
 /** Runs a bench under a progress bar; prints its report and writes it where one was asked for. */
@@ -128,6 +171,7 @@ function printSections({ machine, sections }: Report): void {
   print(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}; Node.js ${machine.node}, ` +
     `ONNX Runtime ${machine.onnxruntime}, OpenCV ${machine.opencv}`)
   for (const { title, table, notes = [] } of sections) {
+    if (!table && notes.length === 0) continue
     print(`\n${title}`)
     if (table) {
       const titles = table.columns.map((column) => column.title)

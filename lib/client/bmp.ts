@@ -6,10 +6,12 @@ const HEADER_BYTES = 54
 
 /** 24-bit, rows from the top. Grey is spread over the three channels, alpha is dropped. */
 export function encodeBmp({ data, width, height, channels, order = 'rgb' }: RawImage, name: string): Buffer {
-  const wanted = width * height * channels
-  if (!isSize(width) || !isSize(height) || ![1, 3, 4].includes(channels) || data.length !== wanted) {
-    throw new EdgeInferError('BAD_IMAGE', `Expected ${name} to be width × height × channels (1, 3 or 4) 8-bit pixels ` +
-      `but received ${width} × ${height} × ${channels} with ${data.length} bytes`)
+  const valid = isSize(width) && isSize(height) && [1, 3, 4].includes(channels)
+  if (!valid || data.length !== width * height * channels) {
+    const received = `${width} × ${height} × ${channels} with ${data.length} bytes`
+    throw new EdgeInferError(
+      'BAD_IMAGE', `Expected ${name} to be width × height × channels (1, 3 or 4) 8-bit pixels but received ${received}`,
+    )
   }
   const stride = Math.ceil(width * 3 / 4) * 4
   const file = Buffer.alloc(HEADER_BYTES + stride * height)

@@ -13,11 +13,12 @@ import type {
  * A node of edge-infer, over HTTP. Needs no native code.
  *
  *     await using client = new EdgeInferClient('http://192.168.1.20:5500')
- *     const { bbox, proc_resource_info } = await client.executeTask('face_detection', { image: { path: 'photo.jpg' } })
+ *     const { bbox, prob } = await client.executeTask('face_detection', { image: { path: 'photo.jpg' } })
  *
- * What is tried again, up to `retries` times and within the call's `timeoutMs`: tasks and GET routes when the connection
- * was refused or broke, and tasks that met QUEUE_FULL, after the node's `Retry-After`. Control routes (add, decrease,
- * limit) are sent once: whether one that was not answered took effect, the service list and the cluster's state tell.
+ * What is tried again, up to `retries` times and within the call's `timeoutMs`: tasks and GET routes when the
+ * connection was refused or broke, and tasks that met QUEUE_FULL, after the node's `Retry-After`. A task is pure
+ * computation: doing it twice harms nobody. Control routes (add, decrease, limit) are sent once; whether one that was
+ * not answered took effect, `getClusterInfo` tells. TIMEOUT, ABORTED and every other error are final.
  */
 export class EdgeInferClient extends TaskClient {
   readonly #transport: Transport

@@ -21,7 +21,7 @@ export class ClusterNode {
   figures: NodeFigures = { cpu: 0, mem: 0, cores: 1 }
   /** Calls of this client that wait for the node. */
   inFlight = 0
-  /** Moving average of the round trip of a request that costs the node nothing, milliseconds; undefined before the first. */
+  /** Moving average over requests that cost the node nothing, milliseconds; undefined before the first. */
   roundTripMs: number | undefined
   #penaltyEnds = 0
 

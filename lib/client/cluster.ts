@@ -25,7 +25,7 @@ export interface ClusterOptions extends ClientOptions {
 }
 
 /** What {@link ClusterClient.nodes} says of one node. */
-export interface NodeView {
+export interface KnownNode {
   url: string
   /** Free shares of CPU and memory, [0, 1], and cores, as the cloud last said. */
   cpu: number
@@ -47,7 +47,7 @@ export interface FailedAttempt {
 }
 
 /**
- * Failures of one node that another may not have. Not WORKER_DIED: a request that killed workers here would do so there.
+ * Failures of one node that another may not have. Not WORKER_DIED: what killed workers here would kill them there.
  */
 const ELSEWHERE = new Set<ErrorCode>([
   'NODE_UNREACHABLE', 'TIMEOUT', 'BAD_REPLY', 'QUEUE_FULL', 'NO_WORKER', 'UNKNOWN_TASK', 'NOT_FOUND', 'CLOSED',
@@ -57,9 +57,10 @@ const ELSEWHERE = new Set<ErrorCode>([
 const BROKEN = new Set<ErrorCode>(['NODE_UNREACHABLE', 'TIMEOUT', 'BAD_REPLY', 'CLOSED'])
 
 /**
- * The tasks of a cluster. Each call goes to the node the policy ranks first; when that cannot be reached, does not answer
- * in `attemptTimeoutMs`, or has no free worker, to the next. When all have failed they are tried again, up to `retries`
- * times. The last error is thrown, with every node's failure in its `details.attempts`.
+ * The tasks of a cluster. Each call goes to the node the policy ranks first; when that cannot be reached, does not
+ * answer in `attemptTimeoutMs`, or has no free worker, to the next. When all have failed and one of them may have
+ * recovered (unreachable, or its queue full), they are tried again, up to `retries` times within the call's time. The
+ * last error is thrown, with every node's failure in its `details.attempts`.
  *
  * The token, if any, is shown to the cloud only: tasks need none, and the list of nodes is the cloud's word.
  */
@@ -85,8 +86,11 @@ export class ClusterClient extends TaskClient {
     })
   }
 
-  /** The nodes that can run the task, as known now. @throws EdgeInferError UNKNOWN_TASK, NODE_UNREACHABLE (the cloud). */
-  async nodes(task: TaskName, options?: CallOptions): Promise<NodeView[]> {
+  /**
+   * The nodes that can run the task, as known now.
+   * @throws EdgeInferError UNKNOWN_TASK, NODE_UNREACHABLE (the cloud).
+   */
+  async nodes(task: TaskName, options?: CallOptions): Promise<KnownNode[]> {
     const nodes = await this.run(options, (deadline) => this.#directory.nodes(task, deadline))
     return nodes.map(({ transport, figures, inFlight, roundTripMs, penalised }) =>
       ({ url: transport.url, ...figures, inFlight, roundTripMs, penalised }))

@@ -29,6 +29,8 @@ export class NodeDirectory {
   readonly #refreshes = new Map<string, Promise<ClusterNode[]>>()
   /** By URL; one node may run several tasks. */
   readonly #nodes = new Map<string, ClusterNode>()
+  /** Lists that have come and are being measured. */
+  readonly #measuring = new Set<ClusterNode[]>()
   readonly #closing = new AbortController()
 
   constructor(url: string | URL, settings: DirectorySettings) {
@@ -93,15 +95,18 @@ export class NodeDirectory {
       throw error
     }
     const nodes = Object.entries(body).flatMap(([key, entry]) => this.#node(key, task, entry) ?? [])
+    this.#measuring.add(nodes)
     if (this.#settings.probe) await Promise.all(nodes.map((node) => node.probe(this.#settings.penaltyMs)))
-    this.#list(task, nodes)
+    this.#measuring.delete(nodes)
+    this.#listings.set(task, { nodes, askedAt: performance.now() })
+    this.#letGo()
     return nodes
   }
 
-  /** A node that no list names any more is let go. */
-  #list(task: string, nodes: ClusterNode[]): void {
-    this.#listings.set(task, { nodes, askedAt: performance.now() })
-    const listed = new Set([...this.#listings.values()].flatMap((listing) => listing.nodes))
+  /** Closes the connections of nodes that no list names any more. */
+  #letGo(): void {
+    const lists = [...this.#measuring, ...[...this.#listings.values()].map(({ nodes }) => nodes)]
+    const listed = new Set(lists.flat())
     for (const [url, node] of this.#nodes) {
       if (listed.has(node) || node.inFlight > 0) continue
       this.#nodes.delete(url)
@@ -130,7 +135,9 @@ function baseUrl(url: string, task: string): string | undefined {
   if (!URL.canParse(url)) return undefined
   const { protocol, origin, pathname } = new URL(url)
   if (protocol !== 'http:' && protocol !== 'https:') return undefined
-  return origin + pathname.replace(new RegExp(`/execute_task/${task}/?$`), '').replace(/\/$/, '')
+  const path = pathname.replace(/\/$/, '')
+  const route = `/execute_task/${task}`
+  return origin + (path.endsWith(route) ? path.slice(0, -route.length) : path)
 }
 
 /** What is missing counts as the document's examples: one core, free. */

@@ -9,13 +9,14 @@ export type { MatLike, RawImage }
 /**
  * - bytes of a JPEG, PNG, WebP or BMP file;
  * - `{ path }` or a `file:` URL of such a file;
- * - a string of the interface, sent as it is: base64, a data URL, or a Python bytes literal (`b'\xff\xd8…'`). The `faces`
- *   of an answer are such strings. A string is never taken for a path;
+ * - a string of the interface, sent as it is: base64, a data URL, or a Python bytes literal (`b'\xff\xd8…'`), as the
+ *   `faces` of an answer are. A string is never taken for a path;
  * - raw 8-bit pixels or an opencv4nodejs Mat, sent as a BMP: lossless, but many times the size of a JPEG.
  */
 export type ClientImage = Uint8Array | { path: string } | URL | string | RawImage | MatLike
 
-const ACCEPTED = 'the bytes of a JPEG, PNG, WebP or BMP file, {path}, a base64 string, {data, width, height, channels} or a Mat'
+const ACCEPTED =
+  'the bytes of a JPEG, PNG, WebP or BMP file, {path}, a base64 string, {data, width, height, channels} or a Mat'
 
 /** The bytes of an image file, or its text in a form of the interface. */
 export async function resolveImage(image: ClientImage, name: string): Promise<Buffer | string> {

@@ -26,8 +26,8 @@ export interface ClientOptions {
   /** How often a call is tried again, where that is safe. Default 2. */
   retries?: number | undefined
   /**
-   * `raw` (default): the picture is the body where it is all there is to send, else base64 in JSON. `base64`: always
-   * JSON. `bytes-literal`: the only form nodes of the older kind read.
+   * `raw` (default): files as they are, one as the body, several as a form. `base64`: in JSON. `bytes-literal`: in
+   * JSON too, the only form that nodes of the older kind read. Pictures given as strings are always JSON.
    */
   imageForm?: ImageForm | undefined
   /** The largest reply read. Default 128 MiB. */
@@ -85,5 +85,6 @@ export function checkUrl(url: string | URL): URL {
 }
 
 function badOption(name: string, expected: string, value: unknown): EdgeInferError {
-  return new EdgeInferError('BAD_OPTION', `Expected ${expected} for ${name} but received ${String(value)} of type ${typeof value}`)
+  const received = `${String(value)} of type ${typeof value}`
+  return new EdgeInferError('BAD_OPTION', `Expected ${expected} for ${name} but received ${received}`)
 }

@@ -22,18 +22,19 @@ export interface ReplyDetails {
 
 /** @throws EdgeInferError BAD_REPLY when the text is no JSON object or list. */
 export function parseReply(url: string, httpStatus: number, contentType: string | undefined, text: string): object {
-  const details = { url, httpStatus }
   let body: unknown
   try {
     body = JSON.parse(text)
-  } catch (cause) {
-    const received = text === '' ? 'an empty body' : `${contentType ?? 'text'} beginning ${JSON.stringify(text.slice(0, 80))}`
-    throw new EdgeInferError('BAD_REPLY', `Expected JSON from ${url} but received status ${httpStatus} with ${received}`, {
-      cause, details,
-    })
+  } catch {
+    // Not an object either.
   }
   if (typeof body === 'object' && body !== null) return body
-  throw new EdgeInferError('BAD_REPLY', `Expected a JSON object from ${url} but received ${text.slice(0, 80)}`, { details })
+  const begin = JSON.stringify(text.slice(0, 80))
+  const shown = text === '' ? 'an empty body' : `${contentType ?? 'text'} beginning ${begin}`
+  throw new EdgeInferError(
+    'BAD_REPLY', `Expected a JSON object from ${url} but received status ${httpStatus} with ${shown}`,
+    { details: { url, httpStatus } },
+  )
 }
 
 const FLAGS = ['execute_flag', 'create_flag', 'decrease_flag', 'limit_flag'] as const

@@ -97,7 +97,8 @@ export abstract class TaskClient {
   /** A call of any route: `work` ends by its deadline, and before the client is closed. */
   protected async run<T>(options: CallOptions = {}, work: (deadline: Deadline) => Promise<T>): Promise<T> {
     if (this.#closed) throw new EdgeInferError('CLOSED', 'This client has been closed')
-    using deadline = new Deadline(checkTimeout('timeoutMs', options.timeoutMs) ?? this.settings.timeoutMs, options.signal)
+    const timeoutMs = checkTimeout('timeoutMs', options.timeoutMs) ?? this.settings.timeoutMs
+    using deadline = new Deadline(timeoutMs, options.signal)
     const call = work(deadline)
     this.#calls.add(call)
     try {
@@ -147,6 +148,11 @@ function withCallersSide({ body, seconds, hostname }: TaskReply, taskConf: TaskC
     ...answer,
     proc_resource_info: measured(answer.proc_resource_info),
     ...(list && { proc_resource_info_list: list.map(measured) }),
-    task_conf: { fps: null, resolution: null, ...answer.task_conf, ...taskConf },
+    task_conf: {
+      ...answer.task_conf,
+      ...taskConf,
+      fps: taskConf?.fps ?? answer.task_conf?.fps ?? null,
+      resolution: taskConf?.resolution ?? answer.task_conf?.resolution ?? { w: null, h: null },
+    },
   }
 }

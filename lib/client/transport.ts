@@ -1,4 +1,4 @@
-/** HTTP to one node: a pool of kept-alive connections, deadlines, and what went wrong in the words of the error table. */
+/** HTTP to one node: a pool of kept-alive connections, and what went wrong in the words of the error table. */
 import { errors, Pool } from 'undici'
 import { EdgeInferError } from '../errors.js'
 import { Deadline } from './deadline.js'

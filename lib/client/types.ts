@@ -1,10 +1,11 @@
 /** The documented interface, as types: what each route takes and answers. Keys are spelled as on the wire. */
+import type { NodeRole, NodeStatus, ServiceState, WorkerState } from '../cluster/status.js'
 import type { TaskName } from '../models/types.js'
 import type { DeviceState } from '../node/device-state.js'
 import type { BoundingBox } from '../tasks/detector.js'
 import type { ClientImage } from './image.js'
 
-export type { BoundingBox, DeviceState, TaskName }
+export type { BoundingBox, DeviceState, NodeRole, NodeStatus, ServiceState, TaskName, WorkerState }
 
 /** What running a task cost the worker, and the caller. Utilisations are shares of the whole machine, [0, 1]. */
 export interface ProcResourceInfo {
@@ -27,7 +28,7 @@ export interface TaskConf {
   /** Frames a second of the stream; `null` where nobody said. */
   fps?: number | null
   /** Pixels of the frame; filled in by the server from the picture where the caller gave none. */
-  resolution?: { w: number; h: number } | null
+  resolution?: { w: number | null; h: number | null } | null
 }
 
 /** What every answer of a task carries. */
@@ -184,39 +185,14 @@ export interface ExecuteUrl {
 /** Keyed `ip:port`. */
 export type ExecuteUrls = Record<string, ExecuteUrl>
 
-export interface WorkerState {
-  pid: number
-  cpu_util_limit: number
-  mem_util_limit: number
-  /** Percent of the machine's CPU. */
-  cpu_ratio: number
-  /** Percent of the machine's memory. */
-  mem_ratio: number
-  /** Requests waiting or running. */
-  task_to_do: number
-}
-
-/** What is granted to a task on a node. */
-export interface ServiceState {
-  cpu_util_limit: number
-  mem_util_limit: number
-  workers?: WorkerState[]
-}
-
-export interface NodeState {
-  device_state: DeviceState
-  /** By the task's name. */
-  service_state: Record<string, ServiceState>
-}
-
 /** Keyed by the node's IP (`ip:port` where two nodes share one). */
 export interface SystemStatus {
-  cloud: Record<string, NodeState>
-  host: Record<string, NodeState>
+  cloud: Record<string, NodeStatus>
+  host: Record<string, NodeStatus>
 }
 
 /** Keyed like {@link SystemStatus}. */
-export type ClusterInfo = Record<string, NodeState & { node_role: 'cloud' | 'host' }>
+export type ClusterInfo = Record<string, NodeStatus & { node_role: NodeRole }>
 
 /** How a new worker's model is set up; what is left out is as in the task's running workers. */
 export interface ModelCtx {
@@ -228,7 +204,8 @@ export interface ModelCtx {
   iou_thres?: number
   max_det?: number
   classes?: readonly number[]
-  input_size?: number | readonly [width: number, height: number]
+  /** Pixels, for models that leave it open. */
+  input_size?: number | readonly [height: number, width: number]
   threads?: number
 }
 
@@ -246,14 +223,23 @@ export interface ResourceLimits {
 
 export interface CreateReply {
   create_flag: true
+  /** Of the new worker. */
   pid: number
+  task_name: TaskName
+  /** Name of its model. */
+  model: string
 }
 
 export interface DecreaseReply {
   decrease_flag: true
+  /** Of the worker that has ended. */
   pid: number
+  task_name: TaskName
 }
 
 export interface LimitReply {
   limit_flag: true
+  /** Limits as the kernel has them now; 1 where there is none. */
+  cpu_util_limit: number
+  mem_util_limit: number
 }

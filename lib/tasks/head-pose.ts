@@ -27,6 +27,9 @@ export interface HeadPoses {
   timings: StageTimings
 }
 
+/** A face whose pitch is above this many degrees is up. */
+export const UP_PITCH = -10
+
 const DEFAULT_MARGIN = 0.3
 
 /** A loaded head-pose model. */

@@ -18,7 +18,7 @@ cv::Mat with_border(const cv::Mat& inside, cv::Point offset, cv::Size size) {
 
 cv::Mat scaled_down(const cv::Mat& inside, cv::Point offset, cv::Size size) {
   const double ratio = static_cast<double>(kMaxCropSide) / std::max(size.width, size.height);
-  const auto scaled = [ratio](int length) { return std::max(1, static_cast<int>(length * ratio)); };
+  const auto scaled = [ratio](int length) { return std::max(1, static_cast<int>(std::lrint(length * ratio))); };
   cv::Mat small;
   cv::resize(inside, small, cv::Size(scaled(inside.cols), scaled(inside.rows)), 0, 0, cv::INTER_AREA);
   const cv::Size target(std::max(scaled(size.width), small.cols), std::max(scaled(size.height), small.rows));

@@ -56,7 +56,8 @@ inline Number read_number(const uint8_t* at) {
   const uint16_t entry = kNumbers[(word & 15) | (word >> 4 & 0xF0) | (word >> 8 & 0xF00)];
   const unsigned length = entry >> 8;
   static constexpr uint32_t kHighHalves[] = {0, 0xF0, 0xF0F0, 0xF0F0F0};
-  return {static_cast<uint8_t>(entry), length, (length != 0) & (((word ^ 0x30303030) & kHighHalves[length]) == 0)};
+  const bool digits = ((word ^ 0x30303030) & kHighHalves[length]) == 0;
+  return {static_cast<uint8_t>(entry), length, length != 0 && digits};
 }
 
 class Parser {

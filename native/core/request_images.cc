@@ -134,7 +134,7 @@ class Extractor {
       image.form = WireForm::nested_list;
       image.width = frame.width;
       image.height = frame.height;
-      image.data.assign(frame.pixels.datastart, frame.pixels.dataend);
+      image.data.assign(frame.pixels.data, frame.pixels.data + frame.pixels.total() * frame.pixels.elemSize());
       return;
     }
     throw Error("BAD_IMAGE", "Expected a string or a nested list but received another kind of JSON value");

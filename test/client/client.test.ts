@@ -6,9 +6,19 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { decodeImage, EdgeInferClient, type ClientOptions, type TaskName } from '../../lib/client/index.js'
-import { answer, codeOf, json, JPEG, refuse, TestNode, type Respond } from './helpers.js'
+import { answer, codeOf, json, JPEG, refuse, TestNode, type Received, type Respond } from './helpers.js'
 
 const FACES = { faces: [JPEG.toString('base64')], bbox: [[1, 2, 3, 4]], prob: [0.9] }
+
+async function formOf(request: Received | undefined): Promise<{ files: unknown[]; input: unknown }> {
+  const type = request?.headers['content-type'] ?? ''
+  const form = await new Response(request?.body ?? null, { headers: { 'content-type': type } }).formData()
+  const files: unknown[] = []
+  for (const [name, part] of form) {
+    if (typeof part !== 'string') files.push([name, part.type, Buffer.from(await part.arrayBuffer())])
+  }
+  return { files, input: JSON.parse(String(form.get('input'))) }
+}
 
 async function connect(t: Test, respond: Respond, options: ClientOptions = {}): Promise<[EdgeInferClient, TestNode]> {
   const node = await TestNode.start(t, respond)
@@ -26,7 +36,10 @@ t.test('a lone picture is the body, and the answer gets what callers add', async
     render: true, timeoutMs: 5000, taskConf: { fps: 25 },
   })
   const [request] = node.received
-  t.equal(request?.url.href, `${node.url}/execute_task/face_detection?timeout_ms=5000&render=true`)
+  t.equal(request?.url.pathname, '/execute_task/face_detection')
+  t.same(Object.fromEntries(request?.url.searchParams ?? []), {
+    task_conf: '{"fps":25}', render: 'true', timeout_ms: '5000',
+  })
   t.equal(request?.headers['content-type'], 'image/jpeg')
   t.same(request?.body, JPEG)
   t.ok(found.proc_resource_info.all_latency >= 0.03 && found.proc_resource_info.all_latency < 5)
@@ -50,8 +63,9 @@ t.test('the whole answer of one task is the input of the next', async (t) => {
 
 t.test('each route is asked and answered in its own form', async (t) => {
   const list = { output_ctx_list: [{ result: [] }, { result: [] }], proc_resource_info_list: [{ pid: 1 }, { pid: 2 }] }
+  const single = { result: [], bbox: [], prob: [], bbox_list: [] }
   const [client, node] = await connect(t, ({ url }, response) =>
-    json(response, answer(url.pathname.startsWith('/concurrent') ? list : { result: [], bbox: [], prob: [], bbox_list: [] })))
+    json(response, answer(url.pathname.startsWith('/concurrent') ? list : single)))
   await client.executeTaskNew('car_detection', { image: JPEG.toString('base64') })
   await client.executeTaskOld('face_detection', { image: JPEG })
   await client.executeTask('helmet_detection', { image_list: [JPEG, JPEG] })
@@ -62,15 +76,25 @@ t.test('each route is asked and answered in its own form', async (t) => {
     '/execute_task_new/car_detection', '/execute_task_old/face_detection', '/execute_task/helmet_detection',
     '/concurrent_execute_task_new/car_detection',
   ])
+  const clip = ['image_list', 'image/jpeg', JPEG]
+  t.same(await formOf(node.received[2]), { files: [clip, clip], input: { timeout_ms: 30_000 } }, 'several files')
   const base64 = JPEG.toString('base64')
   t.match(JSON.parse(String(node.received[0]?.body)), { image: base64 })
   t.match(JSON.parse(String(node.received[3]?.body)), { image_list: [base64, base64] })
+  const frame = { image: JPEG, bbox: [[1, 2, 3, 4]], prob: [0.9] }
+  await client.executeTask('face_alignment', frame)
+  t.equal(node.received[4]?.url.searchParams.get('bbox'), '[[1,2,3,4]]', 'few boxes go beside the picture')
+  await client.executeTask('face_alignment', { ...frame, bbox: Array.from({ length: 750 }, () => [1, 2, 3, 4]) })
+  const form = await formOf(node.received[5])
+  t.same(form.files, [['image', 'image/jpeg', JPEG]], 'many boxes make it a form')
+  t.equal((form.input as { bbox: unknown[] }).bbox.length, 750)
   // @ts-expect-error: a picture alone says nothing of where the faces are
   await client.executeTask('face_alignment', { image: JPEG })
 })
 
 t.test('old nodes are sent bytes literals', async (t) => {
-  const [client, node] = await connect(t, (_request, response) => json(response, answer(FACES)), { imageForm: 'bytes-literal' })
+  const respond: Respond = (_request, response) => json(response, answer(FACES))
+  const [client, node] = await connect(t, respond, { imageForm: 'bytes-literal' })
   await client.executeTask('face_detection', { image: JPEG })
   const { image } = JSON.parse(String(node.received[0]?.body)) as { image: string }
   t.match(image, /^b'\\xff\\xd8/)
@@ -80,7 +104,7 @@ t.test('old nodes are sent bytes literals', async (t) => {
 t.test('status and control routes', async (t) => {
   const replies: Record<string, unknown> = {
     '/get_service_list': ['face_detection'],
-    '/get_execute_url/car_detection': { '127.0.0.2:5500': { url: 'http://127.0.0.2:5500/execute_task/car_detection', cpu: 1 } },
+    '/get_execute_url/car_detection': { '127.0.0.2:5500': { url: 'http://127.0.0.2:5500/…', cpu: 1 } },
     '/get_system_status': { cloud: {}, host: {} },
     '/get_resource_info': { cloud: {}, host: {} },
     '/get_cluster_info': { '127.0.0.2': { node_role: 'host' } },
@@ -104,7 +128,8 @@ t.test('status and control routes', async (t) => {
   await client.limitTaskResource('car_detection', { cpu_util_limit: 0.5, mem_limit: 0.2 })
   t.equal(await client.healthz(), true)
   t.equal(await client.readyz(), false)
-  t.same(node.received.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(String(body)) as unknown), [
+  const posted = node.received.filter(({ method }) => method === 'POST')
+  t.same(posted.map(({ body }) => JSON.parse(String(body)) as unknown), [
     { task_name: 'car_detection', model_ctx: { weights: 'yolov8n' } },
     { task_name: 'car_detection' },
     { pid: 12, task_name: 'car_detection', cpu_util_limit: 0.5 },
@@ -129,7 +154,8 @@ t.test('errors carry the code, the status and the reply of the node', async (t) 
   await t.rejects(run((_, response) => json(response, { execute_flag: false })), {
     code: 'INTERNAL', message: /status 200 and gave no reason/,
   })
-  await t.rejects(run((_, response) => { response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad</h1>') }), {
+  const html: Respond = (_, response) => { response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad</h1>') }
+  await t.rejects(run(html), {
     code: 'BAD_REPLY', message: /status 502 with text\/html beginning "<h1>Bad/, details: { httpStatus: 502 },
   })
   await t.rejects(run((_, response) => { response.end() }), { code: 'BAD_REPLY', message: /an empty body/ })
@@ -140,7 +166,8 @@ t.test('errors carry the code, the status and the reply of the node', async (t) 
 })
 
 t.test('a reply that never ends is cut off, and one that is not HTTP is named as such', async (t) => {
-  const [client] = await connect(t, (_request, response) => { response.end(`"${'x'.repeat(5000)}"`) }, { maxReplyBytes: 4096 })
+  const flood: Respond = (_request, response) => { response.end(`"${'x'.repeat(5000)}"`) }
+  const [client] = await connect(t, flood, { maxReplyBytes: 4096 })
   await t.rejects(client.getServiceList(), { code: 'BAD_REPLY', message: /larger than maxReplyBytes/ })
   const server = createTcpServer((socket) => { socket.on('error', () => {}).end('SSH-2.0-OpenSSH_9.2\r\n') })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -245,7 +272,9 @@ t.test('a client behind a path of a proxy', async (t) => {
 
 t.test('options are checked', async (t) => {
   t.throws(() => new EdgeInferClient('localhost:5500'), { code: 'BAD_OPTION', message: /http or https URL/ })
-  t.throws(() => new EdgeInferClient('http://127.0.0.1', { timeoutMs: 0 }), { code: 'BAD_OPTION', message: /timeoutMs.*0 of type number/ })
+  t.throws(() => new EdgeInferClient('http://127.0.0.1', { timeoutMs: 0 }), {
+    code: 'BAD_OPTION', message: /timeoutMs.*0 of type number/,
+  })
   await using client = new EdgeInferClient('http://127.0.0.1')
   t.equal(await codeOf(client.getServiceList({ timeoutMs: Number.NaN })), 'BAD_OPTION')
   // @ts-expect-error: there is no such task

@@ -93,15 +93,26 @@ export function refuse(
 
 /** What a node says of a task that took its worker 20 ms. */
 export const PROC_RESOURCE_INFO = {
-  cpu_util_limit: 1, cpu_util_use: 0.25, mem_util_limit: 1, mem_util_use: 0.02, compute_latency: 0.02, latency: 0.02, pid: 4711,
-  all_latency: 0.021, device_ip: '127.0.0.9',
+  cpu_util_limit: 1,
+  cpu_util_use: 0.25,
+  mem_util_limit: 1,
+  mem_util_use: 0.02,
+  compute_latency: 0.02,
+  latency: 0.02,
+  pid: 4711,
+  all_latency: 0.021,
+  device_ip: '127.0.0.9',
 }
 
-export const answer = (members: object): object =>
-  ({ execute_flag: true, ...members, proc_resource_info: PROC_RESOURCE_INFO, task_conf: { fps: null, resolution: { w: 8, h: 6 } } })
+export const answer = (members: object): object => ({
+  execute_flag: true,
+  ...members,
+  proc_resource_info: PROC_RESOURCE_INFO,
+  task_conf: { fps: null, resolution: { w: 8, h: 6 } },
+})
 
 /** A JPEG as far as its first bytes tell. */
-export const JPEG = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, 0xe0]), Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))])
+export const JPEG = Buffer.from([0xff, 0xd8, 0xff, 0xe0, ...Array.from({ length: 256 }, (_, byte) => byte)])
 
 export const codeOf = async (call: Promise<unknown>): Promise<string | undefined> =>
   call.then(() => undefined, (error: { code: string }) => error.code)

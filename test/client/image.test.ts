@@ -20,7 +20,9 @@ t.test('an image comes as bytes, as a named file, or as a string of the interfac
 t.test('what is no image is refused before it is sent', async (t) => {
   await t.rejects(resolveImage('photo.jpg', 'image'), { code: 'BAD_IMAGE', message: /\{path: "photo.jpg"\}/ })
   await t.rejects(resolveImage({ path: '/nowhere/a.jpg' }, 'image'), { code: 'BAD_IMAGE', message: /no such file/ })
-  await t.rejects(resolveImage(Buffer.from('hello, world'), 'faces[3]'), { code: 'BAD_IMAGE', message: /faces\[3\].*12 other bytes/ })
+  await t.rejects(resolveImage(Buffer.from('hello, world'), 'faces[3]'), {
+    code: 'BAD_IMAGE', message: /faces\[3\].*12 other bytes/,
+  })
   const short = { data: Buffer.alloc(5), width: 2, height: 1, channels: 3 }
   await t.rejects(resolveImage(short, 'image'), { code: 'BAD_IMAGE', message: /2 × 1 × 3 with 5 bytes/ })
 })
@@ -34,8 +36,11 @@ t.test('images of an answer are decoded from every form', async (t) => {
 })
 
 t.test('bytes literals are those of Python', async (t) => {
-  const script = 'import ast,json,sys; print(json.dumps([ast.literal_eval(sys.argv[1]).hex(), str(bytes.fromhex(sys.argv[2]))]))'
-  const { stdout } = await promisify(execFile)('python3', ['-c', script, encodeBytesLiteral(JPEG), JPEG.toString('hex')])
+  const script = 'import ast, json, sys\n' +
+    'print(json.dumps([ast.literal_eval(sys.argv[1]).hex(), str(bytes.fromhex(sys.argv[2]))]))'
+  const { stdout } = await promisify(execFile)('python3', [
+    '-c', script, encodeBytesLiteral(JPEG), JPEG.toString('hex'),
+  ])
   const [read, written] = JSON.parse(stdout) as [string, string]
   t.equal(read, JPEG.toString('hex'))
   t.same(decodeImage(written), JPEG)
@@ -70,4 +75,6 @@ t.test('importing the client loads nothing but the client', async (t) => {
   const outside = [...seen].filter((href) => !href.includes('/lib/client/')).map((href) => href.split('/lib/')[1])
   t.same(outside, ['errors.js'])
   t.ok(seen.size > 8)
+  const name = 'edge-infer/client'
+  t.equal((await import(name) as { decodeImage: unknown }).decodeImage, decodeImage, 'under its name as well')
 })

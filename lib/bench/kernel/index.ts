@@ -1,9 +1,9 @@
 /** The library call, stage by stage, beside its floor: one process, one frame after another. */
-import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { EdgeInferError } from '../../errors.js'
 import { resolveSample, TASK_NAMES, type TaskName } from '../../models/index.js'
-import { Detector } from '../../tasks/index.js'
+import { Detector, toNativeImage } from '../../tasks/index.js'
 import { measureEventLoopGaps, type EventLoopGaps } from '../event-loop.js'
 import { interleave, type InterleavePlan, type Measurement } from '../interleave.js'
 import { startFloor } from './floor.js'
@@ -11,7 +11,7 @@ import { openLibrary, type LibraryOptions } from './library.js'
 
 export interface KernelOptions extends
   Pick<InterleavePlan, 'warmupRequestCount' | 'requestCount' | 'measurementInterval' | 'signal'>,
-  Pick<LibraryOptions, 'fullDecode' | 'crops' | 'device'> {
+  Pick<LibraryOptions, 'fullDecode' | 'crops' | 'device' | 'asExported' | 'rectangular'> {
   /** Paths; the sample photograph when there is none. */
   images: readonly string[]
   tasks?: readonly TaskName[] | undefined
@@ -28,7 +28,9 @@ export interface KernelOptions extends
 /** One task on one picture with one number of threads. */
 export interface KernelResult {
   task: TaskName
+  /** Name of the catalogue, and the input's size in pixels where it is known. */
   model: string
+  input: string
   image: string
   width: number
   height: number
@@ -40,11 +42,18 @@ export interface KernelResult {
   floor: Measurement[] | undefined
 }
 
+/** Gaps of the event loop while `concurrentRuns` calls are under way, `computedAtOnce` of them on threads. */
+export interface EventLoopResult extends EventLoopGaps {
+  model: string
+  concurrentRuns: number
+  computedAtOnce: number
+}
+
 export interface KernelResults {
   results: KernelResult[]
   /** What was left out, and why. */
   skipped: string[]
-  eventLoop: (EventLoopGaps & { model: string; concurrentRuns: number }) | undefined
+  eventLoop: EventLoopResult[]
 }
 
 const SAMPLE = 'faces'
@@ -64,7 +73,13 @@ export async function measureKernel(options: KernelOptions): Promise<KernelResul
       }
     }
   }
-  const eventLoop = options.concurrentRuns > 0 ? await measureEventLoop(images[0] as string, options) : undefined
+  const eventLoop: EventLoopResult[] = []
+  if (options.concurrentRuns > 0) {
+    const sensible = Math.min(options.concurrentRuns, availableParallelism())
+    for (const computedAtOnce of new Set([sensible, options.concurrentRuns])) {
+      eventLoop.push(await measureEventLoop(images[0] as string, computedAtOnce, options))
+    }
+  }
   return { results, skipped, eventLoop }
 }
 
@@ -72,11 +87,13 @@ export async function measureKernel(options: KernelOptions): Promise<KernelResul
 async function measureTask(
   task: TaskName, image: string, threads: number, options: KernelOptions,
 ): Promise<KernelResult | string> {
-  const { fullDecode, crops, device, models } = options
+  const { fullDecode, crops, device, asExported, rectangular, models } = options
   const name = basename(image)
   let library
   try {
-    library = await openLibrary(task, await readFile(image), { model: models?.[task], threads, device, fullDecode, crops })
+    library = await openLibrary(task, await readBytes(image), {
+      model: models?.[task], threads, device, fullDecode, crops, asExported, rectangular,
+    })
   } catch (error) {
     // Without a choice of tasks, those whose models this machine lacks are left out.
     const missing = error instanceof EdgeInferError && error.code === 'MODEL_UNAVAILABLE'
@@ -84,38 +101,47 @@ async function measureTask(
     throw error
   }
   if (library === undefined) return `${task}: there is no face in ${name}`
-  const { model, width, height, runs } = library
+  const { form, width, height, runs } = library
   let floor
   try {
-    floor = options.floor
-      ? await startFloor({ model: models?.[task] ?? model, image, threads, runs, signal: options.signal })
-      : undefined
+    floor = options.floor ? await startFloor({ form, image, threads, runs, signal: options.signal }) : undefined
     const contenders = [library, ...(floor ? [floor] : [])]
     const label = `${task}, ${name}, ${threads} thread${threads === 1 ? '' : 's'}`
     const [own, beside] = await interleave(contenders, {
       ...options, onProgress: (done, total) => options.onProgress?.(label, done, total),
     })
-    return { task, model, image: name, width, height, threads, runs, library: own ?? [], floor: beside }
+    const input = form.inputSize ? `${form.inputSize.width}×${form.inputSize.height}` : ''
+    return {
+      task, model: form.model, input, image: name, width, height, threads, runs, library: own ?? [], floor: beside,
+    }
   } finally {
     await floor?.close()
     await library.close()
   }
 }
 
-async function measureEventLoop(image: string, options: KernelOptions): Promise<KernelResults['eventLoop']> {
+/** @throws EdgeInferError BAD_IMAGE when it cannot be read. */
+async function readBytes(image: string): Promise<Uint8Array> {
+  return (await toNativeImage(image)).data
+}
+
+async function measureEventLoop(
+  image: string, computedAtOnce: number, options: KernelOptions,
+): Promise<EventLoopResult> {
   const { concurrentRuns, device, models, signal } = options
   const detector = await Detector.open(EVENT_LOOP_TASK, {
-    model: models?.[EVENT_LOOP_TASK], device, threads: 1, concurrency: concurrentRuns,
+    model: models?.[EVENT_LOOP_TASK], device, threads: 1, concurrency: computedAtOnce,
   })
+  const label = `event loop, ${concurrentRuns} concurrent runs, ${computedAtOnce} at once`
   try {
-    const file = await readFile(image)
+    const file = await readBytes(image)
     const gaps = await measureEventLoopGaps(async () => {
       for (let round = 0; round < EVENT_LOOP_ROUNDS; round++) {
-        options.onProgress?.(`event loop under ${concurrentRuns} concurrent runs`, round, EVENT_LOOP_ROUNDS)
+        options.onProgress?.(label, round, EVENT_LOOP_ROUNDS)
         await Promise.all(Array.from({ length: concurrentRuns }, () => detector.run(file, { signal })))
       }
     })
-    return { ...gaps, model: detector.model.entry.name, concurrentRuns }
+    return { ...gaps, model: detector.model.entry.name, concurrentRuns, computedAtOnce }
   } finally {
     await detector.close()
   }

@@ -3,6 +3,7 @@ import type { TaskName } from '../../models/index.js'
 import type { StageTimings } from '../../native.js'
 import { createTask, Detector, HeadPoseEstimator, type BoundingBox, type ModelOptions } from '../../tasks/index.js'
 import type { Contender, Measurement } from '../interleave.js'
+import { formOf, type ModelForm } from './form.js'
 
 export interface LibraryOptions extends ModelOptions {
   fullDecode?: boolean | undefined
@@ -11,8 +12,7 @@ export interface LibraryOptions extends ModelOptions {
 }
 
 export interface LibraryContender extends Contender {
-  /** Name of the catalogue. */
-  model: string
+  form: ModelForm
   /** Pixels of the picture. */
   width: number
   height: number
@@ -26,7 +26,7 @@ export const STAGES = ['decode', 'preprocess', 'inference', 'postprocess', 'enco
 
 /** `file` holds the picture's bytes. Undefined where the task has nothing to do: no face to align in the picture. */
 export async function openLibrary(
-  task: TaskName, file: Buffer, options: LibraryOptions,
+  task: TaskName, file: Uint8Array, options: LibraryOptions,
 ): Promise<LibraryContender | undefined> {
   const faces = task === 'face_alignment' ? await findFaces(file, options) : undefined
   if (faces?.length === 0) return undefined
@@ -35,19 +35,21 @@ export async function openLibrary(
   const call = opened instanceof HeadPoseEstimator
     ? () => opened.run(file, faces ?? [])
     : () => opened.run(file, { fullDecode, crops: crops === true && task === 'face_detection' })
-  const { width, height } = await call()
+  const first = await call()
+  const { width, height } = 'sizes' in first ? first.sizes[0] as { width: number; height: number } : first
   return {
     name: 'library',
-    model: opened.model.entry.name,
+    form: await formOf(task, { width, height }, modelOptions),
     width,
     height,
     runs: faces?.length ?? 1,
-    measure: () => time(call),
+    measure: () => timeCall(call),
     close: () => opened.close(),
   }
 }
 
-async function time(call: () => Promise<{ timings: StageTimings }>): Promise<Measurement> {
+/** Time of one call as its caller sees it. */
+export async function timeCall(call: () => Promise<{ timings: StageTimings }>): Promise<Measurement> {
   const begin = performance.now()
   const { timings } = await call()
   const total = performance.now() - begin
@@ -55,7 +57,7 @@ async function time(call: () => Promise<{ timings: StageTimings }>): Promise<Mea
   return { total, stages: { ...timings, overhead: total - inside } }
 }
 
-async function findFaces(file: Buffer, { threads, runtimeLibrary }: LibraryOptions): Promise<BoundingBox[]> {
+async function findFaces(file: Uint8Array, { threads, runtimeLibrary }: LibraryOptions): Promise<BoundingBox[]> {
   const detector = await Detector.open('face_detection', { threads, runtimeLibrary })
   try {
     const { objects } = await detector.run(file)

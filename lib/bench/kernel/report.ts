@@ -1,10 +1,10 @@
 /** Kernel measurements as a report. */
 import { describeMachine } from '../machine.js'
 import type { RecordRow, Report, ReportSection } from '../report.js'
-import { percentile, ratioOfMedians, sorted, summarize, type Ratio } from '../statistics.js'
+import { median, percentile, ratioOfMedians, sorted, summarize, type Ratio } from '../statistics.js'
 import { lineChart, stackedBars, type StackedBar } from '../svg.js'
 import type { Measurement } from '../interleave.js'
-import type { KernelResult, KernelResults } from './index.js'
+import type { EventLoopResult, KernelResult, KernelResults } from './index.js'
 import { STAGES } from './library.js'
 
 export function reportKernel(
@@ -17,10 +17,10 @@ export function reportKernel(
     settings,
     records: [
       ...results.flatMap((result) => toRecords(result, percentiles)),
-      ...(eventLoop ? [{
-        stage: 'event loop gap', model: eventLoop.model, concurrent_runs: eventLoop.concurrentRuns,
-        max_ms: eventLoop.longest, p99_ms: eventLoop.p99,
-      }] : []),
+      ...eventLoop.map(({ model, concurrentRuns, computedAtOnce, longest, p99 }) => ({
+        stage: 'event loop gap', model, concurrent_runs: concurrentRuns, computed_at_once: computedAtOnce,
+        max_ms: longest, p99_ms: p99,
+      })),
     ],
     sections: [
       latencySection(results, percentiles, skipped),
@@ -28,7 +28,7 @@ export function reportKernel(
       ...(results.some(({ floor }) => floor) ? [floorSection(results)] : []),
       ...distributionSections(results),
       ...sweepSections(results),
-      ...(eventLoop ? [eventLoopSection(eventLoop)] : []),
+      ...(eventLoop.length > 0 ? [eventLoopSection(eventLoop)] : []),
     ],
   }
 }
@@ -59,16 +59,23 @@ function latencySection(
 function stageSection(results: readonly KernelResult[]): ReportSection {
   return {
     title: 'Stages, median milliseconds',
-    plots: results.length > 0
-      ? [stackedBars('Median time of a call, by stage', { label: 'milliseconds' }, results.flatMap(toBars))]
-      : [],
+    plots: [...new Set(results.map(({ task }) => task))].map((task) => stackedBars(
+      `${task}: median time of a call, by stage`, { label: 'milliseconds' },
+      results.filter((result) => result.task === task).flatMap(toBars),
+    )),
     table: {
-      columns: [...KEY_COLUMNS, ...STAGES.map((title) => ({ title: title.toUpperCase(), align: 'right' as const }))],
+      columns: [...KEY_COLUMNS, ...[...STAGES, 'around'].map((title) => ({
+        title: title.toUpperCase(), align: 'right' as const,
+      }))],
       rows: results.map((result) => [
-        ...keysOf(result), ...STAGES.map((stage) => milliseconds(medianOf(stageValues(result.library, stage)))),
+        ...keysOf(result), ...STAGES.map((stage) => milliseconds(median(stageValues(result.library, stage)))),
+        `${(100 * shareAround(result)).toFixed(1)} %`,
       ]),
     },
-    notes: ['Overhead is what a call takes beyond its stages: the hand-over to a native thread and back.'],
+    notes: [
+      'Overhead is what a call takes beyond its stages: the hand-over to a native thread and back. ' +
+        'Around is all that a call adds to its own decode and inference, as a share of these.',
+    ],
   }
 }
 
@@ -85,16 +92,16 @@ function floorSection(results: readonly KernelResult[]): ReportSection {
         const ratio = ratioOf(result)
         if (ratio === undefined || result.floor === undefined) return []
         return [[
-          ...keysOf(result), milliseconds(medianOf(totals(result.library))), milliseconds(medianOf(totals(result.floor))),
-          milliseconds(medianOf(stageValues(result.floor, 'decode'))),
-          milliseconds(medianOf(stageValues(result.floor, 'inference'))),
+          ...keysOf(result), milliseconds(median(totals(result.library))), milliseconds(median(totals(result.floor))),
+          milliseconds(median(stageValues(result.floor, 'decode'))),
+          milliseconds(median(stageValues(result.floor, 'inference'))),
           ratio.median.toFixed(3), `${ratio.lowerQuartile.toFixed(3)}–${ratio.upperQuartile.toFixed(3)}`,
         ]]
       }),
     },
     notes: [
       'The floor is cv::imdecode of the whole frame and session.run in C++ with nothing around them: the same ' +
-        'runtime library, model, session options, threads and bytes. RATIO: library ÷ floor, of the medians; ' +
+        'runtime library, model, input size, session options, threads and bytes. RATIO: library ÷ floor, of the medians; ' +
         'QUARTILES: of the ratios of single rounds. Below 1, the reduced decode saves more than all the rest costs.',
     ],
   }
@@ -123,31 +130,39 @@ function sweepSections(results: readonly KernelResult[]): ReportSection[] {
     points: group.map(({ threads, library }) =>
       [threads, 1000 / summarize(totals(library), []).mean] as const).sort(([a], [b]) => a - b),
   }))
-  return [{ title: 'Threads', plots: [lineChart('Frames/s by threads', { label: 'threads' }, { label: 'frames/s' }, series)] }]
+  const plot = lineChart('Frames/s by threads', { label: 'threads', whole: true }, { label: 'frames/s' }, series)
+  return [{ title: 'Threads', plots: [plot] }]
 }
 
-function eventLoopSection(
-  { model, concurrentRuns, longest, p99 }: NonNullable<KernelResults['eventLoop']>,
-): ReportSection {
+function eventLoopSection(results: readonly EventLoopResult[]): ReportSection {
   return {
-    title: 'Event loop',
-    notes: [`Longest gap between two turns under ${concurrentRuns} concurrent runs of ${model}: ` +
-      `${longest.toFixed(1)} ms (p99 ${p99.toFixed(1)} ms).`],
+    title: 'Longest gap between two turns of the event loop, milliseconds',
+    table: {
+      columns: [
+        { title: 'MODEL' }, ...['CONCURRENT RUNS', 'COMPUTED AT ONCE', 'LONGEST', 'p99'].map((title) => ({
+          title, align: 'right' as const,
+        })),
+      ],
+      rows: results.map(({ model, concurrentRuns, computedAtOnce, longest, p99 }) => [
+        model, String(concurrentRuns), String(computedAtOnce), longest.toFixed(1), p99.toFixed(1),
+      ]),
+    },
+    notes: ['More runs at once than cores make the JavaScript thread queue for a core too.'],
   }
 }
 
 const KEY_COLUMNS: Array<{ title: string; align?: 'right' }> = [
-  { title: 'TASK' }, { title: 'MODEL' }, { title: 'PICTURE' }, { title: 'THREADS', align: 'right' },
+  { title: 'TASK' }, { title: 'MODEL' }, { title: 'INPUT' }, { title: 'PICTURE' }, { title: 'THREADS', align: 'right' },
 ]
 
-function keysOf({ task, model, image, width, height, threads }: KernelResult): string[] {
-  return [task, model, `${image} ${width}×${height}`, String(threads)]
+function keysOf({ task, model, input, image, width, height, threads }: KernelResult): string[] {
+  return [task, model, input, `${image} ${width}×${height}`, String(threads)]
 }
 
 function toRecords(result: KernelResult, percentiles: readonly number[]): RecordRow[] {
-  const { task, model, image, width, height, threads, runs } = result
+  const { task, model, input, image, width, height, threads, runs } = result
   const ratio = ratioOf(result)
-  const base = { task, model, image, width, height, threads, model_runs: runs }
+  const base = { task, model, input, image, width, height, threads, model_runs: runs }
   return (['library', 'floor'] as const).flatMap((contender) => {
     const measured = result[contender]
     if (measured === undefined) return []
@@ -156,6 +171,7 @@ function toRecords(result: KernelResult, percentiles: readonly number[]): Record
       {
         ...base, contender, stage: 'total', ...figures(totals(measured), percentiles),
         frames_per_second: 1000 / summarize(totals(measured), []).mean,
+        ...(contender === 'library' && { around_decode_and_inference: shareAround(result) }),
         ...(contender === 'library' && ratio && {
           ratio_to_floor: ratio.median, ratio_q25: ratio.lowerQuartile, ratio_q75: ratio.upperQuartile,
         }),
@@ -174,16 +190,20 @@ function figures(values: readonly number[], percentiles: readonly number[]): Rec
 }
 
 function toBars(result: KernelResult): StackedBar[] {
-  const { task, threads, image } = result
-  const name = `${task}, ${image}, ${threads} thr.`
+  const { threads, image } = result
+  const name = `${image}, ${threads} thread${threads === 1 ? '' : 's'}`
   const bar = (label: string, measured: Measurement[], stages: readonly string[]): StackedBar => ({
     name: label,
-    parts: stages.map((stage) => ({ name: stage, value: Math.max(0, medianOf(stageValues(measured, stage))) })),
+    parts: stages.map((stage) => ({ name: stage, value: Math.max(0, median(stageValues(measured, stage))) })),
   })
   return [
     bar(name, result.library, STAGES),
     ...(result.floor ? [bar('floor', result.floor, ['decode', 'inference'])] : []),
   ]
+}
+
+function shareAround({ library }: KernelResult): number {
+  return median(library.map(({ total, stages: { decode = 0, inference = 0 } }) => total / (decode + inference) - 1))
 }
 
 function ratioOf({ library, floor }: KernelResult): Ratio | undefined {
@@ -201,10 +221,6 @@ function totals(measured: readonly Measurement[]): number[] {
 
 function stageValues(measured: readonly Measurement[], stage: string): number[] {
   return measured.map(({ stages }) => stages[stage] ?? 0)
-}
-
-function medianOf(values: readonly number[]): number {
-  return percentile(sorted(values), 50)
 }
 
 function milliseconds(value: number | undefined): string {

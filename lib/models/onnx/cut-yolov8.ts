@@ -8,18 +8,29 @@ import { OnnxModel, type OnnxNode } from './model.js'
 /** The grids of strides 8, 16 and 32. */
 const LEVELS = 3
 
+export interface CutModel {
+  file: Buffer
+  /** The input the model was exported for, pixels; undefined where it left it open. */
+  inputSize: { width: number; height: number } | undefined
+}
+
 /**
  * The file cut before its decode: outputs box and class logits of stride 8, of stride 16, of stride 32, the input
  * 1×3×height×width. Undefined where the graph is not of that form.
  */
-export function cutYoloV8(file: Buffer): Buffer | undefined {
+export function cutYoloV8(file: Buffer): CutModel | undefined {
   const model = new OnnxModel(file)
   const [input] = model.inputs
   const [output] = model.outputs
   if (model.inputs.length !== 1 || model.outputs.length !== 1 || !input || !output) return undefined
   if (input.shape?.length !== 4 || input.shape[1] !== 3) return undefined
   const heads = findHeads(model)
-  return heads && model.rewired(heads, { name: input.name, shape: [1, 3, 'height', 'width'] })
+  if (!heads) return undefined
+  const [, , height, width] = input.shape
+  return {
+    file: model.rewired(heads, { name: input.name, shape: [1, 3, 'height', 'width'] }),
+    inputSize: typeof width === 'number' && typeof height === 'number' ? { width, height } : undefined,
+  }
 }
 
 /**

@@ -1,15 +1,13 @@
 /** face_alignment: where heads look, and how many of them look up. */
 import { EdgeInferError } from '../../errors.js'
 import type { BoundingBox } from '../detector.js'
+import { UP_PITCH } from '../head-pose.js'
 import type { JobItem, JobResult } from '../job.js'
 import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, split, wantsRender, type Plan, type Planner } from './plan.js'
 import type { AnswerStyle, PostedImage, TaskRequest } from './request.js'
 
 /** yaw, pitch, roll in degrees; centre and half height of the face in pixels. */
 type WirePose = [yaw: number, pitch: number, roll: number, cx: number, cy: number, halfHeight: number]
-
-/** A face whose pitch is above this many degrees is up. */
-const UP_PITCH = -10
 
 export const planFaceAlignment: Planner = (request, style, workers) => {
   if (request.imageList) return planFaceList(request.imageList, workers)

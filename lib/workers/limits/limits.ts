@@ -18,6 +18,8 @@ export const DEFAULT_CPU_PERIOD_MICROSECONDS = 10_000
 export interface LimitsOptions {
   /** CFS period, 1,000 to 1,000,000. */
   cpuPeriodMicroseconds?: number
+  /** Remove what crashed servers left behind; true unless said otherwise. */
+  removeLeftovers?: boolean
   /** The kernel's file trees; the real ones by default. */
   files?: KernelFiles
 }
@@ -27,7 +29,9 @@ export async function openLimits(options: LimitsOptions = {}): Promise<LimitsBac
   const { files = kernelFiles, cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS } = options
   const serverGroup = newServerGroup(files)
   const driver = openDriver(files, serverGroup)
-  const leftovers = await removeLeftovers(files, driver)
+  const leftovers = options.removeLeftovers === false
+    ? { removed: [], stuck: [] }
+    : await removeLeftovers(files, driver)
   return new LimitsBackend(files, driver, serverGroup, cpuPeriodMicroseconds, leftovers)
 }
 

@@ -1,0 +1,23 @@
+/** Runs a piece of JavaScript in a Node.js of its own. */
+import { spawn } from 'node:child_process'
+
+export interface Outcome {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+}
+
+/** `source` is an ES module. It is killed after `timeout` milliseconds. */
+export function runScript(source: string, nodeOptions: readonly string[] = [], timeout = 60_000): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', source], {
+      stdio: ['ignore', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL',
+    })
+    const outcome = { stdout: '', stderr: '' }
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { outcome.stdout += text })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { outcome.stderr += text })
+    child.on('error', reject)
+    child.on('close', (code, signal) => resolve({ code, signal, ...outcome }))
+  })
+}

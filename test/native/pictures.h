@@ -1,0 +1,68 @@
+#pragma once
+
+#include <opencv2/core/mat.hpp>
+#include <string>
+#include <utility>
+
+#include "../../native/core/bytes.h"
+#include "../../native/core/image.h"
+
+/// Pictures made for the tests, and files of every variant of them.
+namespace pictures {
+
+/// A picture with soft and hard edges, the same each time. BGR.
+cv::Mat scene(int width, int height);
+
+struct JpegVariant {
+  int quality = 95;
+  bool progressive = false;
+  bool arithmetic = false;
+  bool grey = false;
+  /// Inks as Adobe's programs store them (inverted, with their marker), or plain.
+  bool cmyk = false;
+  bool adobe = false;
+  /// Sampling factors of the luma channel: 2, 2 is 4:2:0; 4, 1 is 4:1:1; 1, 1 is 4:4:4.
+  int horizontal = 2;
+  int vertical = 2;
+  /// MCU rows between restart markers; 0: none.
+  int restart_rows = 0;
+  /// 1 to 8 as in EXIF; 0: no EXIF.
+  int orientation = 0;
+};
+
+edge_infer::Bytes jpeg(const cv::Mat& pixels, const JpegVariant& variant = {});
+
+/// By OpenCV; the matrix's depth and channels decide the variant.
+edge_infer::Bytes encode(const char* extension, const cv::Mat& pixels, const std::vector<int>& parameters = {});
+
+/// A PNG of 8-bit colours, interlaced or not; with a palette, the picture's colours are cut to 3-3-2 bits.
+edge_infer::Bytes png(const cv::Mat& pixels, bool interlaced, bool palette);
+
+/// `file` with a chunk before its image data.
+edge_infer::Bytes with_png_chunk(const edge_infer::Bytes& file, const std::string& type, const edge_infer::Bytes& body);
+
+/// A BMP whose first row is the top one.
+edge_infer::Bytes top_down_bmp(const cv::Mat& pixels);
+
+/// Mean absolute difference of two pictures of one size, grey levels.
+double difference(const cv::Mat& a, const cv::Mat& b);
+
+edge_infer::Frame decode(const edge_infer::Bytes& file);
+
+/// The code of the Error that `act` throws; empty when it throws none.
+template <typename Act>
+std::pair<std::string, std::string> error_of(Act act);
+
+}  // namespace pictures
+
+#include "../../native/core/error.h"
+
+template <typename Act>
+std::pair<std::string, std::string> pictures::error_of(Act act) {
+  try {
+    act();
+  } catch (const edge_infer::Error& error) {
+    return {error.code(), error.what()};
+  }
+  return {};
+}
