@@ -11,6 +11,8 @@ export const HEAD_POSE_FAMILIES = ['hopenet', 'fsanet'] as const
 export type DetectionFamily = (typeof DETECTION_FAMILIES)[number]
 export type HeadPoseFamily = (typeof HEAD_POSE_FAMILIES)[number]
 export type ModelFamily = DetectionFamily | HeadPoseFamily
+/** `yolov8-raw`: a YOLOv8 graph cut before its decode; never a family of the catalogue. */
+export type NativeFamily = ModelFamily | 'yolov8-raw'
 
 export type ChannelOrder = 'rgb' | 'bgr'
 
@@ -32,12 +34,14 @@ export type DeviceKind = 'cpu' | 'cuda' | 'tensorrt'
 export interface NativeSessionOptions {
   /** One file, or several of one family whose head outputs are averaged (FSA-Net). */
   modelPaths: readonly string[]
-  family: ModelFamily
+  family: NativeFamily
   preprocessing: Preprocessing
   /** Pixels; needed where the model leaves its height and width open, refused where they differ from a baked size. */
   inputSize?: { width: number; height: number } | undefined
   /** Number of classes the head must find in the output tensors (detection families). */
   classCount?: number | undefined
+  /** Where the model takes any size: give each frame the smallest input that holds it, within the input size. */
+  rectangular?: boolean | undefined
   /** UltraFace only: whether the model's boxes are corner coordinates already, or offsets from priors. */
   boxesDecoded?: boolean | undefined
   device: { kind: DeviceKind; index: number }
@@ -76,7 +80,7 @@ export interface NativeDetectOptions {
   classes?: readonly number[] | undefined
   /** Answer a JPEG of each detection: a square of side `(1 + 2 * margin) * longer side`, borders replicated. */
   crops?: { margin: number; quality: number } | undefined
-  /** Decode every pixel of the frame, where otherwise a reduced decode would serve. */
+  /** Decode every pixel of the frame and fill the model's whole input, where otherwise less of both would serve. */
   fullDecode?: boolean | undefined
 }
 
@@ -102,9 +106,9 @@ export interface NativeHeadPoseOptions {
 }
 
 export interface NativeHeadPoses {
-  /** Size of the first image, pixels. */
-  width: number
-  height: number
+  /** n × 2: width and height of each image, pixels. */
+  sizes: Int32Array
+  /** Of the first image. */
   form: WireForm
   /** n × 3: yaw, pitch, roll in degrees. */
   angles: Float32Array
@@ -135,6 +139,23 @@ export interface NativeSession {
   close(): Promise<void>
 }
 
+/** An image that was found in the JSON of a request. */
+export interface ExtractedImage {
+  key: 'image' | 'image_list' | 'clip' | 'faces'
+  form: WireForm
+  /** A file's bytes, or the pixels of a nested list. */
+  image: NativeImage
+}
+
+export interface ExtractedRequest {
+  /** JSON text of the object's other members; at most 1 MiB, nested at most 64 deep. */
+  rest: string
+  /** In the order of the text. */
+  images: ExtractedImage[]
+  /** Which of the keys that hold lists of images were there, empty lists too. */
+  lists: string[]
+}
+
 /** What is drawn round one object. */
 export interface NativeMark {
   box: readonly [number, number, number, number]
@@ -157,6 +178,12 @@ export interface NativeVideoWriter {
   close(): Promise<void>
 }
 
+/** Memory shared with a worker process, which inherits the descriptor. */
+export interface SharedMemory {
+  fd: number
+  memory: Buffer
+}
+
 export interface RuntimeInfo {
   path: string
   version: string
@@ -177,7 +204,12 @@ interface Addon {
   versions(): NativeVersions
   loadRuntime(path: string): RuntimeInfo
   createSession(options: NativeSessionOptions): Promise<NativeSession>
+  extractImages(body: Uint8Array): Promise<ExtractedRequest>
+  encodeBytesLiteral(bytes: Uint8Array): string
   annotate(image: NativeImage, marks: readonly NativeMark[], extension: string, quality: number): Promise<Buffer>
+  createSharedMemory(bytes: number): SharedMemory
+  mapSharedMemory(fd: number): Buffer
+  releaseSharedPages(fd: number, offset: number, bytes: number): void
   openVideo(path: string): Promise<NativeVideoReader>
   createVideo(path: string, width: number, height: number, framesPerSecond: number): Promise<NativeVideoWriter>
 }
@@ -188,10 +220,24 @@ const requireFrom = createRequire(import.meta.url)
 let addon: Addon | undefined
 let runtime: RuntimeInfo | undefined
 
-/** Where the built addon may lie, best first. */
+const PLATFORM_PACKAGE = `@edge-infer/${process.platform}-${process.arch}`
+
+/** Where the addon may lie, best first: the one that is named, else that of a build here, else a prebuilt one. */
 export function addonPaths(): string[] {
   const named = process.env.EDGE_INFER_ADDON
-  return named ? [named] : [join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node')]
+  if (named) return [named]
+  const prebuilt = prebuiltAddon()
+  return [join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node'), ...(prebuilt === undefined ? [] : [prebuilt.path])]
+}
+
+/** The addon that the platform package of this machine carries, where that package is installed. */
+function prebuiltAddon(): { path: string; version: string } | undefined {
+  try {
+    const { version } = requireFrom(`${PLATFORM_PACKAGE}/package.json`) as { version: string }
+    return { path: requireFrom.resolve(PLATFORM_PACKAGE), version }
+  } catch {
+    return undefined
+  }
 }
 
 function loadAddon(): Addon {
@@ -200,10 +246,9 @@ function loadAddon(): Addon {
   const path = paths.find((candidate) => existsSync(candidate))
   if (path === undefined) {
     throw new EdgeInferError(
-      'RUNTIME_UNAVAILABLE',
-      `The native addon has not been built (looked for ${paths.join(', ')}). In a checkout run "npm run setup"`,
-    )
+      'RUNTIME_UNAVAILABLE', `There is no native addon (looked for ${paths.join(', ')}). Run ${buildCommand()}`)
   }
+  expectMatchingVersion(path)
   try {
     addon = requireFrom(path) as Addon
   } catch (cause) {
@@ -212,15 +257,34 @@ function loadAddon(): Addon {
   return addon
 }
 
+function expectMatchingVersion(path: string): void {
+  const prebuilt = prebuiltAddon()
+  if (path !== prebuilt?.path) return
+  const { version } = requireFrom(join(PACKAGE_ROOT, 'package.json')) as { version: string }
+  if (prebuilt.version === version) return
+  throw new EdgeInferError(
+    'RUNTIME_UNAVAILABLE', `Expected ${PLATFORM_PACKAGE} of the version of edge-infer, ${version}, but found ` +
+      `${prebuilt.version}. Run "npm install ${PLATFORM_PACKAGE}@${version}" or ${buildCommand()}`)
+}
+
+/** A checkout has a set-up script; an installed package has the command line only. */
+function buildCommand(): string {
+  return existsSync(join(PACKAGE_ROOT, 'bin', 'setup')) ? '"npm run setup"' : '"npx edge-infer build"'
+}
+
 function explainAddonFailure(path: string, cause: unknown): string {
   const reason = cause instanceof Error ? cause.message : String(cause)
   const library = /(lib[\w+-]+\.so[.\d]*): cannot open shared object/.exec(reason)?.[1]
-  if (library?.startsWith('libopencv') || library?.startsWith('libjpeg')) {
-    return `The native addon ${path} needs ${library}. Run "apt-get install --no-install-recommends libopencv-dev"; ` +
-      'if another OpenCV is installed since the addon was built, build it again with "npm run build:native"'
+  const isPrebuilt = path === prebuiltAddon()?.path
+  if (library !== undefined) {
+    const install = isPrebuilt
+      ? 'On Debian 12 run "apt-get install --no-install-recommends libopencv-videoio406"'
+      : 'Run "apt-get install --no-install-recommends libopencv-dev libjpeg-dev"'
+    const elsewhere = isPrebuilt ? 'on another system' : 'if another version is installed since it was built'
+    return `The native addon ${path} needs ${library}. ${install}; ${elsewhere}, build it here with ${buildCommand()}`
   }
-  const mend = 'It was built for another machine or Node.js; build it again with "npm run build:native"'
-  return `The native addon ${path} cannot be loaded: ${reason}. ${mend}`
+  return `The native addon ${path} cannot be loaded: ${reason}. ` +
+    `It was built for another machine or Node.js; build it here with ${buildCommand()}`
 }
 
 /** The libraries an installed `onnxruntime-node` carries for this machine. */
@@ -288,15 +352,28 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
 
 export const native = {
   versions: (): NativeVersions => loadAddon().versions(),
-  /** Loads and warms a model off the JavaScript thread. `runtimeLibrary`: see {@link loadRuntime}. */
-  createSession: (options: NativeSessionOptions, runtimeLibrary?: string): Promise<NativeSession> =>
+  /** Loads and warms a model off the JavaScript thread. */
+  createSession: (options: NativeSessionOptions): Promise<NativeSession> =>
     translated(async () => {
-      loadRuntime(runtimeLibrary)
+      loadRuntime()
       return loadAddon().createSession(options)
     }),
   /** The picture with the marks drawn on it, as a file of the extension, or raw BGR pixels for "raw". */
   annotate: (image: NativeImage, marks: readonly NativeMark[], extension: string, quality = 95): Promise<Buffer> =>
     translated(() => loadAddon().annotate(image, marks, extension, quality)),
+  /**
+   * Finds the images of a request's JSON and undoes their wire form, off the JavaScript thread.
+   * @throws EdgeInferError BAD_REQUEST (no JSON object, the rest too large or too deep), BAD_IMAGE, TOO_LARGE.
+   */
+  extractImages: (body: Uint8Array): Promise<ExtractedRequest> => translated(() => loadAddon().extractImages(body)),
+  /** What Python's `str(bytes)` writes. */
+  encodeBytesLiteral: (bytes: Uint8Array): string => loadAddon().encodeBytesLiteral(bytes),
+  /** `bytes` of memory to share; pages are taken when first written. */
+  createSharedMemory: (bytes: number): SharedMemory => loadAddon().createSharedMemory(bytes),
+  mapSharedMemory: (fd: number): Buffer => loadAddon().mapSharedMemory(fd),
+  /** Gives pages back to the system; offset and length in bytes. */
+  releaseSharedPages: (fd: number, offset: number, bytes: number): void =>
+    loadAddon().releaseSharedPages(fd, offset, bytes),
   openVideo: (path: string): Promise<NativeVideoReader> => translated(() => loadAddon().openVideo(path)),
   createVideo: (
     path: string, width: number, height: number, framesPerSecond: number,

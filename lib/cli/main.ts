@@ -1,7 +1,7 @@
 /** The command line. Each command is a file of its own, loaded only when it is asked for. */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { EdgeInferError } from '../errors.js'
+import { packageVersion } from './version.js'
 
 interface CommandModule {
   /** Adds options, arguments, subcommands and the action. */
@@ -15,7 +15,14 @@ interface Registration {
 }
 
 const COMMANDS: readonly Registration[] = [
+  { name: 'run', description: 'Find faces, cars, helmets in pictures and videos', load: () => import('./run.js') },
+  { name: 'quickstart', description: 'The main job on real photographs', load: () => import('./quickstart.js') },
+  { name: 'inspect', description: 'What is here, and what is missing', load: () => import('./inspect.js') },
+  { name: 'build', description: 'Compile the native addon inside the installed package', load: () => import('./build.js') },
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
+  { name: 'serve', description: 'Serve the tasks over HTTP, by worker processes', load: () => import('./serve.js') },
+  { name: 'status', description: 'Show a cluster: nodes, workers, limits', load: () => import('./status.js') },
+  { name: 'bench', description: 'Measure accuracy and speed', load: () => import('./bench.js') },
 ]
 
 const EXIT_FAILURE = 1
@@ -36,7 +43,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 async function createProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command('edge-infer')
     .description('Vision inference for Node.js and edge boxes')
-    .version(version())
+    .version(packageVersion())
     .exitOverride()
     .showHelpAfterError('(--help lists what there is)')
   const words = argv.slice(2).filter((word) => !word.startsWith('-'))
@@ -46,11 +53,6 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
     if (name === asked) (await load()).configure(command)
   }
   return program
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }
 
 /** Prints what commander has not printed itself. */

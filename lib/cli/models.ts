@@ -98,7 +98,8 @@ function sourceOf({ files }: CatalogEntry): string {
   return source.kind === 'https' ? new URL(source.url).host : source.path
 }
 
-async function pull(names: readonly string[], { samples = false, quiet = false, offline = false }: PullOptions): Promise<void> {
+async function pull(names: readonly string[], options: PullOptions): Promise<void> {
+  const { samples = false, quiet = false, offline = false } = options
   const catalog = loadCatalog()
   const models = names.length === 0 ? catalog.models.filter((entry) => entry.default) : names.map(known)
   const wanted: Pullable[] = [...models, ...(samples ? catalog.samples : [])]

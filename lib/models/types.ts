@@ -4,7 +4,10 @@ import type { ModelFamily, Preprocessing } from '../native.js'
 export const TASK_NAMES = ['face_detection', 'face_alignment', 'car_detection', 'helmet_detection'] as const
 export type TaskName = (typeof TASK_NAMES)[number]
 
-/** Where a file can be had. A `file` source names a file, or a directory that holds one of the file's name. */
+/**
+ * Where a file can be had. A `file` source names a file, or a directory that holds one of the file's name. Plain http
+ * will do for an `https` source on a network of one's own: the digest is what is trusted.
+ */
 export type FileSource =
   | { kind: 'npm'; package: string; path: string; integrity: string; packageBytes: number }
   | { kind: 'https'; url: string }

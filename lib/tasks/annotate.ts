@@ -9,6 +9,8 @@ import { integerIn } from './options.js'
 export interface AnnotateOptions {
   /** Head poses, one an object, drawn as axes (x red, y green, out of the face blue). */
   poses?: readonly HeadPose[] | undefined
+  /** Write the class and the confidence over each box; true unless said otherwise. */
+  labels?: boolean | undefined
   /** `.jpg` (default), `.png`, `.webp`, `.bmp`, or `raw` for BGR pixels. A file name's own extension will do. */
   type?: string | undefined
   /** 1 to 100; 95 unless said otherwise. */
@@ -20,13 +22,15 @@ export type Annotated = Pick<Detections, 'objects'> | { objects: readonly { box:
 
 /** The picture as a file, with a box, a label and a head pose's axes drawn for each object. */
 export async function annotate(image: ImageInput, result: Annotated, options: AnnotateOptions = {}): Promise<Buffer> {
-  const { poses, type = '.jpg' } = options
+  const { poses, labels = true, type = '.jpg' } = options
   const quality = integerIn('quality', options.quality, 1, 100) ?? 95
   const marks = result.objects.map((object, index): NativeMark => {
     const pose = poses?.[index]
-    return { ...describe(object), box: object.box, pose: pose && [pose.yaw, pose.pitch, pose.roll] }
+    const { label, classId } = describe(object)
+    const angles: NativeMark['pose'] = pose && [pose.yaw, pose.pitch, pose.roll]
+    return { box: object.box, label: labels ? label : undefined, classId, pose: angles }
   })
-  return native.annotate(await toNativeImage(image), marks, extname(type).toLowerCase() || type, quality)
+  return native.annotate(await toNativeImage(image), marks, (extname(type) || type).toLowerCase(), quality)
 }
 
 function describe(object: Annotated['objects'][number]): Pick<NativeMark, 'label' | 'classId'> {

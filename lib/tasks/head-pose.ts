@@ -18,14 +18,17 @@ export interface HeadPoseCallOptions extends CallOptions {
 }
 
 export interface HeadPoses {
-  /** Size of the (first) image, pixels. */
-  width: number
-  height: number
+  /** Size of each image, pixels. */
+  sizes: { width: number; height: number }[]
+  /** How the first image came. */
   form: WireForm
   /** One a box, or one a face image. */
   poses: HeadPose[]
   timings: StageTimings
 }
+
+/** A face whose pitch is above this many degrees is up. */
+export const UP_PITCH = -10
 
 const DEFAULT_MARGIN = 0.3
 
@@ -68,14 +71,19 @@ export class HeadPoseEstimator {
     images: Awaited<ReturnType<typeof toNativeImage>>[], boxes: Float64Array | undefined, options: HeadPoseCallOptions,
   ): Promise<HeadPoses> {
     const margin = numberIn('margin', options.margin, 0, 5) ?? this.model.entry.cropMargin ?? DEFAULT_MARGIN
-    const { angles, ...rest } = await this.model.call(options.signal, (session, token) =>
+    const { angles, sizes, form, timings } = await this.model.call(options.signal, (session, token) =>
       session.headPose(images, { boxes, margin }, token))
     const poses = Array.from({ length: angles.length / 3 }, (_, index): HeadPose => ({
       yaw: angles[3 * index] as number,
       pitch: angles[3 * index + 1] as number,
       roll: angles[3 * index + 2] as number,
     }))
-    return { ...rest, poses }
+    return {
+      sizes: images.map((_, index) => ({ width: sizes[2 * index] as number, height: sizes[2 * index + 1] as number })),
+      form,
+      poses,
+      timings,
+    }
   }
 }
 

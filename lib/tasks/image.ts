@@ -23,16 +23,12 @@ export interface MatLike {
   getData(): Uint8Array
 }
 
-/** The text of one JSON value in any wire form of the HTTP interface: a string, or a nested list of pixels. */
-export interface JsonImage {
-  json: Uint8Array
-}
-
 /**
- * A file's bytes (JPEG, PNG, WebP, BMP), a path, raw pixels, an opencv4nodejs Mat, or an image inside JSON.
+ * A file's bytes (JPEG, PNG, WebP, BMP), a path, raw pixels, an opencv4nodejs Mat, or what the addon itself takes (also
+ * the text of one JSON value in any wire form of the HTTP interface).
  * Bytes are read, not copied: leave them alone until the call has settled.
  */
-export type ImageInput = string | Uint8Array | RawImage | MatLike | JsonImage
+export type ImageInput = string | Uint8Array | RawImage | MatLike | NativeImage
 
 const ACCEPTED = 'a Buffer of a JPEG, PNG, WebP or BMP file, a path, {data, width, height, channels}, or a Mat'
 
@@ -41,7 +37,7 @@ export async function toNativeImage(input: ImageInput): Promise<NativeImage> {
   if (typeof input === 'string') return { kind: 'encoded', data: await readImageFile(input) }
   if (input instanceof Uint8Array) return { kind: 'encoded', data: input }
   if (typeof input !== 'object' || input === null) refuse('image', ACCEPTED, input, 'BAD_IMAGE')
-  if ('json' in input && input.json instanceof Uint8Array) return { kind: 'json', data: input.json }
+  if ('kind' in input && input.kind !== 'raw') return input
   if ('getData' in input && typeof input.getData === 'function') {
     const { rows, cols, channels } = input
     return raw(input.getData(), cols, rows, channels, 'bgr')

@@ -37,8 +37,8 @@ export function isTaskName(name: unknown): name is TaskName {
 
 export { Detector } from './detector.js'
 export type { BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions } from './detector.js'
-export { HeadPoseEstimator } from './head-pose.js'
+export { HeadPoseEstimator, UP_PITCH } from './head-pose.js'
 export type { HeadPose, HeadPoseCallOptions, HeadPoses } from './head-pose.js'
 export { toNativeImage } from './image.js'
-export type { ImageInput, JsonImage, MatLike, RawImage } from './image.js'
+export type { ImageInput, MatLike, RawImage } from './image.js'
 export type { CallOptions, ModelOptions } from './model-session.js'

@@ -1,8 +1,8 @@
 /** A model of the catalogue, loaded; calls that can be aborted. What the tasks have in common. */
 import { availableParallelism } from 'node:os'
-import { resolveModel, defaultModelFor, type CatalogEntry, type TaskName } from '../models/index.js'
+import { defaultModelFor, resolveModel, variantOf, type CatalogEntry, type TaskName } from '../models/index.js'
 import { EdgeInferError } from '../errors.js'
-import { native, toEdgeInferError, type NativeSession, type TensorInfo } from '../native.js'
+import { loadRuntime, native, toEdgeInferError, type NativeSession, type TensorInfo } from '../native.js'
 import { parseDevice } from './device.js'
 import { integerIn, refuse } from './options.js'
 
@@ -21,6 +21,13 @@ export interface ModelOptions {
   concurrency?: number | undefined
   /** Pixels, for models that leave their input's size open: a square's side, or both. */
   inputSize?: number | { width: number; height: number } | undefined
+  /**
+   * Give each frame the smallest input that holds it instead of a square one with wide borders; true unless said
+   * otherwise. For models whose faster form takes any size (YOLOv8).
+   */
+  rectangular?: boolean | undefined
+  /** Run the model's file as it is, not its faster form. */
+  asExported?: boolean | undefined
   tensorrt?: { fp16?: boolean; engineCacheDirectory?: string } | undefined
   /** Fetch the model when it is not on this machine; true unless said otherwise. */
   download?: boolean | undefined
@@ -56,11 +63,14 @@ export class ModelSession {
     if (entry.task !== task) {
       throw new EdgeInferError('BAD_OPTION', `Expected a model for ${task} but ${name} is one for ${entry.task}`)
     }
+    loadRuntime(options.runtimeLibrary)
+    const variant = options.asExported ? undefined : await variantOf(entry, paths[0] as string)
     const session = await native.createSession({
-      modelPaths: paths,
-      family: entry.family,
+      modelPaths: variant ? [variant.path] : paths,
+      family: variant?.family ?? entry.family,
       preprocessing: entry.preprocessing,
-      inputSize,
+      inputSize: inputSize ?? variant?.inputSize,
+      rectangular: options.rectangular ?? true,
       classCount: entry.labels.length > 0 ? entry.labels.length : undefined,
       boxesDecoded: entry.boxesDecoded,
       device,
@@ -69,7 +79,7 @@ export class ModelSession {
       intraOpThreads: threads,
       allowSpinning: options.spinning ?? false,
       concurrency,
-    }, options.runtimeLibrary)
+    })
     return new ModelSession(entry, session)
   }
 

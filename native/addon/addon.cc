@@ -3,10 +3,13 @@
 #include <opencv2/core/version.hpp>
 
 #include "../core/annotate.h"
+#include "../core/bytes_literal.h"
+#include "../core/request_images.h"
 #include "../core/runtime.h"
 #include "async.h"
 #include "convert.h"
 #include "session_object.h"
+#include "shared_memory.h"
 #include "video_object.h"
 
 namespace edge_infer {
@@ -54,6 +57,21 @@ Napi::Value annotate_image(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const Bytes& bytes) { return from_bytes(env, bytes); });
 }
 
+/// `extractImages(body)`: the images of a JSON request, and the rest of its members.
+Napi::Value extract(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ByteView body = to_bytes(info[0]);
+  Napi::Array keep = Napi::Array::New(env);
+  keep.Set(0u, info[0]);
+  return run_async(
+      env, Environment::of(env).background(), keep, [body](int) { return extract_images(body); }, from_extracted_request);
+}
+
+/// `encodeBytesLiteral(bytes)`: Python's `str(bytes)`.
+Napi::Value encode_literal(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), encode_bytes_literal(to_bytes(info[0])));
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   SessionObject::define(env);
@@ -63,6 +81,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("loadRuntime", Napi::Function::New<load>(env, "loadRuntime"));
   exports.Set("createSession", Napi::Function::New<SessionObject::create>(env, "createSession"));
   exports.Set("annotate", Napi::Function::New<annotate_image>(env, "annotate"));
+  exports.Set("extractImages", Napi::Function::New<extract>(env, "extractImages"));
+  exports.Set("encodeBytesLiteral", Napi::Function::New<encode_literal>(env, "encodeBytesLiteral"));
+  exports.Set("createSharedMemory", Napi::Function::New<create_shared_memory>(env, "createSharedMemory"));
+  exports.Set("mapSharedMemory", Napi::Function::New<map_shared_memory>(env, "mapSharedMemory"));
+  exports.Set("releaseSharedPages", Napi::Function::New<release_shared_pages>(env, "releaseSharedPages"));
   exports.Set("openVideo", Napi::Function::New<VideoReaderObject::open>(env, "openVideo"));
   exports.Set("createVideo", Napi::Function::New<VideoWriterObject::open>(env, "createVideo"));
   return exports;

@@ -50,14 +50,6 @@ Napi::Array list(const Napi::Value& value, const char* what) {
   return value.As<Napi::Array>();
 }
 
-ByteView bytes_of(const Napi::Value& value) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    wrong_type(value.Env(), "a Uint8Array");
-  }
-  const auto array = value.As<Napi::Uint8Array>();
-  return {array.Data(), array.ByteLength()};
-}
-
 /// One of the named values of an enumeration.
 template <typename Value, size_t Count>
 Value choice(const Napi::Object& object, const char* key, const std::pair<const char*, Value> (&choices)[Count]) {
@@ -126,6 +118,14 @@ Napi::Value from_timings(Napi::Env env, const StageTimings& timings) {
 
 }  // namespace
 
+ByteView to_bytes(const Napi::Value& value) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    wrong_type(value.Env(), "a Uint8Array");
+  }
+  const auto array = value.As<Napi::Uint8Array>();
+  return {array.Data(), array.ByteLength()};
+}
+
 std::string to_text(const Napi::Value& value, const std::string& what) {
   if (!value.IsString()) wrong_type(value.Env(), "a string as " + what);
   return value.As<Napi::String>().Utf8Value();
@@ -161,7 +161,7 @@ ImageSource to_image_source(const Napi::Value& value, Napi::Array keep) {
     source.order = choice(object, "order", kChannelOrders);
   }
   const Napi::Value data = object.Get("data");
-  source.data = bytes_of(data);
+  source.data = to_bytes(data);
   keep.Set(keep.Length(), data);
   return source;
 }
@@ -178,6 +178,7 @@ ModelOptions to_model_options(const Napi::Object& object) {
     const Napi::Object size = member(object, "inputSize");
     options.session.input_size = {integer(size, "width", 1), integer(size, "height", 1)};
   }
+  if (present(object, "rectangular")) options.rectangular = flag(object, "rectangular");
   options.session.device = to_device(member(object, "device"));
   options.session.fallback_to_cpu = flag(object, "fallbackToCpu");
   options.session.intra_op_threads = integer(object, "intraOpThreads", 1);
@@ -280,9 +281,13 @@ Napi::Value from_head_pose_result(Napi::Env env, const HeadPoseResult& result) {
     angles[3 * i + 1] = result.poses[i].pitch;
     angles[3 * i + 2] = result.poses[i].roll;
   }
+  auto sizes = Napi::Int32Array::New(env, result.sizes.size() * 2);
+  for (size_t i = 0; i < result.sizes.size(); ++i) {
+    sizes[2 * i] = result.sizes[i].width;
+    sizes[2 * i + 1] = result.sizes[i].height;
+  }
   Napi::Object object = Napi::Object::New(env);
-  object.Set("width", result.width);
-  object.Set("height", result.height);
+  object.Set("sizes", sizes);
   object.Set("form", wire_form_name(result.form));
   object.Set("angles", angles);
   object.Set("timings", from_timings(env, result.timings));
@@ -309,6 +314,38 @@ Napi::Value from_strings(Napi::Env env, const std::vector<std::string>& strings)
   Napi::Array array = Napi::Array::New(env, strings.size());
   for (size_t i = 0; i < strings.size(); ++i) array.Set(static_cast<uint32_t>(i), strings[i]);
   return array;
+}
+
+Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
+  Napi::Array images = Napi::Array::New(env, request.images.size());
+  for (size_t i = 0; i < request.images.size(); ++i) {
+    ExtractedImage& extracted = request.images[i];
+    Napi::Object image = Napi::Object::New(env);
+    image.Set("kind", extracted.form == WireForm::nested_list ? "raw" : "encoded");
+    image.Set("data", adopt_bytes(env, std::move(extracted.data)));
+    if (extracted.form == WireForm::nested_list) {
+      image.Set("width", extracted.width);
+      image.Set("height", extracted.height);
+      image.Set("channels", 3);
+      image.Set("order", "bgr");
+    }
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("key", extracted.key);
+    entry.Set("form", wire_form_name(extracted.form));
+    entry.Set("image", image);
+    images.Set(static_cast<uint32_t>(i), entry);
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("rest", request.rest);
+  object.Set("images", images);
+  object.Set("lists", from_strings(env, request.lists));
+  return object;
+}
+
+Napi::Value adopt_bytes(Napi::Env env, Bytes&& bytes) {
+  auto* const owned = new Bytes(std::move(bytes));
+  return Napi::Buffer<uint8_t>::NewOrCopy(env, owned->data(), owned->size(),
+                                          [](Napi::Env, uint8_t*, Bytes* held) { delete held; }, owned);
 }
 
 Napi::Value from_bytes(Napi::Env env, const Bytes& bytes) {

@@ -8,11 +8,14 @@
 
 #include "../core/annotate.h"
 #include "../core/pipeline.h"
+#include "../core/request_images.h"
 
 namespace edge_infer {
 
 /// JavaScript values to the core's types and back. TypeScript has checked them; here a wrong type throws a TypeError.
 
+/// A view of a Uint8Array, which must be kept alive by the caller.
+ByteView to_bytes(const Napi::Value& value);
 std::string to_text(const Napi::Value& value, const std::string& what);
 double to_number(const Napi::Value& value, const std::string& what);
 int to_integer(const Napi::Value& value, const std::string& what, int least, int most = INT32_MAX);
@@ -29,6 +32,10 @@ Napi::Value from_detect_result(Napi::Env env, const DetectResult& result);
 Napi::Value from_head_pose_result(Napi::Env env, const HeadPoseResult& result);
 Napi::Value from_tensor_infos(Napi::Env env, const std::vector<TensorInfo>& infos);
 Napi::Value from_strings(Napi::Env env, const std::vector<std::string>& strings);
+/// Moves the images' bytes out of the request.
+Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request);
+/// A Buffer that owns the bytes, without a copy where the environment allows it.
+Napi::Value adopt_bytes(Napi::Env env, Bytes&& bytes);
 Napi::Value from_bytes(Napi::Env env, const Bytes& bytes);
 /// A Buffer of the matrix's rows without padding.
 Napi::Value from_pixels(Napi::Env env, const cv::Mat& pixels);

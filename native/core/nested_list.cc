@@ -79,10 +79,15 @@ class Parser {
         throw Error("ABORTED", "The call was cancelled while its image was decoded");
       }
     } while (another());
-    skip_space();
-    if (at_ != end_) fail("something follows the list");
     return frame();
   }
+
+  void expect_end() {
+    skip_space();
+    if (at_ != end_) fail("something follows the list");
+  }
+
+  size_t position() const { return static_cast<size_t>(at_ - begin_); }
 
  private:
   void parse_row() {
@@ -223,6 +228,18 @@ class Parser {
 
 }  // namespace
 
-Frame decode_nested_list(ByteView json, const std::atomic<bool>* cancelled) { return Parser(json, cancelled).parse(); }
+Frame decode_nested_list(ByteView json, const std::atomic<bool>* cancelled) {
+  Parser parser(json, cancelled);
+  Frame frame = parser.parse();
+  parser.expect_end();
+  return frame;
+}
+
+Frame decode_nested_list_prefix(ByteView json, const std::atomic<bool>* cancelled, size_t& length) {
+  Parser parser(json, cancelled);
+  Frame frame = parser.parse();
+  length = parser.position();
+  return frame;
+}
 
 }  // namespace edge_infer

@@ -11,4 +11,7 @@ namespace edge_infer {
 /// Throws BAD_IMAGE for ragged rows, other values or shapes; TOO_LARGE; ABORTED.
 Frame decode_nested_list(ByteView json, const std::atomic<bool>* cancelled);
 
+/// The same for a list that is followed by other text; `length` is that of the list's own text.
+Frame decode_nested_list_prefix(ByteView json, const std::atomic<bool>* cancelled, size_t& length);
+
 }  // namespace edge_infer

@@ -26,11 +26,6 @@ class StageClock {
   std::chrono::steady_clock::time_point begin_;
 };
 
-size_t input_length(const Model& model) {
-  const InputSize size = model.sessions()[0]->input_size();
-  return size_t{3} * size.width * size.height;
-}
-
 std::string box_text(const Box& box) {
   return "[" + std::to_string(box.x1) + ", " + std::to_string(box.y1) + ", " + std::to_string(box.x2) + ", " +
          std::to_string(box.y2) + "]";
@@ -62,49 +57,11 @@ WireImage read_image(const ImageSource& source, const DecodeRequest& request) {
   throw Error("INTERNAL", "Unknown kind of image");
 }
 
-Model::Model(const ModelOptions& options) : options_(options) {
-  if (!is_detection_family(options.family) && !is_head_pose_family(options.family)) {
-    throw Error("BAD_OPTION", "Expected a model family (yolov8, yolov5, yolox, ultraface, hopenet, fsanet) but received " +
-                                  options.family);
-  }
-  if (options.model_paths.empty()) throw Error("BAD_OPTION", "Expected at least one model file but received none");
-  if (options.model_paths.size() > 1 && !is_head_pose_family(options.family)) {
-    throw Error("BAD_OPTION", "Only head-pose models are averaged; the family " + options.family + " takes one file");
-  }
-  for (const std::string& path : options.model_paths) {
-    sessions_.push_back(std::make_unique<Session>(path, options.session));
-    const InputSize first = sessions_.front()->input_size(), last = sessions_.back()->input_size();
-    if (first.width != last.width || first.height != last.height) {
-      throw Error("MODEL_LOAD", "Models that are averaged must have inputs of one size");
-    }
-  }
-}
-
-Pipeline::Pipeline(Model& model)
-    : model_(model),
-      input_(input_length(model)),
-      writer_(model.options().preprocessing, model.sessions()[0]->input_size().width,
-              model.sessions()[0]->input_size().height) {
-  executions_.reserve(model.sessions().size());
-  for (const auto& session : model.sessions()) executions_.emplace_back(*session, input_.data());
-  const ModelOptions& options = model.options();
-  if (is_detection_family(options.family)) {
-    const InputSize size = model.sessions()[0]->input_size();
-    detection_head_ = make_detection_head(options.family,
-                                          {size.width, size.height, options.class_count, options.boxes_decoded},
-                                          executions_[0].outputs());
-  } else {
-    for (const Execution& execution : executions_) {
-      head_pose_head_ = make_head_pose_head(options.family, execution.outputs());
-    }
-  }
-}
-
 DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellation& cancellation) const {
   DecodeRequest request;
   request.cancelled = cancellation.flag();
   if (options.full_decode || options.crops) return request;
-  const InputSize size = model_.sessions()[0]->input_size();
+  const InputSize size = model_.input_size();
   request.min_width = size.width;
   request.min_height = size.height;
   request.keep_aspect = model_.options().preprocessing.resize != ResizeMode::stretch;
@@ -112,7 +69,7 @@ DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellat
 }
 
 DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation) {
-  if (!detection_head_) {
+  if (!is_detection_family(model_.options().family)) {
     throw Error("BAD_REQUEST", "A model of the family " + model_.options().family + " does not detect objects");
   }
   cancellation.throw_if_cancelled();
@@ -126,19 +83,21 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
   result.width = frame.width;
   result.height = frame.height;
   result.form = source.form;
+  Network& network =
+      options.full_decode ? networks_.largest() : networks_.for_frame(frame.width, frame.height);
   Placement placement;
   {
     const StageClock clock(result.timings.preprocess);
-    placement = writer_.write(frame, input_.data());
+    placement = network.writer.write(frame, networks_.input());
   }
   const std::vector<TensorView>* outputs = nullptr;
   {
     const StageClock clock(result.timings.inference);
-    outputs = &executions_[0].run(cancellation);
+    outputs = &network.executions[0].run(cancellation);
   }
   {
     const StageClock clock(result.timings.postprocess);
-    detection_head_->decode(*outputs, options.limits, result.detections);
+    network.detection_head->decode(*outputs, options.limits, result.detections);
     non_maximum_suppression(result.detections, options.limits.iou_threshold, options.limits.max_detections);
     to_frame(result.detections, placement, frame.width, frame.height);
   }
@@ -156,37 +115,38 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
 
 /// The fixed-point arithmetic of cv::resize is what head-pose models are measured with: they answer differences of a
 /// single grey level with degrees.
-void Pipeline::write_face(const Frame& frame, const cv::Rect& area) {
-  const InputSize size = model_.sessions()[0]->input_size();
+void Pipeline::write_face(Network& network, const Frame& frame, const cv::Rect& area) {
+  const InputSize size = network.size;
   Frame face{{}, size.width, size.height};
   cv::resize(crop_replicated(frame.pixels, area), face.pixels, cv::Size(size.width, size.height), 0, 0, cv::INTER_LINEAR);
-  writer_.write(face, input_.data());
+  network.writer.write(face, networks_.input());
 }
 
-HeadPose Pipeline::pose_of_input(Cancellation& cancellation, StageTimings& timings) {
+HeadPose Pipeline::pose_of_input(Network& network, Cancellation& cancellation, StageTimings& timings) {
   HeadPose sum{0, 0, 0};
-  for (Execution& execution : executions_) {
+  for (Execution& execution : network.executions) {
     const std::vector<TensorView>* outputs = nullptr;
     {
       const StageClock clock(timings.inference);
       outputs = &execution.run(cancellation);
     }
     const StageClock clock(timings.postprocess);
-    const HeadPose pose = head_pose_head_->decode(*outputs);
+    const HeadPose pose = network.head_pose_head->decode(*outputs);
     sum = {sum.yaw + pose.yaw, sum.pitch + pose.pitch, sum.roll + pose.roll};
   }
-  const auto count = static_cast<float>(executions_.size());
+  const auto count = static_cast<float>(network.executions.size());
   return {sum.yaw / count, sum.pitch / count, sum.roll / count};
 }
 
 HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,
                                    Cancellation& cancellation) {
-  if (!head_pose_head_) {
+  if (!is_head_pose_family(model_.options().family)) {
     throw Error("BAD_REQUEST", "A model of the family " + model_.options().family + " does not estimate head poses");
   }
   if (options.boxes && images.size() != 1) {
     throw Error("BAD_REQUEST", "Boxes belong to one image but " + std::to_string(images.size()) + " were received");
   }
+  Network& network = networks_.largest();
   HeadPoseResult result;
   for (size_t i = 0; i < images.size(); ++i) {
     cancellation.throw_if_cancelled();
@@ -198,11 +158,8 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
       source = read_image(images[i], request);
     }
     const Frame& frame = source.frame;
-    if (i == 0) {
-      result.width = frame.width;
-      result.height = frame.height;
-      result.form = source.form;
-    }
+    result.sizes.emplace_back(frame.width, frame.height);
+    if (i == 0) result.form = source.form;
     std::vector<cv::Rect> areas;
     if (options.boxes) {
       for (size_t k = 0; k < options.boxes->size(); ++k) {
@@ -215,9 +172,9 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
     for (const cv::Rect& area : areas) {
       {
         const StageClock clock(result.timings.preprocess);
-        write_face(frame, area);
+        write_face(network, frame, area);
       }
-      result.poses.push_back(pose_of_input(cancellation, result.timings));
+      result.poses.push_back(pose_of_input(network, cancellation, result.timings));
     }
   }
   return result;

@@ -9,7 +9,8 @@
 #include "heads/head.h"
 #include "image.h"
 #include "letterbox.h"
-#include "session.h"
+#include "model.h"
+#include "network.h"
 #include "wire_image.h"
 
 namespace edge_infer {
@@ -35,15 +36,6 @@ struct ImageSource {
 
 /// Decodes any source. `request` lets JPEG files be decoded smaller.
 WireImage read_image(const ImageSource& source, const DecodeRequest& request);
-
-struct ModelOptions {
-  std::vector<std::string> model_paths;
-  std::string family;
-  Preprocessing preprocessing;
-  int class_count = 0;
-  bool boxes_decoded = true;
-  SessionOptions session;
-};
 
 struct DetectOptions {
   DetectionLimits limits;
@@ -76,48 +68,30 @@ struct HeadPoseOptions {
 };
 
 struct HeadPoseResult {
-  int width = 0;
-  int height = 0;
+  /// Of each image.
+  std::vector<cv::Size> sizes;
   WireForm form = WireForm::encoded;
   std::vector<HeadPose> poses;
   StageTimings timings;
-};
-
-/// The sessions of one model (several files of one family are averaged), shared by the pipelines that run it.
-class Model {
- public:
-  /// Throws MODEL_LOAD, PROVIDER_UNAVAILABLE, BAD_OPTION.
-  explicit Model(const ModelOptions& options);
-
-  const ModelOptions& options() const { return options_; }
-  const std::vector<std::unique_ptr<Session>>& sessions() const { return sessions_; }
-
- private:
-  ModelOptions options_;
-  std::vector<std::unique_ptr<Session>> sessions_;
 };
 
 /// Frame in, results out, on one thread at a time, with buffers of its own. Runs the model once when made, so that the
 /// first request is not slower than the rest.
 class Pipeline {
  public:
-  explicit Pipeline(Model& model);
+  explicit Pipeline(const Model& model) : model_(model), networks_(model) {}
 
   DetectResult detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation);
   HeadPoseResult head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,
                            Cancellation& cancellation);
 
  private:
-  void write_face(const Frame& frame, const cv::Rect& area);
-  HeadPose pose_of_input(Cancellation& cancellation, StageTimings& timings);
+  void write_face(Network& network, const Frame& frame, const cv::Rect& area);
+  HeadPose pose_of_input(Network& network, Cancellation& cancellation, StageTimings& timings);
   DecodeRequest detection_decode(const DetectOptions& options, Cancellation& cancellation) const;
 
-  Model& model_;
-  std::vector<float> input_;
-  std::vector<Execution> executions_;
-  InputWriter writer_;
-  std::unique_ptr<DetectionHead> detection_head_;
-  std::unique_ptr<HeadPoseHead> head_pose_head_;
+  const Model& model_;
+  Networks networks_;
 };
 
 }  // namespace edge_infer

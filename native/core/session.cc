@@ -97,13 +97,13 @@ void Session::resolve_input(InputSize wanted) {
   if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0) refuse("; its height and width are open: give an input size");
   if (wanted.width > 0 && (!allows(shape[2], wanted.height) || !allows(shape[3], wanted.width))) refuse("");
   if (shape[2] == 0 || shape[3] == 0) refuse("");
+  takes_any_size_ = shape[2] < 0 && shape[3] < 0;
   input_size_.height = static_cast<int>(shape[2] < 0 ? wanted.height : shape[2]);
   input_size_.width = static_cast<int>(shape[3] < 0 ? wanted.width : shape[3]);
 }
 
-Execution::Execution(Session& session, float* input) : session_(session), binding_(session.session_) {
+Execution::Execution(Session& session, float* input, InputSize size) : session_(session), binding_(session.session_) {
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-  const InputSize size = session.input_size();
   const Shape shape = {1, 3, size.height, size.width};
   input_ = Ort::Value::CreateTensor<float>(memory, input, static_cast<size_t>(element_count(shape)), shape.data(),
                                            shape.size());

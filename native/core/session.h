@@ -13,6 +13,8 @@ namespace edge_infer {
 struct InputSize {
   int width = 0;
   int height = 0;
+
+  bool operator==(const InputSize& other) const { return width == other.width && height == other.height; }
 };
 
 struct SessionOptions {
@@ -33,7 +35,10 @@ class Session {
 
   const std::vector<TensorInfo>& inputs() const { return inputs_; }
   const std::vector<TensorInfo>& outputs() const { return outputs_; }
+  /// The baked size, or the one that was asked for.
   InputSize input_size() const { return input_size_; }
+  /// Whether the model leaves its height and width open.
+  bool takes_any_size() const { return takes_any_size_; }
   const std::string& provider() const { return provider_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -47,15 +52,17 @@ class Session {
   std::vector<TensorInfo> inputs_;
   std::vector<TensorInfo> outputs_;
   InputSize input_size_;
+  bool takes_any_size_ = false;
   std::string provider_;
   std::vector<std::string> warnings_;
 };
 
-/// The buffers of one thread that runs a session. The input buffer belongs to the caller and must outlive it.
+/// The buffers of one thread that runs a session with an input of one size. The input buffer belongs to the caller and
+/// must outlive it.
 class Execution {
  public:
   /// Runs the model once, to learn the shapes of its outputs and to warm it up.
-  Execution(Session& session, float* input);
+  Execution(Session& session, float* input, InputSize size);
 
   /// Throws INFERENCE, or ABORTED when cancelled; the views are valid until the next run.
   const std::vector<TensorView>& run(Cancellation& cancellation);

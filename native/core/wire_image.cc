@@ -45,12 +45,9 @@ Bytes decode_data_url(ByteView text) {
   return unescape_base64({text.data + comma + 1, text.size - comma - 1});
 }
 
-struct ImageFile {
-  Bytes bytes;
-  WireForm form;
-};
+}  // namespace
 
-ImageFile file_of_string(ByteView text) {
+WireFile decode_wire_string(ByteView text) {
   if (text.starts_with("b'") || text.starts_with("b\\\"")) {
     return {decode_bytes_literal(JsonCharacters(text.data, text.end())), WireForm::bytes_literal};
   }
@@ -69,8 +66,6 @@ ImageFile file_of_string(ByteView text) {
   }
   return {std::move(bytes), WireForm::latin1};
 }
-
-}  // namespace
 
 const char* wire_form_name(WireForm form) {
   switch (form) {
@@ -91,7 +86,7 @@ WireImage decode_wire_image(ByteView json, const DecodeRequest& request) {
     return {decode_nested_list(value, request.cancelled), WireForm::nested_list};
   }
   if (value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"') {
-    const ImageFile file = file_of_string({value.data + 1, value.size - 2});
+    const WireFile file = decode_wire_string({value.data + 1, value.size - 2});
     return {decode_image(file.bytes, request), file.form};
   }
   throw Error("BAD_IMAGE", std::string(kAccepted) + ", but received a JSON value that is neither a string nor a list");

@@ -17,6 +17,15 @@ struct WireImage {
   WireForm form;
 };
 
+/// An image file as it stood in a JSON string.
+struct WireFile {
+  Bytes bytes;
+  WireForm form;
+};
+
+/// The file in a JSON string (`text`: what stands between the quotes). Throws BAD_IMAGE.
+WireFile decode_wire_string(ByteView text);
+
 /// Decodes the text of one JSON value: a string that holds an image file as a Python bytes literal, base64 (also as a
 /// data URL) or one character a byte; or a nested list of pixels. Throws BAD_IMAGE, TOO_LARGE, ABORTED.
 WireImage decode_wire_image(ByteView json, const DecodeRequest& request);

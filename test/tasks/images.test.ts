@@ -43,7 +43,7 @@ if (!shared.present) {
       const at = (y * width + x) * 3
       return [...bgr.subarray(at, at + 3)]
     }))
-    const json = (value: unknown): ImageInput => ({ json: Buffer.from(JSON.stringify(value)) })
+    const json = (value: unknown): ImageInput => ({ kind: 'json' as const, data: Buffer.from(JSON.stringify(value)) })
     const forms: [ImageInput, string][] = [
       [sharedPath('images', 'demo', 'people.jpg'), 'encoded'], [png, 'encoded'], [new Uint8Array(file), 'encoded'],
       [{ data: bgr, width, height, channels: 3, order: 'bgr' }, 'raw'], [{ data: rgb, width, height, channels: 3 }, 'raw'],
@@ -102,7 +102,7 @@ if (!shared.present) {
       [{ data: new Uint8Array(5), width: 1, height: 2, channels: 3 }, 'BAD_IMAGE'], [{ data: [1, 2, 3], width: 1, height: 1, channels: 3 }, 'BAD_IMAGE'],
       [{ data: new Uint8Array(3), width: 1.5, height: 2, channels: 1 }, 'BAD_IMAGE'],
       [{ data: new Uint8Array(3), width: 100_000, height: 100_000, channels: 3 }, 'TOO_LARGE'],
-      [{ json: Buffer.from('[[1,2],[3]]') }, 'BAD_IMAGE'], [{ json: Buffer.from('"b\'\\\\xff\'"') }, 'BAD_IMAGE'],
+      [{ kind: 'json' as const, data: Buffer.from('[[1,2],[3]]') }, 'BAD_IMAGE'], [{ json: Buffer.from('"b\'\\\\xff\'"') }, 'BAD_IMAGE'],
     ]
     for (const [image, code] of broken) {
       await t.rejects(faces.run(image as ImageInput), { code, name: 'EdgeInferError' })

@@ -6,12 +6,13 @@
 #include "ultraface.h"
 #include "yolov5.h"
 #include "yolov8.h"
+#include "yolov8_raw.h"
 #include "yolox.h"
 
 namespace edge_infer {
 
 bool is_detection_family(const std::string& family) {
-  return family == "yolov8" || family == "yolov5" || family == "yolox" || family == "ultraface";
+  return family == "yolov8" || family == "yolov8-raw" || family == "yolov5" || family == "yolox" || family == "ultraface";
 }
 
 bool is_head_pose_family(const std::string& family) { return family == "hopenet" || family == "fsanet"; }
@@ -19,6 +20,7 @@ bool is_head_pose_family(const std::string& family) { return family == "hopenet"
 std::unique_ptr<DetectionHead> make_detection_head(const std::string& family, const HeadParameters& parameters,
                                                    const std::vector<TensorInfo>& outputs) {
   if (family == "yolov8") return std::make_unique<YoloV8Head>(parameters, outputs);
+  if (family == "yolov8-raw") return std::make_unique<YoloV8RawHead>(parameters, outputs);
   if (family == "yolov5") return std::make_unique<YoloV5Head>(parameters, outputs);
   if (family == "yolox") return std::make_unique<YoloXHead>(parameters, outputs);
   if (family == "ultraface") return std::make_unique<UltraFaceHead>(parameters, outputs);

@@ -2,23 +2,10 @@
 
 #include <algorithm>
 
-#include "../vectorize.h"
+#include "best_class.h"
 #include "grid.h"
 
 namespace edge_infer {
-namespace {
-
-EDGE_INFER_VECTORIZE
-void keep_best(const float* scores, int class_id, int count, float* best, int* best_class) {
-  for (int i = 0; i < count; ++i) {
-    const bool better = scores[i] > best[i];
-    best[i] = better ? scores[i] : best[i];
-    best_class[i] = better ? class_id : best_class[i];
-  }
-}
-
-}  // namespace
-
 YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
   const int64_t cells = yolo_cell_count(parameters.input_width, parameters.input_height);
   const std::string classes = parameters.class_count > 0 ? std::to_string(4 + parameters.class_count) : "(4 + classes)";
@@ -33,12 +20,10 @@ YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<Tenso
 void YoloV8Head::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                         std::vector<Detection>& detections) const {
   const float* const data = outputs[0].data;
-  // A block of cells stays in the first-level cache while the classes pass over it.
-  constexpr int kBlock = 512;
-  float best[kBlock];
-  int best_class[kBlock];
-  for (int first = 0; first < cell_count_; first += kBlock) {
-    const int count = std::min(kBlock, cell_count_ - first);
+  float best[kCellBlock];
+  int best_class[kCellBlock];
+  for (int first = 0; first < cell_count_; first += kCellBlock) {
+    const int count = std::min(kCellBlock, cell_count_ - first);
     std::fill(best, best + count, limits.score_threshold);
     std::fill(best_class, best_class + count, -1);
     for (int class_id = 0; class_id < class_count_; ++class_id) {

@@ -1,0 +1,50 @@
+/** Contenders measured in turns, A B A B, so that what else the machine does falls on all of them alike. */
+import { EdgeInferError } from '../errors.js'
+
+/** Milliseconds of one request, as a whole and by stage. */
+export interface Measurement {
+  total: number
+  stages: Readonly<Record<string, number>>
+}
+
+export interface Contender {
+  name: string
+  measure(): Promise<Measurement>
+}
+
+export interface InterleavePlan {
+  /** Requests to each contender that are not counted. */
+  warmupRequestCount: number
+  /** Requests to each contender; when absent, as many as the interval holds. */
+  requestCount?: number | undefined
+  /** Milliseconds; at least {@link LEAST_ROUNDS} rounds are run, however long they take. */
+  measurementInterval: number
+  signal?: AbortSignal | undefined
+  onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+const LEAST_ROUNDS = 10
+
+/** One list a contender, in the order given; index `i` of all is one round. @throws EdgeInferError ABORTED. */
+export async function interleave(contenders: readonly Contender[], plan: InterleavePlan): Promise<Measurement[][]> {
+  for (let index = 0; index < plan.warmupRequestCount; index++) await measureRound(contenders, plan.signal)
+  const results = contenders.map((): Measurement[] => [])
+  const begin = performance.now()
+  for (let done = 0; ; done++) {
+    const elapsed = (performance.now() - begin) / plan.measurementInterval
+    const enough = plan.requestCount ?? (elapsed < 1 ? Number.POSITIVE_INFINITY : LEAST_ROUNDS)
+    if (done >= enough) return results
+    plan.onProgress?.(done, plan.requestCount ?? Math.max(LEAST_ROUNDS, Math.ceil(done / Math.max(elapsed, 0.01))))
+    const round = await measureRound(contenders, plan.signal)
+    for (const [index, measurement] of round.entries()) results[index]?.push(measurement)
+  }
+}
+
+async function measureRound(contenders: readonly Contender[], signal: AbortSignal | undefined): Promise<Measurement[]> {
+  const round: Measurement[] = []
+  for (const contender of contenders) {
+    if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The bench was interrupted', { cause: signal.reason })
+    round.push(await contender.measure())
+  }
+  return round
+}

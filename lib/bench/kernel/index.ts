@@ -1,0 +1,148 @@
+/** The library call, stage by stage, beside its floor: one process, one frame after another. */
+import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
+import { EdgeInferError } from '../../errors.js'
+import { resolveSample, TASK_NAMES, type TaskName } from '../../models/index.js'
+import { Detector, toNativeImage } from '../../tasks/index.js'
+import { measureEventLoopGaps, type EventLoopGaps } from '../event-loop.js'
+import { interleave, type InterleavePlan, type Measurement } from '../interleave.js'
+import { startFloor } from './floor.js'
+import { openLibrary, type LibraryOptions } from './library.js'
+
+export interface KernelOptions extends
+  Pick<InterleavePlan, 'warmupRequestCount' | 'requestCount' | 'measurementInterval' | 'signal'>,
+  Pick<LibraryOptions, 'fullDecode' | 'crops' | 'device' | 'asExported' | 'rectangular'> {
+  /** Paths; the sample photograph when there is none. */
+  images: readonly string[]
+  tasks?: readonly TaskName[] | undefined
+  models?: Partial<Record<TaskName, string>> | undefined
+  /** Each number of intra-op threads is measured by itself. */
+  threads: readonly number[]
+  /** Measure the floor in turns with the library. */
+  floor: boolean
+  /** Measure the event loop under this many concurrent runs of car detection; 0: do not. */
+  concurrentRuns: number
+  onProgress?: ((label: string, done: number, total: number) => void) | undefined
+}
+
+/** One task on one picture with one number of threads. */
+export interface KernelResult {
+  task: TaskName
+  /** Name of the catalogue, and the input's size in pixels where it is known. */
+  model: string
+  input: string
+  image: string
+  width: number
+  height: number
+  threads: number
+  /** Times the model runs a frame: the faces of face_alignment. */
+  runs: number
+  library: Measurement[]
+  /** Index `i` was measured next to index `i` of the library; undefined without a floor. */
+  floor: Measurement[] | undefined
+}
+
+/** Gaps of the event loop while `concurrentRuns` calls are under way, `computedAtOnce` of them on threads. */
+export interface EventLoopResult extends EventLoopGaps {
+  model: string
+  concurrentRuns: number
+  computedAtOnce: number
+}
+
+export interface KernelResults {
+  results: KernelResult[]
+  /** What was left out, and why. */
+  skipped: string[]
+  eventLoop: EventLoopResult[]
+}
+
+const SAMPLE = 'faces'
+const EVENT_LOOP_TASK = 'car_detection'
+const EVENT_LOOP_ROUNDS = 5
+
+export async function measureKernel(options: KernelOptions): Promise<KernelResults> {
+  const images = options.images.length > 0 ? options.images : [await resolveSample(SAMPLE)]
+  const results: KernelResult[] = []
+  const skipped: string[] = []
+  for (const image of images) {
+    for (const task of options.tasks ?? TASK_NAMES) {
+      for (const threads of options.threads) {
+        const outcome = await measureTask(task, image, threads, options)
+        if (typeof outcome !== 'string') results.push(outcome)
+        else if (!skipped.includes(outcome)) skipped.push(outcome)
+      }
+    }
+  }
+  const eventLoop: EventLoopResult[] = []
+  if (options.concurrentRuns > 0) {
+    const sensible = Math.min(options.concurrentRuns, availableParallelism())
+    for (const computedAtOnce of new Set([sensible, options.concurrentRuns])) {
+      eventLoop.push(await measureEventLoop(images[0] as string, computedAtOnce, options))
+    }
+  }
+  return { results, skipped, eventLoop }
+}
+
+/** A result, or why there is none. */
+async function measureTask(
+  task: TaskName, image: string, threads: number, options: KernelOptions,
+): Promise<KernelResult | string> {
+  const { fullDecode, crops, device, asExported, rectangular, models } = options
+  const name = basename(image)
+  let library
+  try {
+    library = await openLibrary(task, await readBytes(image), {
+      model: models?.[task], threads, device, fullDecode, crops, asExported, rectangular,
+    })
+  } catch (error) {
+    // Without a choice of tasks, those whose models this machine lacks are left out.
+    const missing = error instanceof EdgeInferError && error.code === 'MODEL_UNAVAILABLE'
+    if (missing && options.tasks === undefined) return `${task}: ${error.message}`
+    throw error
+  }
+  if (library === undefined) return `${task}: there is no face in ${name}`
+  const { form, width, height, runs } = library
+  let floor
+  try {
+    floor = options.floor ? await startFloor({ form, image, threads, runs, signal: options.signal }) : undefined
+    const contenders = [library, ...(floor ? [floor] : [])]
+    const label = `${task}, ${name}, ${threads} thread${threads === 1 ? '' : 's'}`
+    const [own, beside] = await interleave(contenders, {
+      ...options, onProgress: (done, total) => options.onProgress?.(label, done, total),
+    })
+    const input = form.inputSize ? `${form.inputSize.width}×${form.inputSize.height}` : ''
+    return {
+      task, model: form.model, input, image: name, width, height, threads, runs, library: own ?? [], floor: beside,
+    }
+  } finally {
+    await floor?.close()
+    await library.close()
+  }
+}
+
+/** @throws EdgeInferError BAD_IMAGE when it cannot be read. */
+async function readBytes(image: string): Promise<Uint8Array> {
+  return (await toNativeImage(image)).data
+}
+
+async function measureEventLoop(
+  image: string, computedAtOnce: number, options: KernelOptions,
+): Promise<EventLoopResult> {
+  const { concurrentRuns, device, models, signal } = options
+  const detector = await Detector.open(EVENT_LOOP_TASK, {
+    model: models?.[EVENT_LOOP_TASK], device, threads: 1, concurrency: computedAtOnce,
+  })
+  const label = `event loop, ${concurrentRuns} concurrent runs, ${computedAtOnce} at once`
+  try {
+    const file = await readBytes(image)
+    const gaps = await measureEventLoopGaps(async () => {
+      for (let round = 0; round < EVENT_LOOP_ROUNDS; round++) {
+        options.onProgress?.(label, round, EVENT_LOOP_ROUNDS)
+        await Promise.all(Array.from({ length: concurrentRuns }, () => detector.run(file, { signal })))
+      }
+    })
+    return { ...gaps, model: detector.model.entry.name, concurrentRuns, computedAtOnce }
+  } finally {
+    await detector.close()
+  }
+}

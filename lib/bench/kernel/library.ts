@@ -1,0 +1,68 @@
+/** The library's own calls as contenders. */
+import type { TaskName } from '../../models/index.js'
+import type { StageTimings } from '../../native.js'
+import { createTask, Detector, HeadPoseEstimator, type BoundingBox, type ModelOptions } from '../../tasks/index.js'
+import type { Contender, Measurement } from '../interleave.js'
+import { formOf, type ModelForm } from './form.js'
+
+export interface LibraryOptions extends ModelOptions {
+  fullDecode?: boolean | undefined
+  /** Face detection also answers a JPEG of each face. */
+  crops?: boolean | undefined
+}
+
+export interface LibraryContender extends Contender {
+  form: ModelForm
+  /** Pixels of the picture. */
+  width: number
+  height: number
+  /** Times the model runs a frame. */
+  runs: number
+  close(): Promise<void>
+}
+
+/** Stages of a call and what is left of it: the hand-over to a thread of ours and back, and the objects made. */
+export const STAGES = ['decode', 'preprocess', 'inference', 'postprocess', 'encode', 'overhead'] as const
+
+/** `file` holds the picture's bytes. Undefined where the task has nothing to do: no face to align in the picture. */
+export async function openLibrary(
+  task: TaskName, file: Uint8Array, options: LibraryOptions,
+): Promise<LibraryContender | undefined> {
+  const faces = task === 'face_alignment' ? await findFaces(file, options) : undefined
+  if (faces?.length === 0) return undefined
+  const { fullDecode, crops, ...modelOptions } = options
+  const opened = await createTask(task, modelOptions)
+  const call = opened instanceof HeadPoseEstimator
+    ? () => opened.run(file, faces ?? [])
+    : () => opened.run(file, { fullDecode, crops: crops === true && task === 'face_detection' })
+  const first = await call()
+  const { width, height } = 'sizes' in first ? first.sizes[0] as { width: number; height: number } : first
+  return {
+    name: 'library',
+    form: await formOf(task, { width, height }, modelOptions),
+    width,
+    height,
+    runs: faces?.length ?? 1,
+    measure: () => timeCall(call),
+    close: () => opened.close(),
+  }
+}
+
+/** Time of one call as its caller sees it. */
+export async function timeCall(call: () => Promise<{ timings: StageTimings }>): Promise<Measurement> {
+  const begin = performance.now()
+  const { timings } = await call()
+  const total = performance.now() - begin
+  const inside = Object.values(timings).reduce((sum: number, stage: number) => sum + stage, 0)
+  return { total, stages: { ...timings, overhead: total - inside } }
+}
+
+async function findFaces(file: Uint8Array, { threads, runtimeLibrary }: LibraryOptions): Promise<BoundingBox[]> {
+  const detector = await Detector.open('face_detection', { threads, runtimeLibrary })
+  try {
+    const { objects } = await detector.run(file)
+    return objects.map(({ box }) => box)
+  } finally {
+    await detector.close()
+  }
+}

@@ -1,0 +1,225 @@
+/** `edge-infer bench accuracy | kernel | compare`: measurements, printed as tables and written as report files. */
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import {
+  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS, reportAccuracy, reportComparison, reportKernel,
+} from '../bench/index.js'
+import { checkReportPath, writeReport } from '../bench/report-file.js'
+import type { Report } from '../bench/report.js'
+import { EdgeInferError } from '../errors.js'
+import { findModel, TASK_NAMES, type TaskName } from '../models/index.js'
+import { interruptSignal } from './interrupt.js'
+import { createProgressBar } from './progress.js'
+import { renderTable } from './table.js'
+
+export function configure(command: Command): void {
+  configureAccuracy(command.command('accuracy'))
+  configureKernel(command.command('kernel'))
+  configureCompare(command.command('compare'))
+}
+
+interface CommonOptions {
+  task?: TaskName[]
+  model?: string[]
+  device: string
+  json?: boolean
+  output?: string
+}
+
+interface AccuracyCommandOptions extends CommonOptions {
+  data?: string
+  fullDecode?: boolean
+  threads?: number
+}
+
+function configureAccuracy(command: Command): void {
+  command
+    .description('Precision, recall and average precision, or degrees of error, on labelled pictures')
+    .option('--data <directory>', 'images/ and labels/ of the sets (also EDGE_INFER_DATA)', process.env.EDGE_INFER_DATA)
+    .option('--full-decode', 'leave out the reduced decode that requests get by default')
+    .option('--threads <count>', 'threads that compute one picture together', parseCount)
+  addCommonOptions(command).action(runAccuracy)
+}
+
+async function runAccuracy({ data, fullDecode, threads, ...common }: AccuracyCommandOptions): Promise<void> {
+  if (data === undefined) {
+    throw new EdgeInferError('BAD_OPTION', 'Expected the directory of the labelled sets in --data or EDGE_INFER_DATA')
+  }
+  await present(common, async (onProgress) => {
+    const results = await measureAccuracy({
+      data, ...modelsByTask(common), fullDecode, threads, device: common.device, signal: interruptSignal(), onProgress,
+    })
+    return reportAccuracy(results, settingsOf({ ...common, fullDecode, threads }))
+  })
+}
+
+/** In the words of Triton's perf_analyzer. */
+interface LoadOptions {
+  warmupRequestCount: number
+  requestCount?: number
+  measurementInterval: number
+  percentile: number[]
+}
+
+interface KernelCommandOptions extends CommonOptions, LoadOptions {
+  threads: number[]
+  fullDecode?: boolean
+  crops?: boolean
+  asExported?: boolean
+  rectangular: boolean
+  floor: boolean
+  concurrentRuns: number
+}
+
+function configureKernel(command: Command): void {
+  addLoadOptions(command)
+    .description('Latency of the library call by stage, beside decode + session.run with nothing around them')
+    .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
+    .option('--threads <counts>', 'intra-op threads; several, separated by commas, are swept', parseCounts, [1])
+    .option('--full-decode', 'decode every pixel even where a reduced decode would do')
+    .option('--crops', 'face_detection also answers a JPEG of each face')
+    .option('--as-exported', "run a model's file as it is, not its faster form")
+    .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
+    .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
+    .option('--concurrent-runs <count>', 'car_detection runs at once while the event loop is watched; 0: none', parseWhole, 8)
+  addCommonOptions(command).action(runKernel)
+}
+
+function addLoadOptions(command: Command): Command {
+  return command
+    .option('--warmup-request-count <count>', 'calls before the measurement', parseWhole, 10)
+    .option('--request-count <count>', 'calls to measure, in place of an interval', parseCount)
+    .option('--measurement-interval <milliseconds>', 'how long to measure each task', parseCount, 5000)
+    .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
+}
+
+async function runKernel(images: string[], options: KernelCommandOptions): Promise<void> {
+  await present(options, async (onProgress) => {
+    const results = await measureKernel({
+      ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
+    })
+    return reportKernel(results, percentilesOf(options), settingsOf(options))
+  })
+}
+
+interface CompareCommandOptions extends CommonOptions, LoadOptions {
+  threads: number
+  peer?: string[]
+}
+
+function configureCompare(command: Command): void {
+  addLoadOptions(command)
+    .description('The library beside what people use in its place: answers compared first, then speeds, in turns')
+    .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
+    .addOption(new Option('--peer <name...>', 'peers; all unless said otherwise').choices(PEERS.map(({ id }) => id)))
+    .option('--threads <count>', 'intra-op threads of each contender', parseCount, 1)
+  addCommonOptions(command).action(runCompare)
+}
+
+async function runCompare(images: string[], options: CompareCommandOptions): Promise<void> {
+  const { tasks, models } = modelsByTask(options)
+  const compared = COMPARED_TASKS.filter((task) => tasks === undefined || tasks.includes(task))
+  await present(options, async (onProgress) => {
+    const results = await measureComparison({
+      ...options, tasks: compared, models, peers: options.peer, images, signal: interruptSignal(), onProgress,
+    })
+    return reportComparison(results, percentilesOf(options), settingsOf(options))
+  })
+}
+
+function percentilesOf({ percentile }: LoadOptions): number[] {
+  return [...new Set([50, 90, 99, ...percentile])].sort((a, b) => a - b)
+}
+
+/** Options of every bench. */
+function addCommonOptions(command: Command): Command {
+  const task = new Option('--task <name...>', 'tasks to measure; all unless said otherwise').choices(TASK_NAMES)
+  return command
+    .addOption(task)
+    .option('--model <name...>', "a model to measure in place of its task's default")
+    .option('--device <device>', 'cpu, cuda[:n] or tensorrt[:n]', 'cpu')
+    .option('--output <file>', 'also write a report: .html, .csv or .json')
+    .option('--json', 'print the figures as JSON in place of tables')
+}
+
+/** What a report says of how it was made. */
+function settingsOf<T extends CommonOptions>({ json: _json, output: _output, ...settings }: T): Report['settings'] {
+  return settings
+}
+
+/** Runs a bench under a progress bar; prints its report and writes it where one was asked for. */
+async function present(
+  { json, output }: CommonOptions,
+  measure: (onProgress: (label: string, done: number, total?: number) => void) => Promise<Report>,
+): Promise<void> {
+  if (output !== undefined) checkReportPath(output)
+  const bar = createProgressBar('frames')
+  let report: Report
+  try {
+    report = await measure((label, done, total) => bar.update(label, done, total))
+  } finally {
+    bar.stop()
+  }
+  if (json) print(JSON.stringify({ machine: report.machine, settings: report.settings, records: report.records }, null, 2))
+  else printSections(report)
+  if (output !== undefined) {
+    await writeReport(output, report)
+    if (!json) print(`\nThe report is in ${output}`)
+  }
+}
+
+function printSections({ machine, sections }: Report): void {
+  print(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}; Node.js ${machine.node}, ` +
+    `ONNX Runtime ${machine.onnxruntime}, OpenCV ${machine.opencv}`)
+  for (const { title, table, notes = [] } of sections) {
+    if (!table && notes.length === 0) continue
+    print(`\n${title}`)
+    if (table) {
+      const titles = table.columns.map((column) => column.title)
+      const right = table.columns.filter(({ align }) => align === 'right').map((column) => column.title)
+      print(renderTable(titles, table.rows, right))
+    }
+    for (const note of notes) print(note)
+  }
+}
+
+/** A model's task is the catalogue's; a file of the user's own goes with the one task that is asked for. */
+function modelsByTask({ task, model = [] }: CommonOptions): {
+  tasks: TaskName[] | undefined
+  models: Partial<Record<TaskName, string>>
+} {
+  const models: Partial<Record<TaskName, string>> = {}
+  for (const name of model) {
+    const of = findModel(name)?.task ?? (task?.length === 1 ? task[0] : undefined)
+    if (of === undefined) {
+      throw new EdgeInferError('BAD_OPTION', `${name} is no model of the catalogue: say with one --task what it is for`)
+    }
+    models[of] = name
+  }
+  return { tasks: task ?? (model.length > 0 ? Object.keys(models) as TaskName[] : undefined), models }
+}
+
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('Expected a whole number from 1.')
+  return count
+}
+
+function parseWhole(text: string): number {
+  return text === '0' ? 0 : parseCount(text)
+}
+
+function parseCounts(text: string): number[] {
+  return text.split(',').map(parseCount)
+}
+
+function parsePercentiles(text: string): number[] {
+  return text.split(',').map((part) => {
+    const percent = Number(part)
+    if (part === '' || !(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
+    return percent
+  })
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

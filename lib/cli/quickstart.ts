@@ -1,0 +1,67 @@
+/** `edge-infer quickstart`: the main job on real photographs. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { basename, extname, join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { EdgeInferError } from '../errors.js'
+import type { TaskName } from '../models/index.js'
+import { annotate } from '../tasks/annotate.js'
+import { toNativeImage } from '../tasks/index.js'
+import { Analyzer } from './analyzer.js'
+import { commandName } from './command-name.js'
+import { fetchSample } from './fetch.js'
+import { interruptSignal } from './interrupt.js'
+import { toText } from './run-report.js'
+
+const DIRECTORY = 'edge-infer-quickstart'
+
+interface Step {
+  task: TaskName
+  /** A sample picture of the catalogue. */
+  sample: string
+  title: string
+}
+
+const STEPS: readonly Step[] = [
+  { task: 'face_alignment', sample: 'faces', title: 'faces, and where they look (degrees)' },
+  { task: 'car_detection', sample: 'car', title: 'cars, and 79 other kinds of things' },
+]
+
+export function configure(command: Command): void {
+  command
+    .option('-o, --out <directory>', 'where the annotated pictures go', DIRECTORY)
+    .action(({ out }: { out: string }) => quickstart(resolve(out)))
+}
+
+async function quickstart(directory: string): Promise<void> {
+  const signal = interruptSignal()
+  await mkdir(directory, { recursive: true }).catch((cause: Error) => {
+    const message = `Expected --out to be a directory that can be written but ${cause.message}`
+    throw new EdgeInferError('BAD_OPTION', message, { cause })
+  })
+  const written: string[] = []
+  for (const step of STEPS) written.push(await runStep(step, directory, signal))
+  const command = commandName()
+  print(`The pictures with what was found drawn on them:
+  ${written.join('\n  ')}
+
+What to try next:
+  ${command} run face_alignment photo.jpg --out annotated.jpg
+  ${command} run car_detection video.mp4 --out annotated.mp4
+  ${command} run --help
+  ${command} inspect`)
+}
+
+async function runStep({ task, sample, title }: Step, directory: string, signal: AbortSignal): Promise<string> {
+  const path = await fetchSample(sample, signal)
+  await using analyzer = await Analyzer.open(task, {}, signal)
+  const picture = await toNativeImage(path)
+  const analysis = await analyzer.run(picture, signal)
+  print(`${task}: ${title}\n${toText(basename(path), analysis)}\n`)
+  const out = join(directory, basename(path))
+  await writeFile(out, await annotate(picture, analysis, { poses: analysis.poses, type: extname(out) }))
+  return out
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

@@ -1,0 +1,106 @@
+/** `edge-infer serve`: worker processes and the documented routes, on this node. */
+import type { Command } from 'commander'
+import type { Logger } from 'pino'
+import { Cluster } from '../cluster/index.js'
+import { EdgeInferError } from '../errors.js'
+import { clusterRoutes, createHttpServer, type HttpServer } from '../http/index.js'
+import { createSampler, defaultAdvertiseAddress } from '../node/index.js'
+import { startWorkers, type WorkerService } from '../workers/index.js'
+import { addServeOptions, resolveServeConfig } from './config.js'
+import type { ServeConfig } from './config-options.js'
+import { createLog } from './log.js'
+import { resolvePlace } from './serve-node.js'
+import { stopSignals } from './stop-signals.js'
+import { renderTable } from './table.js'
+import { packageVersion } from './version.js'
+
+const EXIT_INTERRUPTED = 130
+const WILDCARDS = ['0.0.0.0', '::']
+
+export function configure(command: Command): void {
+  addServeOptions(command)
+  command
+    .addHelpText('after', '\nPrecedence: arguments, [variables], the --config file. Signals: the first stops in order, the second at once.')
+    .action((options: Record<string, unknown>) => serve(resolveServeConfig(options)))
+}
+
+async function serve(config: ServeConfig): Promise<void> {
+  const signals = stopSignals()
+  void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
+  const { ip, scheme, tls, host } = await resolvePlace(config)
+  const log = createLog(config.log_level)
+  if (config.models !== undefined) process.env.EDGE_INFER_MODELS = config.models
+  say(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
+  const workers = await startWorkers({
+    tasks: config.tasks, device: config.device, threads: config.threads, queueSize: config.queue_size, log,
+  })
+  using sampler = createSampler()
+  const cluster = new Cluster({
+    workers, sampler, log, ip, scheme, host, edgePort: config.edge_port, edgePollIntervalMs: config.edge_poll_interval,
+  })
+  try {
+    requireSomeTask(workers)
+    const server = await createHttpServer({
+      workers,
+      sampler,
+      log,
+      version: packageVersion(),
+      deviceIp: ip,
+      control: { token: config.token, open: config.open_control },
+      services: () => cluster.registry.services(),
+      nodesJson: () => cluster.nodesJson().toString(),
+      tls,
+      routes: [clusterRoutes(cluster, { openRegistration: config.open_registration })],
+    })
+    const port = await server.listen(config.host, config.port)
+    cluster.start(config.advertise?.port ?? port)
+    announce(config, workers, `${scheme}://${authority(config.host, port)}`, log)
+    log.info({ signal: await signals.first }, 'stopping: finishing what has been accepted')
+    await finish(cluster, server, workers)
+    log.info('stopped')
+  } catch (error) {
+    await cluster.stop()
+    await workers.close({ now: true })
+    throw error
+  }
+  log.flush()
+}
+
+/** Nobody is sent here any more before the door is closed. */
+async function finish(cluster: Cluster, server: HttpServer, workers: WorkerService): Promise<void> {
+  await cluster.stop()
+  await server.drain()
+  await workers.close()
+}
+
+function requireSomeTask({ tasks, unavailable }: WorkerService): void {
+  if (tasks.length > 0) return
+  const reasons = [...unavailable].map(([task, why]) => `\n  ${task}: ${why}`).join('')
+  throw new EdgeInferError('NO_WORKER', `No task has a worker:${reasons}`)
+}
+
+function announce({ host, token, open_control: open }: ServeConfig, workers: WorkerService, url: string, log: Logger): void {
+  const rows = workers.tasks.map((task) => {
+    const processes = workers.workers(task)
+    const models = [...new Set(processes.map(({ model }) => model))]
+    return [task, models.join(', '), String(processes.length), processes.map(({ pid }) => pid).join(' ')]
+  })
+  say(renderTable(['TASK', 'MODEL', 'WORKERS', 'PIDS'], rows, ['WORKERS']))
+  for (const [task, why] of workers.unavailable) {
+    say(`${task} is not served: ${why}`)
+    log.warn({ task, why }, 'not served')
+  }
+  if (token === undefined && open) say('Anyone who reaches this server may change its workers (--open-control).')
+  say(`Listening on ${url} (routes: ${url}/docs)`)
+  log.info({ url, host, tasks: workers.tasks }, 'listening')
+}
+
+function authority(host: string, port: number): string {
+  const name = WILDCARDS.includes(host) ? defaultAdvertiseAddress() : host
+  return `${name.includes(':') ? `[${name}]` : name}:${port}`
+}
+
+/** For people, apart from the log on standard output. */
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}

@@ -1,0 +1,24 @@
+export interface StopSignals {
+  /** Resolves to the name of the first SIGINT or SIGTERM. */
+  first: Promise<NodeJS.Signals>
+  /** Resolves at the second. */
+  second: Promise<NodeJS.Signals>
+}
+
+/** Tools that signal a process and then its group send one request twice. */
+const SAME_REQUEST_MS = 250
+
+export function stopSignals(): StopSignals {
+  const resolvers: ((name: NodeJS.Signals) => void)[] = []
+  const next = (): Promise<NodeJS.Signals> => new Promise((resolve) => resolvers.push(resolve))
+  const signals = { first: next(), second: next() }
+  let last = -Infinity
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      const now = performance.now()
+      if (now - last > SAME_REQUEST_MS) resolvers.shift()?.(name)
+      last = now
+    })
+  }
+  return signals
+}

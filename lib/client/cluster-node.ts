@@ -1,0 +1,71 @@
+/** A node as the cluster client sees it: its figures, its distance, and how it fared lately. */
+import { Deadline } from './deadline.js'
+import type { ConnectionSettings } from './options.js'
+import type { Reply } from './reply.js'
+import { Transport, type Exchange } from './transport.js'
+
+/** What the cloud last said of a node. */
+export interface NodeFigures {
+  /** Free shares, [0, 1]. */
+  cpu: number
+  mem: number
+  cores: number
+}
+
+/** Weight of the newest round trip in the moving average. */
+const NEWEST_WEIGHT = 0.3
+const PROBE_TIMEOUT_MS = 1000
+
+export class ClusterNode {
+  readonly transport: Transport
+  figures: NodeFigures = { cpu: 0, mem: 0, cores: 1 }
+  /** Calls of this client that wait for the node. */
+  inFlight = 0
+  /** Moving average over requests that cost the node nothing, milliseconds; undefined before the first. */
+  roundTripMs: number | undefined
+  #penaltyEnds = 0
+
+  constructor(url: string, settings: ConnectionSettings) {
+    this.transport = new Transport(url, settings)
+  }
+
+  get penalised(): boolean {
+    return performance.now() < this.#penaltyEnds
+  }
+
+  /** The node is a last resort for so long. */
+  penalise(milliseconds: number): void {
+    this.#penaltyEnds = performance.now() + milliseconds
+  }
+
+  async exchange(exchange: Exchange, deadline: Deadline): Promise<Reply> {
+    this.inFlight++
+    try {
+      const reply = await this.transport.exchange(exchange, deadline)
+      this.#penaltyEnds = 0
+      return reply
+    } finally {
+      this.inFlight--
+    }
+  }
+
+  /** Measures the round trip. A node that does not answer at all is penalised; whatever it answers will do. */
+  async probe(penaltyMs: number): Promise<void> {
+    try {
+      // The first request also pays for the connection.
+      if (this.roundTripMs === undefined) await this.#ping()
+      const milliseconds = await this.#ping()
+      const before = this.roundTripMs ?? milliseconds
+      this.roundTripMs = before + NEWEST_WEIGHT * (milliseconds - before)
+    } catch {
+      this.penalise(penaltyMs)
+    }
+  }
+
+  async #ping(): Promise<number> {
+    using deadline = new Deadline(PROBE_TIMEOUT_MS)
+    // Nodes of the older kind have no such route and say so.
+    const exchange: Exchange = { method: 'GET', path: '/healthz', accept: [404, 503] }
+    return (await this.transport.exchange(exchange, deadline)).seconds * 1000
+  }
+}

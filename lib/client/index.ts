@@ -1,0 +1,10 @@
+/** What `import … from 'edge-infer/client'` gives: the typed client of a node or a cluster. No native code. */
+export { EdgeInferError, ERROR_TABLE, type ErrorCode } from '../errors.js'
+export { EdgeInferClient } from './client.js'
+export { ClusterClient, type ClusterOptions, type FailedAttempt, type KnownNode } from './cluster.js'
+export { decodeImage, type ClientImage, type MatLike, type RawImage } from './image.js'
+export type { ClientOptions, ImageForm, TlsOptions } from './options.js'
+export type { Policy } from './policy.js'
+export type { ReplyDetails } from './reply.js'
+export type { CallOptions, TaskClient, TaskOptions } from './task-client.js'
+export type * from './types.js'

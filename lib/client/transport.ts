@@ -1,0 +1,130 @@
+/** HTTP to one node: a pool of kept-alive connections, and what went wrong in the words of the error table. */
+import { errors, Pool } from 'undici'
+import { EdgeInferError } from '../errors.js'
+import { Deadline } from './deadline.js'
+import { checkUrl, type ConnectionSettings } from './options.js'
+import { isRefusal, parseReply, refusal, type Reply } from './reply.js'
+
+export interface Exchange {
+  method: 'GET' | 'POST'
+  /** Below the node's URL, with its query string. */
+  path: string
+  headers?: Readonly<Record<string, string>>
+  body?: Buffer | undefined
+  /** Statuses that are answers of the route, not errors. */
+  accept?: readonly number[]
+}
+
+const FIRST_BACK_OFF_MS = 50
+const LONGEST_BACK_OFF_MS = 2000
+
+export class Transport {
+  /** Without a trailing slash. */
+  readonly url: string
+  readonly hostname: string
+  readonly #prefix: string
+  readonly #pool: Pool
+  readonly #headers: Readonly<Record<string, string>>
+
+  constructor(url: string | URL, settings: ConnectionSettings) {
+    const { origin, pathname, hostname } = checkUrl(url)
+    this.#prefix = pathname.replace(/\/+$/, '')
+    this.url = origin + this.#prefix
+    this.hostname = hostname.replace(/^\[|\]$/g, '')
+    this.#headers = settings.token === undefined ? {} : { authorization: `Bearer ${settings.token}` }
+    this.#pool = new Pool(origin, {
+      connections: settings.connections,
+      // The deadline of the call is the only one.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxResponseSize: settings.maxReplyBytes,
+      connect: { ...settings.tls, timeout: settings.connectTimeoutMs },
+    })
+  }
+
+  /**
+   * One request, one reply.
+   * @throws EdgeInferError the node's own error, or NODE_UNREACHABLE, BAD_REPLY, TIMEOUT, ABORTED, CLOSED.
+   */
+  async exchange({ method, path, headers, body, accept = [] }: Exchange, deadline: Deadline): Promise<Reply> {
+    if (deadline.passed) throw deadline.error
+    const url = this.url + path
+    const begin = performance.now()
+    try {
+      const response = await this.#pool.request({
+        method,
+        path: this.#prefix + path,
+        headers: { ...this.#headers, ...headers },
+        body: body ?? null,
+        signal: deadline.signal,
+      })
+      const text = await response.body.text()
+      const seconds = (performance.now() - begin) / 1000
+      const status = response.statusCode
+      const parsed = parseReply(url, status, header(response.headers['content-type']), text)
+      if (!accept.includes(status) && isRefusal(status, parsed)) {
+        throw refusal(url, status, parsed, header(response.headers['retry-after']))
+      }
+      return { status, body: parsed, seconds }
+    } catch (error) {
+      if (error instanceof EdgeInferError && error !== deadline.signal.reason) throw error
+      throw deadline.passed ? at(this.url, deadline.error) : connectionError(this.url, error)
+    }
+  }
+
+  /** Tries again after connection errors and QUEUE_FULL: only for what may be done twice. */
+  async exchangeRepeatedly(exchange: Exchange, deadline: Deadline, retries: number): Promise<Reply> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.exchange(exchange, deadline)
+      } catch (error) {
+        const delay = retryDelay(error, attempt)
+        if (delay === undefined || attempt >= retries || delay >= deadline.remainingMs) throw error
+        await deadline.sleep(delay)
+      }
+    }
+  }
+
+  /** Finishes what is under way. */
+  async close(): Promise<void> {
+    if (!this.#pool.closed && !this.#pool.destroyed) await this.#pool.close()
+  }
+}
+
+/** Milliseconds until a call that failed like this may be tried again; undefined when it must not. */
+export function retryDelay(error: unknown, attempt: number): number | undefined {
+  if (!(error instanceof EdgeInferError)) return undefined
+  if (error.code !== 'NODE_UNREACHABLE' && error.code !== 'QUEUE_FULL') return undefined
+  const asked = error.details?.retryAfterSeconds
+  if (typeof asked === 'number') return asked * 1000
+  return Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** attempt) * (0.5 + Math.random() / 2)
+}
+
+function at(url: string, error: EdgeInferError): EdgeInferError {
+  return new EdgeInferError(error.code, `${error.message} (${url})`, { cause: error.cause, details: { url } })
+}
+
+function connectionError(url: string, cause: unknown): EdgeInferError {
+  const { code, message } = cause as { code?: unknown; message: string }
+  const details = { url, ...(typeof code === 'string' && { reason: code }) }
+  if (cause instanceof errors.ClientClosedError || cause instanceof errors.ClientDestroyedError) {
+    return new EdgeInferError('CLOSED', 'This client has been closed', { cause, details })
+  }
+  if (cause instanceof errors.ResponseExceededMaxSizeError) {
+    return new EdgeInferError('BAD_REPLY', `The reply of ${url} is larger than maxReplyBytes`, { cause, details })
+  }
+  if (cause instanceof errors.HTTPParserError) {
+    return new EdgeInferError('BAD_REPLY', `${url} does not answer in HTTP: ${message}`, { cause, details })
+  }
+  return new EdgeInferError('NODE_UNREACHABLE', `No answer from ${url}: ${reasonOf(cause)}`, { cause, details })
+}
+
+/** Node gives several failed addresses as one error without a message. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join('; ')
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+function header(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}

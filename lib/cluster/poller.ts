@@ -1,0 +1,127 @@
+/** The cloud's side of the older nodes: they register by a GET, and are asked for their status from then on. */
+import type { Logger } from 'pino'
+import { TASK_NAMES } from '../models/index.js'
+import { fromFlatStatus, parseDeviceState } from '../node/index.js'
+import { urlOf, type NodeAddress } from './address.js'
+import { PeerClient } from './http.js'
+import type { ClusterRegistry } from './registry.js'
+import { isTaskId, parseServiceState, type NodeStatus, type ServiceState } from './status.js'
+
+/** How often the older cloud asked. */
+export const DEFAULT_POLL_INTERVAL_MS = 17_000
+const TIMEOUT_MS = 5000
+/** Polls spread by this share of the interval. */
+const JITTER = 0.1
+/** The largest answer of a node. */
+const MOST_BYTES = 256 * 1024
+/** Polls without an answer after which a node is no longer asked; it registers again when it is back. */
+const GIVE_UP_AFTER = 200
+const MOST_NODES = 1000
+const MOST_TASKS = 64
+/** `pollAll` asks nobody again before this. */
+const LEAST_PAUSE_MS = 1000
+
+interface PolledNode extends NodeAddress {
+  misses: number
+  timer: NodeJS.Timeout | undefined
+  polling: boolean
+  polledAt: number
+}
+
+export interface PollerOptions {
+  registry: ClusterRegistry
+  /** The port all older nodes listen on. */
+  edgePort: number
+  intervalMs?: number | undefined
+  log: Logger
+}
+
+export class OldNodePoller {
+  readonly #options: PollerOptions
+  readonly #intervalMs: number
+  readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS, mostBytes: MOST_BYTES })
+  readonly #nodes = new Map<string, PolledNode>()
+  #closed = false
+
+  constructor(options: PollerOptions) {
+    this.#options = options
+    this.#intervalMs = options.intervalMs ?? DEFAULT_POLL_INTERVAL_MS
+  }
+
+  /** A node has registered from this address. It is asked at once; nobody waits for its answer. */
+  register(ip: string): void {
+    let node = this.#nodes.get(ip)
+    if (!node) {
+      if (this.#nodes.size >= MOST_NODES) return
+      node = {
+        ip, port: this.#options.edgePort, scheme: 'http', misses: 0, timer: undefined, polling: false, polledAt: -Infinity,
+      }
+      this.#nodes.set(ip, node)
+      this.#options.log.info({ ip }, 'cluster: an older node has registered')
+    }
+    node.misses = 0
+    this.#pollSoon(node)
+  }
+
+  /** Asks every node without waiting for its answer. */
+  pollAll(): void {
+    for (const node of this.#nodes.values()) this.#pollSoon(node)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const { timer } of this.#nodes.values()) clearTimeout(timer)
+    await this.#peer.close()
+  }
+
+  #pollSoon(node: PolledNode): void {
+    if (performance.now() - node.polledAt >= LEAST_PAUSE_MS) void this.#poll(node)
+  }
+
+  /** Each node has a turn of its own, so that those that hang delay no other. */
+  async #poll(node: PolledNode): Promise<void> {
+    if (node.polling || this.#closed) return
+    clearTimeout(node.timer)
+    node.polling = true
+    node.polledAt = performance.now()
+    try {
+      if (!this.#options.registry.speaks(node)) await this.#ask(node)
+      else this.#nodes.delete(node.ip)
+    } catch (error) {
+      node.misses += 1
+      this.#options.log.debug({ ip: node.ip, reason: String(error) }, 'cluster: an older node gave no status')
+      if (node.misses >= GIVE_UP_AFTER) this.#nodes.delete(node.ip)
+    }
+    node.polling = false
+    if (this.#closed || this.#nodes.get(node.ip) !== node) return
+    const wait = this.#intervalMs * (1 + JITTER * (2 * Math.random() - 1)) - (performance.now() - node.polledAt)
+    node.timer = setTimeout(() => void this.#poll(node), Math.max(0, wait)).unref()
+  }
+
+  async #ask(node: PolledNode): Promise<void> {
+    const base = urlOf(node)
+    const { body } = await this.#peer.get(`${base}/update_client_status`)
+    const status = await this.#understand(body, base)
+    if (!status) throw new Error('its answer is no status')
+    // It may have begun to beat meanwhile.
+    if (this.#closed || this.#options.registry.speaks(node)) return
+    node.misses = 0
+    this.#options.registry.hear(node, { kind: 'poll', from: node.ip, intervalMs: this.#intervalMs, status })
+  }
+
+  async #understand(body: unknown, base: string): Promise<NodeStatus | undefined> {
+    const { device_state: nested, service_state: services } = (body ?? {}) as Partial<Record<keyof NodeStatus, unknown>>
+    const deviceState = (nested !== undefined ? parseDeviceState(nested) : undefined) ?? fromFlatStatus(body)
+    if (!deviceState) return undefined
+    const known = parseServiceState(services)
+    return { device_state: deviceState, service_state: services === undefined ? await this.#services(base) : known }
+  }
+
+  /** An older status does not name the node's tasks: it is asked, and is taken to run all of them where it is silent. */
+  async #services(base: string): Promise<Record<string, ServiceState>> {
+    const answer = await this.#peer.get(`${base}/get_service_list`).catch(() => undefined)
+    const list: readonly unknown[] = Array.isArray(answer?.body) ? answer.body : TASK_NAMES
+    const tasks = list.filter(isTaskId).slice(0, MOST_TASKS)
+    return Object.fromEntries(tasks.map((task) => [task, { cpu_util_limit: 1, mem_util_limit: 1, workers: [] }]))
+  }
+}

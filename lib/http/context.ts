@@ -1,0 +1,31 @@
+import type { Logger } from 'pino'
+import type { Sampler } from '../node/index.js'
+import type { WorkerService } from '../workers/types.js'
+import type { BodyReader } from './body.js'
+import type { HttpSettings } from './settings.js'
+
+/** Who may call the control routes. */
+export interface ControlPolicy {
+  /** Bearer token; undefined: callers on the loopback interface only. */
+  token: string | undefined
+  /** Anyone, where there is no token. */
+  open: boolean
+}
+
+/** What every route has at hand. */
+export interface HttpContext {
+  workers: WorkerService
+  sampler: Pick<Sampler, 'capacity'>
+  /** The answer of `/nodes`, an object. */
+  nodesJson(): string
+  log: Logger
+  /** The IP address that others reach this node at. */
+  deviceIp: string
+  control: ControlPolicy
+  settings: Readonly<HttpSettings>
+  bodies: BodyReader
+  /** Tasks that can be asked for: this node's, or its cluster's. */
+  services(): readonly string[]
+  /** Set once, when the server begins to stop. */
+  draining: boolean
+}

@@ -1,0 +1,102 @@
+/** Section 1 of the interface document: the tasks. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { EdgeInferError } from '../../errors.js'
+import { TASK_NAMES, type TaskName } from '../../models/index.js'
+import type { StageTimings } from '../../native.js'
+import type { Job } from '../../tasks/job.js'
+import { numberIn } from '../../tasks/options.js'
+import { planners, type AnswerStyle } from '../../tasks/wire/index.js'
+import type { JobRun, WorkerService } from '../../workers/types.js'
+import type { HttpContext } from '../context.js'
+import type { Exchange } from '../exchange.js'
+import { sendJson } from '../json-reply.js'
+import { resourceInfoList } from '../resource-info.js'
+import { executeSchema } from '../schemas/execute.js'
+import { taskConf } from '../task-conf.js'
+import { readTaskRequest } from '../task-request.js'
+
+const STYLES: Readonly<Record<string, AnswerStyle>> = {
+  execute_task: 'new',
+  execute_task_old: 'old',
+  execute_task_new: 'new',
+  concurrent_execute_task_new: 'concurrent',
+}
+
+const MAX_TIMEOUT_MS = 3_600_000
+
+export function executeRoutes(app: FastifyInstance, context: HttpContext): void {
+  for (const [path, style] of Object.entries(STYLES)) {
+    for (const task of TASK_NAMES) {
+      app.post(`/${path}/${task}`, { schema: executeSchema(task, style) }, (request, reply) =>
+        execute(context, task, style, request, reply))
+    }
+    const unknown = (request: FastifyRequest): never => refuseTask((request.params as { task?: string }).task)
+    app.post(`/${path}/:task`, { schema: { hide: true } }, unknown)
+    app.post(`/${path}`, { schema: { hide: true } }, unknown)
+  }
+}
+
+function refuseTask(name: string | undefined): never {
+  const expected = `Expected a task of ${TASK_NAMES.join(', ')} at the end of the path`
+  throw new EdgeInferError('UNKNOWN_TASK', `${expected} but received ${name ? JSON.stringify(name.slice(0, 60)) : 'none'}`)
+}
+
+async function execute(
+  context: HttpContext, task: TaskName, style: AnswerStyle, request: FastifyRequest, reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { workers, bodies, settings, sampler, deviceIp } = context
+  const { exchange } = request
+  refuseWithoutModel(workers, task)
+  const posted = await readTaskRequest(request, bodies, settings)
+  const plan = planners[task](posted, style, Math.max(1, workers.workers(task).length))
+  const runs = await runJobs(workers, task, plan.jobs, exchange, deadline(posted.fields, exchange))
+  reply.header('server-timing', serverTiming(runs))
+  return sendJson(reply, plan.answer(runs), () => {
+    const allLatency = (performance.now() - exchange.receivedAt) / 1000
+    const list = resourceInfoList(runs, sampler.capacity(), { allLatency, deviceIp })
+    return {
+      execute_flag: true,
+      proc_resource_info: list[0],
+      ...((style === 'concurrent' || runs.length > 1) && { proc_resource_info_list: list }),
+      task_conf: taskConf(posted.fields, plan.resolution(runs)),
+    }
+  })
+}
+
+/** A task without a model is refused before its images are received. */
+function refuseWithoutModel(workers: WorkerService, task: TaskName): void {
+  const why = workers.unavailable.get(task)
+  if (why !== undefined) throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node: ${why}`)
+}
+
+/** Milliseconds from now until the caller no longer waits. */
+function deadline(fields: Readonly<Record<string, unknown>>, { receivedAt }: Exchange): number | undefined {
+  const timeoutMs = numberIn('timeout_ms', fields.timeout_ms ?? undefined, 1, MAX_TIMEOUT_MS, 'BAD_REQUEST')
+  if (timeoutMs === undefined) return undefined
+  const left = timeoutMs - (performance.now() - receivedAt)
+  if (left > 0) return left
+  throw new EdgeInferError('TIMEOUT', `The request was not answered within its ${timeoutMs} ms`)
+}
+
+async function runJobs(
+  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal }: Exchange, timeoutMs: number | undefined,
+): Promise<JobRun[]> {
+  const [first] = jobs
+  if (first && jobs.length === 1) return [await workers.run(task, first, { signal, timeoutMs })]
+  const siblings = new AbortController()
+  const options = { signal: AbortSignal.any([signal, siblings.signal]), timeoutMs }
+  try {
+    return await Promise.all(jobs.map((job) => workers.run(task, job, options)))
+  } catch (error) {
+    siblings.abort()
+    throw error
+  }
+}
+
+/** Milliseconds of each stage, for the header that browsers and curl show. */
+function serverTiming(runs: readonly JobRun[]): string {
+  const stages = Object.keys(runs[0]?.timings ?? {}) as (keyof StageTimings)[]
+  return stages
+    .map((stage) => `${stage};dur=${runs.reduce((sum, { timings }) => sum + timings[stage], 0).toFixed(2)}`)
+    .join(', ')
+}

@@ -1,0 +1,69 @@
+/** Parts of many answers. They describe the routes in the OpenAPI document; nothing is validated or written by them. */
+import { Type, type TSchema } from 'typebox'
+import { ERROR_TABLE, type ErrorCode } from '../../errors.js'
+import { TASK_NAMES } from '../../models/index.js'
+
+export const TaskNameSchema = Type.Enum([...TASK_NAMES], { description: 'Name of a task' })
+
+export const ErrorSchema = Type.Object({
+  code: Type.Enum(Object.keys(ERROR_TABLE) as ErrorCode[], { description: 'A stable word' }),
+  message: Type.String({ description: 'What was wrong, what was expected and what was received' }),
+}, { $id: 'Error' })
+
+export const ProcResourceInfoSchema = Type.Object({
+  cpu_util_limit: share('The most of all cores that the worker may use'),
+  cpu_util_use: Type.Number({ minimum: 0, description: 'Share of all cores that it used while it ran the task' }),
+  mem_util_limit: share('The most of all memory that the worker may use'),
+  mem_util_use: share('Share of all memory that it holds'),
+  compute_latency: seconds('From when the worker began until it was done'),
+  latency: seconds('The same as compute_latency'),
+  pid: Type.Integer({ description: 'Process of the worker; 0 where no worker ran the task' }),
+  all_latency: seconds('From the last byte of the request to the first of the answer'),
+  device_ip: Type.String({ description: 'Address of the node' }),
+}, { $id: 'ProcResourceInfo', description: 'What the task cost its worker, and what that may use. Shares are of the whole machine.' })
+
+export const TaskConfSchema = Type.Object({
+  fps: Type.Union([Type.Number(), Type.Null()]),
+  resolution: Type.Object({
+    w: Type.Union([Type.Number(), Type.Null()]),
+    h: Type.Union([Type.Number(), Type.Null()]),
+  }),
+}, { $id: 'TaskConf', description: "The request's own; the resolution is filled in from its image" })
+
+export const TaskFailureSchema = Type.Object({
+  execute_flag: Type.Literal(false),
+  error: Type.Ref('Error'),
+  proc_resource_info: Type.Ref('ProcResourceInfo'),
+  task_conf: Type.Ref('TaskConf'),
+}, { $id: 'TaskFailure' })
+
+export const FailureSchema = Type.Object({ error: Type.Ref('Error') }, { $id: 'Failure' })
+
+/** Schemas that others refer to by their `$id`. */
+export const SHARED_SCHEMAS: readonly TSchema[] = [
+  ErrorSchema, ProcResourceInfoSchema, TaskConfSchema, TaskFailureSchema, FailureSchema,
+]
+
+/** The answers of refusals, by status, with what each code means. */
+export function failures(schema: TSchema, ...codes: readonly ErrorCode[]): Record<number, TSchema> {
+  const statuses = new Map<number, ErrorCode[]>()
+  for (const code of codes) {
+    const { status } = ERROR_TABLE[code]
+    statuses.set(status, [...(statuses.get(status) ?? []), code])
+  }
+  return Object.fromEntries([...statuses].map(([status, some]) =>
+    [status, { ...schema, description: some.map((code) => `${code}: ${ERROR_TABLE[code].summary}`).join('\n\n') }]))
+}
+
+/** A refusal of a control route: its flag is false. */
+export function flaggedFailure(flag: string): TSchema {
+  return Type.Object({ [flag]: Type.Literal(false), error: Type.Ref('Error') })
+}
+
+export function share(description: string): TSchema {
+  return Type.Number({ minimum: 0, maximum: 1, description })
+}
+
+function seconds(description: string): TSchema {
+  return Type.Number({ minimum: 0, description: `${description}, seconds` })
+}

@@ -1,0 +1,184 @@
+/** The HTTP server of a node: its routes, and what holds for all of them. */
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import cors from '@fastify/cors'
+import multipart from '@fastify/multipart'
+import fastify, { LogController, type FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { EdgeInferError } from '../errors.js'
+import type { Sampler } from '../node/index.js'
+import type { WorkerService } from '../workers/types.js'
+import { BodyReader, discardRest } from './body.js'
+import { answerExpectations, connectionErrorHandler } from './connection-errors.js'
+import type { ControlPolicy, HttpContext } from './context.js'
+import { drainConnections, trackSilent } from './drain.js'
+import { Exchange } from './exchange.js'
+import { sendFailure, toHttpError } from './failure.js'
+import { answerOtherMethods } from './method-not-allowed.js'
+import { registerOpenApi } from './openapi.js'
+import { ownNodesJson } from './own-nodes.js'
+import { ROUTES, type Routes } from './routes/index.js'
+import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
+
+export interface HttpServerOptions {
+  workers: WorkerService
+  sampler: Sampler
+  log: Logger
+  version: string
+  /** The IP address that others reach this node at. */
+  deviceIp: string
+  control?: Partial<ControlPolicy> | undefined
+  settings?: Partial<HttpSettings> | undefined
+  /** Tasks that can be asked for; by default those of `workers`. */
+  services?: (() => readonly string[]) | undefined
+  /** Certificate chain and private key, PEM: `https` in place of `http`. */
+  tls?: { cert: string; key: string } | undefined
+  /** The answer of `/nodes`, an object; by default this node alone. */
+  nodesJson?: (() => string) | undefined
+  /** Routes beside those of this folder. */
+  routes?: readonly Routes[] | undefined
+}
+
+export interface HttpServer {
+  readonly app: FastifyInstance
+  /** Resolves to the port it listens on. @throws EdgeInferError BAD_OPTION when it cannot listen there. */
+  listen(host: string, port: number): Promise<number>
+  /** Accepts no more connections; resolves when every request has been answered. The workers are left running. */
+  drain(): Promise<void>
+  /** Cuts off every connection. */
+  close(): Promise<void>
+}
+
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const settings = { ...DEFAULT_SETTINGS, ...options.settings }
+  const { token, open = false } = options.control ?? {}
+  const context: HttpContext = {
+    workers: options.workers,
+    sampler: options.sampler,
+    nodesJson: options.nodesJson ?? (() => ownNodes()),
+    log: options.log,
+    deviceIp: options.deviceIp,
+    control: { token, open },
+    settings,
+    bodies: new BodyReader(settings),
+    services: options.services ?? (() => options.workers.tasks),
+    draining: false,
+  }
+  const app = createApp(context, options.tls)
+  const ownNodes = ownNodesJson({ ip: options.deviceIp, workers: options.workers, sampler: options.sampler }, app.server)
+  const silent = trackSilent(app.server)
+  answerExpectations(app.server, context)
+  app.server.maxConnections = settings.maxConnections
+  await app.register(cors, {
+    origin: '*', strictPreflight: false, maxAge: 86_400, exposedHeaders: ['x-request-id', 'retry-after', 'server-timing'],
+  })
+  await app.register(multipart)
+  const finishMethods = answerOtherMethods(app)
+  await registerOpenApi(app, options.version)
+  for (const routes of [...ROUTES, ...(options.routes ?? [])]) routes(app, context)
+  finishMethods()
+  await app.ready()
+
+  return {
+    app,
+    async listen(host, port) {
+      try {
+        await app.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port, listenTextResolver: () => 'accepting' })
+      } catch (error) {
+        throw explainListen(error as NodeJS.ErrnoException, host, port)
+      }
+      return (app.server.address() as AddressInfo).port
+    },
+    async drain() {
+      context.draining = true
+      await drainConnections(app.server, silent, settings.drainIdle)
+      await app.close()
+    },
+    async close() {
+      context.draining = true
+      const closed = app.close()
+      app.server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+function createApp(context: HttpContext, tls: HttpServerOptions['tls']): FastifyInstance {
+  const { settings } = context
+  const serverOptions = {
+    headersTimeout: settings.headersTimeout,
+    connectionsCheckingInterval: settings.timeoutCheckInterval,
+    maxHeaderSize: settings.maxHeaderSize,
+    // Without a host an answer in JSON is better than Node.js' empty one.
+    requireHostHeader: false,
+  }
+  const app = fastify({
+    loggerInstance: context.log as Logger<never>,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    routerOptions: { ignoreTrailingSlash: true },
+    bodyLimit: settings.bodyLimit,
+    requestTimeout: settings.requestTimeout,
+    keepAliveTimeout: settings.keepAliveTimeout,
+    ...(tls ? { https: { ...tls, ...serverOptions } } : { http: serverOptions }),
+    return503OnClosing: false,
+    clientErrorHandler: connectionErrorHandler(context),
+    frameworkErrors: (error, request, reply) => {
+      request.exchange ??= new Exchange(request.socket, reply.raw)
+      void sendFailure(context, request, reply, toHttpError(error))
+    },
+  })
+  // Handlers read their bodies themselves: a picture is no business of a JSON parser.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // Schemas are for the OpenAPI document.
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => JSON.stringify)
+
+  app.decorateRequest('exchange')
+  app.addHook('onRequest', async (request, reply) => {
+    request.exchange = new Exchange(request.socket, reply.raw)
+    reply.header('x-request-id', request.id)
+  })
+  app.addHook('onSend', async ({ raw }, reply) => {
+    if (context.draining) reply.header('connection', 'close')
+    reply.raw.setTimeout(settings.sendTimeout)
+    if (!raw.readableEnded) discardRest(raw, 2 * settings.bodyLimit)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions: { url }, log } = request
+    const entry = { method, url, status: reply.statusCode, milliseconds: reply.elapsedTime }
+    if (reply.statusCode >= 500) log.warn(entry, 'answered')
+    else log.debug(entry, 'answered')
+  })
+  app.setNotFoundHandler((request) => {
+    const path = request.url.split('?', 1)[0]?.slice(0, 100)
+    throw new EdgeInferError('NOT_FOUND', `Expected a route of /openapi.json but received ${request.method} ${path}`)
+  })
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toHttpError(thrown)
+    if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'fault')
+    else request.log.debug({ code: error.code, reason: error.message }, 'refused')
+    return sendFailure(context, request, reply, error)
+  })
+  return app as unknown as FastifyInstance
+}
+
+function requestId(sent: string | string[] | undefined): string {
+  return typeof sent === 'string' && /^[\w.:-]{1,128}$/.test(sent) ? sent : randomUUID()
+}
+
+function explainListen(error: NodeJS.ErrnoException, host: string, port: number): EdgeInferError {
+  return new EdgeInferError('BAD_OPTION', listenMessage(error, host, port), { cause: error })
+}
+
+function listenMessage({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  switch (code) {
+    case 'EADDRINUSE': return `Port ${port} of ${host} is in use; choose another with --port, or 0 for any`
+    case 'EADDRNOTAVAIL': return `This machine has no address ${host}; --host 0.0.0.0 listens on all it has`
+    case 'EACCES': return `This user may not listen on port ${port}; choose one from 1024 with --port`
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN': return `There is no host ${host}; --host takes an address of this machine`
+    default: return `Cannot listen on ${host}, port ${port}: ${message}`
+  }
+}

@@ -1,0 +1,42 @@
+/** Bounds on what one client may cost the server. Times in milliseconds, sizes in bytes. */
+export interface HttpSettings {
+  /** The largest body of a task route. */
+  bodyLimit: number
+  /** The largest body of every other route. */
+  controlBodyLimit: number
+  /** Bodies of all requests together; what comes beyond is refused with QUEUE_FULL. */
+  bufferedBytes: number
+  maxHeaderSize: number
+  maxConnections: number
+  /** From the first byte of a request to the end of its head. */
+  headersTimeout: number
+  /** From the first byte of a request to its last. */
+  requestTimeout: number
+  /** The longest pause while a body arrives. */
+  bodyStallTimeout: number
+  /** The longest pause while an answer is sent. */
+  sendTimeout: number
+  /** How long an idle connection is kept. */
+  keepAliveTimeout: number
+  /** How often the first two are checked. */
+  timeoutCheckInterval: number
+  /** While draining: how long a connection may stay idle before it is closed. */
+  drainIdle: number
+}
+
+const MEBIBYTE = 2 ** 20
+
+export const DEFAULT_SETTINGS: Readonly<HttpSettings> = {
+  bodyLimit: 64 * MEBIBYTE,
+  controlBodyLimit: 64 * 1024,
+  bufferedBytes: 512 * MEBIBYTE,
+  maxHeaderSize: 16 * 1024,
+  maxConnections: 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  bodyStallTimeout: 10_000,
+  sendTimeout: 60_000,
+  keepAliveTimeout: 65_000,
+  timeoutCheckInterval: 1000,
+  drainIdle: 1000,
+}

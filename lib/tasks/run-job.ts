@@ -1,0 +1,73 @@
+/** A job, done with a loaded task. */
+import type { NativeImage, StageTimings } from '../native.js'
+import { annotate } from './annotate.js'
+import type { BoundingBox, Detector } from './detector.js'
+import type { HeadPose, HeadPoseEstimator } from './head-pose.js'
+import type { Job, JobItem, JobResult } from './job.js'
+
+export type LoadedTask = Detector | HeadPoseEstimator
+
+type Outcome = Pick<JobResult, 'items' | 'labels' | 'timings'>
+
+const NO_TIME: StageTimings = { decode: 0, preprocess: 0, inference: 0, postprocess: 0, encode: 0 }
+
+/** @throws EdgeInferError BAD_IMAGE, BAD_REQUEST, TOO_LARGE, ABORTED, CLOSED, INFERENCE. */
+export async function runJob(task: LoadedTask, job: Job, signal: AbortSignal): Promise<Outcome> {
+  return task.task === 'face_alignment'
+    ? runHeadPose(task as HeadPoseEstimator, job, signal)
+    : runDetection(task as Detector, job, signal)
+}
+
+async function runDetection(task: Detector, job: Job, signal: AbortSignal): Promise<Outcome> {
+  const items: JobItem[] = []
+  let timings = NO_TIME
+  for (const image of job.images) {
+    const found = await task.run(image, { signal, crops: job.crops ?? false })
+    timings = sum(timings, found.timings)
+    const { objects } = found
+    items.push({
+      width: found.width,
+      height: found.height,
+      boxes: objects.map(({ box }) => box),
+      scores: objects.map(({ score }) => score),
+      classIds: objects.map(({ classId }) => classId),
+      angles: [],
+      crops: objects.flatMap(({ crop }) => crop ?? []),
+      rendered: job.render ? await annotate(image, found) : undefined,
+    })
+  }
+  return { items, labels: task.model.entry.labels, timings }
+}
+
+async function runHeadPose(task: HeadPoseEstimator, job: Job, signal: AbortSignal): Promise<Outcome> {
+  const [first] = job.images
+  const found = job.boxes && first
+    ? await task.run(first, job.boxes, { signal })
+    : await task.runFaces(job.images, { signal })
+  const { poses, sizes, timings } = found
+  const rendered = job.render && job.boxes && first ? await draw(first, job.boxes, poses) : undefined
+  const items = sizes.map((size, index): JobItem => ({
+    ...size,
+    boxes: [],
+    scores: [],
+    classIds: [],
+    angles: (job.boxes ? poses : poses.slice(index, index + 1)).map(({ yaw, pitch, roll }) => [yaw, pitch, roll]),
+    crops: [],
+    rendered,
+  }))
+  return { items, labels: [], timings }
+}
+
+function draw(image: NativeImage, boxes: readonly BoundingBox[], poses: readonly HeadPose[]): Promise<Buffer> {
+  return annotate(image, { objects: boxes.map((box) => ({ box })) }, { poses })
+}
+
+function sum(a: StageTimings, b: StageTimings): StageTimings {
+  return {
+    decode: a.decode + b.decode,
+    preprocess: a.preprocess + b.preprocess,
+    inference: a.inference + b.inference,
+    postprocess: a.postprocess + b.postprocess,
+    encode: a.encode + b.encode,
+  }
+}

@@ -1,0 +1,40 @@
+/** car_detection: `result`, one list a box, and how many there are of each class. */
+import type { JobItem } from '../job.js'
+import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
+
+export const planCarDetection: Planner = (request, style, workers) => {
+  const render = wantsRender(request)
+  const { image, imageList } = request
+  if (imageList) {
+    return {
+      jobs: jobsFor(imageList, workers, { render }),
+      resolution: firstResolution,
+      answer: (results) => ({
+        output_ctx_list: itemsOf(results).map((item, index) =>
+          ({ result: rows(item), ...renderedMember(item, imageList[index]?.form) })),
+      }),
+    }
+  }
+  if (!image) requireImage('image (or image_list)')
+  return {
+    jobs: [{ images: [image.image], render }],
+    resolution: firstResolution,
+    answer: (results) => {
+      const item = itemsOf(results)[0] as JobItem
+      const labels = item.classIds.map((id) => results[0]?.labels[id] ?? String(id))
+      const details = style === 'old' ? {} : { label: labels, count_result: countOf(labels) }
+      return { result: rows(item), ...details, ...renderedMember(item, image.form) }
+    },
+  }
+}
+
+/** x1, y1, x2, y2, confidence, class id; best first. */
+function rows(item: JobItem): number[][] {
+  return item.boxes.map((box, index) => [...box, item.scores[index] as number, item.classIds[index] as number])
+}
+
+function countOf(labels: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
+  return counts
+}

@@ -1,0 +1,34 @@
+/** face_detection: `bbox` and `prob`, and on the newer routes `faces`, the encoded crops. */
+import type { JobItem } from '../job.js'
+import { encodeImage } from './encode-image.js'
+import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
+
+export const planFaceDetection: Planner = (request, style, workers) => {
+  const render = wantsRender(request)
+  const { image, imageList } = request
+  if (imageList) {
+    return {
+      jobs: jobsFor(imageList, workers, { render }),
+      resolution: firstResolution,
+      answer: (results) => ({
+        output_ctx_list: itemsOf(results).map((item, index) =>
+          ({ ...boxes(item), ...renderedMember(item, imageList[index]?.form) })),
+      }),
+    }
+  }
+  if (!image) requireImage('image (or image_list)')
+  const crops = style !== 'old'
+  return {
+    jobs: [{ images: [image.image], crops, render }],
+    resolution: firstResolution,
+    answer: (results) => {
+      const item = itemsOf(results)[0] as JobItem
+      const faces = crops ? { faces: item.crops.map((crop) => encodeImage(crop, image.form)) } : {}
+      return { ...faces, ...boxes(item), ...renderedMember(item, image.form) }
+    },
+  }
+}
+
+function boxes(item: JobItem): { bbox: JobItem['boxes']; prob: number[] } {
+  return { bbox: item.boxes, prob: item.scores }
+}

@@ -1,0 +1,34 @@
+/** From a request's JSON body to a {@link TaskRequest}. */
+import { EdgeInferError } from '../../errors.js'
+import { native, type ExtractedImage } from '../../native.js'
+import type { PostedImage, TaskRequest } from './request.js'
+
+/** @throws EdgeInferError BAD_REQUEST (no JSON object), BAD_IMAGE, TOO_LARGE. */
+export async function parseTaskRequest(body: Uint8Array): Promise<TaskRequest> {
+  const { rest, images, lists } = await native.extractImages(body)
+  const list = (key: ExtractedImage['key']): PostedImage[] | undefined =>
+    lists.includes(key) ? images.filter((image) => image.key === key) : undefined
+  const single = images.filter(({ key }) => key === 'image')
+  if (single.length > 1 || new Set(lists).size !== lists.length) {
+    throw new EdgeInferError('BAD_REQUEST', 'Expected each member of the JSON object once but received one twice')
+  }
+  const [imageList, clip] = [list('image_list'), list('clip')]
+  if (imageList && clip) {
+    throw new EdgeInferError('BAD_REQUEST', 'Expected image_list or its other name clip but received both')
+  }
+  return {
+    fields: parseObject(rest),
+    image: single[0],
+    imageList: imageList ?? clip,
+    faces: list('faces'),
+  }
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new EdgeInferError('BAD_REQUEST', `Expected a JSON object but its members are no JSON: ${reason}`, { cause })
+  }
+}

@@ -1,0 +1,62 @@
+/** From a request to the jobs it takes, and from their results to the answer of the interface document. */
+import { EdgeInferError } from '../../errors.js'
+import type { TaskName } from '../../models/index.js'
+import type { WireForm } from '../../native.js'
+import type { Job, JobItem, JobResult } from '../job.js'
+import { encodeImage } from './encode-image.js'
+import type { AnswerStyle, PostedImage, TaskRequest } from './request.js'
+
+export interface Plan {
+  /** Independent of each other; at least one. */
+  jobs: Job[]
+  /** Size of the posted picture, from the results in the order of the jobs; undefined where there was none. */
+  resolution(results: readonly JobResult[]): { w: number; h: number } | undefined
+  /** The task's own members of the answer, from the results in the order of the jobs. */
+  answer(results: readonly JobResult[]): Record<string, unknown>
+}
+
+/**
+ * `workers`: how many workers can share the work of a concurrent request.
+ * @throws EdgeInferError BAD_REQUEST, BAD_IMAGE when the task's inputs are missing or do not fit together.
+ */
+export type Planner = (request: TaskRequest, style: AnswerStyle, workers: number) => Plan
+
+export type Planners = Readonly<Record<TaskName, Planner>>
+
+/** The results of all jobs, one item a picture, in the order of the request. */
+export function itemsOf(results: readonly JobResult[]): JobItem[] {
+  return results.flatMap(({ items }) => items)
+}
+
+export function firstResolution(results: readonly JobResult[]): { w: number; h: number } | undefined {
+  const first = itemsOf(results)[0]
+  return first && { w: first.width, h: first.height }
+}
+
+/** Cuts a list into at most `parts` runs of nearly the same length; one empty run when there is nothing. */
+export function split<T>(list: readonly T[], parts: number): T[][] {
+  const count = Math.max(1, Math.min(parts, list.length))
+  return Array.from({ length: count }, (_, index) => {
+    const [begin, end] = [index, index + 1].map((edge) => Math.round(edge * list.length / count))
+    return list.slice(begin, end)
+  })
+}
+
+/** One job a run of pictures, so that a request is shared by the workers. */
+export function jobsFor(images: readonly PostedImage[], workers: number, options: Omit<Job, 'images'>): Job[] {
+  return split(images, workers).map((part) => ({ ...options, images: part.map(({ image }) => image) }))
+}
+
+export function wantsRender({ fields }: TaskRequest): boolean {
+  return fields.render === true || fields.render === 'true' || fields.render === 1
+}
+
+/** `image`: the annotated picture, where one was asked for. */
+export function renderedMember(item: JobItem | undefined, form: WireForm | undefined): { image?: string } {
+  return item?.rendered && form ? { image: encodeImage(item.rendered, form) } : {}
+}
+
+/** @throws EdgeInferError BAD_IMAGE naming the members that would have done. */
+export function requireImage(expected: string): never {
+  throw new EdgeInferError('BAD_IMAGE', `Expected ${expected} but the request has no image`)
+}

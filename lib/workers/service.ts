@@ -1,0 +1,217 @@
+/** All the workers of this node: a pool a task, their control groups, and the limits on them. */
+import type { Logger } from 'pino'
+import { EdgeInferError } from '../errors.js'
+import { defaultModelFor, resolveModel, TASK_NAMES, type TaskName } from '../models/index.js'
+import { isTaskName, type TaskOptions } from '../tasks/index.js'
+import type { Job } from '../tasks/job.js'
+import { parseModelContext } from '../tasks/model-context.js'
+import { toEdgeInferError } from '../native.js'
+import { parseLimits, type LimitsBackend, type TaskGroup } from './limits/index.js'
+import { WorkerPool } from './pool.js'
+import type { JobRun, LimitReadings, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'
+
+export interface WorkersOptions {
+  /** How many workers each task starts with. */
+  tasks: Partial<Record<TaskName, { workers: number; modelContext?: ModelContext | undefined }>>
+  /** Where models run unless their `model_ctx` says otherwise. */
+  device?: string | undefined
+  /** Use the CPU where the device's provider is missing. */
+  fallback?: boolean | undefined
+  /** The most threads of one worker; by default the cores are shared out among the workers. */
+  threads?: number | undefined
+  /** Requests one worker may have waiting or running. */
+  queueSize?: number | undefined
+  /** Milliseconds after which a worker that holds a request and uses no CPU time is stuck, and is killed; 30,000. */
+  stuckAfterMs?: number | undefined
+  /** Fetch models that are not on this machine. */
+  download?: boolean | undefined
+  /** Gives up the start: the promise rejects with the code ABORTED when the workers are gone again. */
+  signal?: AbortSignal | undefined
+  log: Logger
+}
+
+const DEFAULT_QUEUE_SIZE = 64
+const DEFAULT_STUCK_AFTER_MS = 30_000
+
+export class Workers implements WorkerService {
+  readonly unavailable = new Map<TaskName, string>()
+  readonly #options: WorkersOptions
+  readonly #limits: LimitsBackend
+  readonly #groups = new Map<TaskName, TaskGroup>()
+  readonly #pools = new Map<TaskName, WorkerPool>()
+  readonly #defaultThreads: number
+  #closing = false
+
+  constructor(options: WorkersOptions, limits: LimitsBackend) {
+    this.#options = options
+    this.#limits = limits
+    const wanted = Object.values(options.tasks).reduce((sum, { workers }) => sum + workers, 0)
+    this.#defaultThreads = options.threads ?? Math.max(1, Math.floor(this.#cores / Math.max(1, wanted)))
+  }
+
+  /** Starts the workers of every task; a task that cannot run is noted in `unavailable`. */
+  async start(): Promise<void> {
+    await Promise.all(TASK_NAMES.map(async (task) => {
+      const wanted = this.#options.tasks[task]
+      if (!wanted) return
+      const { workers, modelContext } = wanted
+      try {
+        const options = await this.#resolve(task, modelContext)
+        await this.#pool(task).addAll(workers, options)
+      } catch (error) {
+        this.unavailable.set(task, toEdgeInferError(error).message)
+      }
+    }))
+  }
+
+  get tasks(): TaskName[] {
+    return TASK_NAMES.filter((task) => (this.#pools.get(task)?.live ?? 0) > 0)
+  }
+
+  get ready(): boolean {
+    const wanted = Object.keys(this.#options.tasks) as TaskName[]
+    return !this.#closing && wanted.every((task) => this.unavailable.has(task) || this.tasks.includes(task))
+  }
+
+  get limits(): LimitsBackend {
+    return this.#limits
+  }
+
+  workers(task?: TaskName): WorkerInfo[] {
+    const pools = task ? [this.#pools.get(task)] : [...this.#pools.values()]
+    return pools.flatMap((pool) => pool?.infos() ?? [])
+  }
+
+  async run(task: TaskName, job: Job, options: RunOptions = {}): Promise<JobRun> {
+    return this.#existing(task).run(job, options)
+  }
+
+  async add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo> {
+    requireTask(task)
+    this.#requireOpen()
+    const current = modelContext === undefined ? this.#pools.get(task)?.taskOptions : undefined
+    const options = current ?? await this.#resolve(task, modelContext)
+    this.#requireOpen()
+    const pool = this.#pool(task)
+    const worker = await pool.add(options)
+    this.unavailable.delete(task)
+    return pool.info(worker)
+  }
+
+  async decrease(task: TaskName): Promise<{ pid: number }> {
+    return { pid: await this.#existing(task).decrease() }
+  }
+
+  async limitProcess(
+    pid: unknown, task: unknown, body: Readonly<Record<string, unknown>>,
+  ): Promise<LimitReadings> {
+    this.#requireOpen()
+    if (typeof pid !== 'number' || !Number.isInteger(pid)) {
+      throw new EdgeInferError('BAD_REQUEST', `Expected pid to be a whole number but received ${JSON.stringify(pid)}`)
+    }
+    if (task !== undefined && task !== null) requireTask(task)
+    const pool = [...this.#pools.values()].find((candidate) => candidate.find(pid))
+    const worker = pool?.find(pid)
+    if (!pool || !worker) {
+      const known = this.workers().map((info) => `${info.pid} (${info.task})`).join(', ') || 'none'
+      throw new EdgeInferError(
+        'UNKNOWN_PID', `Expected the pid of a worker of this node (${known}) but received ${pid}`)
+    }
+    if (task && pool.task !== task) {
+      throw new EdgeInferError('UNKNOWN_PID', `Worker ${pid} runs ${pool.task}, not ${String(task)}`)
+    }
+    if (await worker.group.apply(parseLimits(body, this.#limits.capacity))) pool.limitsChanged()
+    return worker.group.readUtil()
+  }
+
+  async limitTask(task: TaskName, body: Readonly<Record<string, unknown>>): Promise<LimitReadings> {
+    requireTask(task)
+    this.#requireOpen()
+    const limits = parseLimits(body, this.#limits.capacity)
+    const group = this.#group(task)
+    const changed = await group.apply(limits)
+    const pool = this.#pools.get(task)
+    if (changed || pool?.recovering) pool?.taskLimited(limits)
+    return group.readUtil()
+  }
+
+  taskLimits(task: TaskName): LimitReadings {
+    const group = this.#groups.get(task)
+    return group?.readUtil() ?? { cpuUtilLimit: 1, memUtilLimit: 1 }
+  }
+
+  async close({ now = false }: { now?: boolean } = {}): Promise<void> {
+    this.#closing = true
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close(now)))
+    await this.#limits.close()
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new EdgeInferError('CLOSED', 'The workers are being stopped')
+  }
+
+  get #cores(): number {
+    return this.#limits.capacity.cores
+  }
+
+  /** The options of a task's workers; its model is on this machine afterwards. */
+  async #resolve(task: TaskName, modelContext: ModelContext | undefined): Promise<TaskOptions> {
+    const asked = parseModelContext(modelContext)
+    const options = { device: this.#options.device, fallback: this.#options.fallback, ...asked }
+    const model = asked.model ?? defaultModelFor(task).name
+    const { entry } = await resolveModel(model, { task, download: this.#options.download })
+    if (entry.task !== task) {
+      throw new EdgeInferError(
+        'BAD_MODEL_CTX', `Expected weights for ${task} but ${model} is a model for ${entry.task}`)
+    }
+    return { ...options, model }
+  }
+
+  #group(task: TaskName): TaskGroup {
+    let group = this.#groups.get(task)
+    if (!group) this.#groups.set(task, group = this.#limits.createTaskGroup(task))
+    return group
+  }
+
+  #pool(task: TaskName): WorkerPool {
+    let pool = this.#pools.get(task)
+    if (!pool) {
+      pool = new WorkerPool({
+        task,
+        group: this.#group(task),
+        queueSize: this.#options.queueSize ?? DEFAULT_QUEUE_SIZE,
+        stuckAfterMs: this.#options.stuckAfterMs ?? DEFAULT_STUCK_AFTER_MS,
+        threadsFor: (share, wanted) => this.#threadsFor(share, wanted),
+        log: this.#options.log,
+      })
+      this.#pools.set(task, pool)
+    }
+    return pool
+  }
+
+  /**
+   * More threads than a quota can feed only wait for each other; fewer cannot use it up: under 1.5 cores a second
+   * thread takes a quarter off a YOLOv8n's latency.
+   */
+  #threadsFor(cpuShare: number, wanted: number | undefined): number {
+    return Math.max(1, Math.min(wanted ?? this.#defaultThreads, Math.ceil(cpuShare * this.#cores - 1e-9)))
+  }
+
+  #existing(task: TaskName): WorkerPool {
+    requireTask(task)
+    this.#requireOpen()
+    const pool = this.#pools.get(task)
+    if (!pool || (pool.live === 0 && !pool.recovering)) {
+      const why = this.unavailable.get(task)
+      throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node${why ? `: ${why}` : ''}`)
+    }
+    return pool
+  }
+}
+
+function requireTask(task: unknown): asserts task is TaskName {
+  if (isTaskName(task)) return
+  throw new EdgeInferError(
+    'UNKNOWN_TASK', `Expected a task of ${TASK_NAMES.join(', ')} but received ${JSON.stringify(task) ?? 'none'}`,
+  )
+}

@@ -1,0 +1,61 @@
+/** What the workers of a node offer the layers above. */
+import type { TaskName } from '../models/index.js'
+import type { Job, JobResult } from '../tasks/job.js'
+
+/** Shares of the whole machine, (0, 1]; 1 where there is no limit. Read from the kernel. */
+export interface LimitReadings {
+  cpuUtilLimit: number
+  memUtilLimit: number
+}
+
+export interface WorkerInfo extends LimitReadings {
+  task: TaskName
+  pid: number
+  /** Name of the model. */
+  model: string
+  /** Requests waiting or running. */
+  taskToDo: number
+  /** Medians and tails of the last requests, milliseconds; undefined before the first. */
+  latency: { p50: number; p99: number } | undefined
+  startedAt: Date
+  restarts: number
+}
+
+/** Which worker did a job, and what was granted to it. */
+export interface JobRun extends JobResult {
+  pid: number
+  limits: LimitReadings
+}
+
+export interface RunOptions {
+  signal?: AbortSignal | undefined
+  /** Milliseconds from now after which the caller no longer waits: TIMEOUT. */
+  timeoutMs?: number | undefined
+}
+
+/** `model_ctx` of the interface, as it came. */
+export type ModelContext = Readonly<Record<string, unknown>>
+
+/** The worker processes of this node. Every promise rejects with an EdgeInferError. */
+export interface WorkerService {
+  /** Tasks with a live worker. */
+  readonly tasks: TaskName[]
+  /** Whether every task this node was started with has a worker that is ready. */
+  readonly ready: boolean
+  /** Why tasks that were asked for have no worker. */
+  readonly unavailable: ReadonlyMap<TaskName, string>
+  workers(task?: TaskName): WorkerInfo[]
+  /** @throws UNKNOWN_TASK, NO_WORKER, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, and the job's own errors. */
+  run(task: TaskName, job: Job, options?: RunOptions): Promise<JobRun>
+  /** Answers when the worker has loaded and warmed its model. @throws BAD_MODEL_CTX, MODEL_*, CLOSED. */
+  add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo>
+  /** The newest worker finishes what it runs and ends. @throws LAST_WORKER, NO_WORKER. */
+  decrease(task: TaskName): Promise<{ pid: number }>
+  /** `limits`: the body of the request, unknown keys ignored. @throws BAD_LIMIT, UNKNOWN_PID, CGROUP_UNAVAILABLE, LIMIT_TOO_LOW. */
+  limitProcess(pid: unknown, task: unknown, limits: Readonly<Record<string, unknown>>): Promise<LimitReadings>
+  limitTask(task: TaskName, limits: Readonly<Record<string, unknown>>): Promise<LimitReadings>
+  /** Limits of a task as they stand, for service_state. */
+  taskLimits(task: TaskName): LimitReadings
+  /** Takes no more jobs, finishes those it has, ends the workers. `now`: does not wait for them. */
+  close(options?: { now?: boolean }): Promise<void>
+}

@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { runCli } from '../cli/run.js'
+import { smallestInput } from '../../lib/bench/kernel/form.js'
+import { findData } from './data.js'
+
+interface Row {
+  task: string
+  contender: string
+  stage: string
+  threads: number
+  count: number
+  model_runs: number
+  p50_ms: number
+  ratio_to_floor?: number
+}
+
+t.test('bench kernel measures each stage, and the floor beside it', async (t) => {
+  const data = findData(t)
+  if (data === undefined) return
+  const output = join(t.testdir(), 'kernel.json')
+  const { code, stdout, stderr } = await runCli(
+    'bench', 'kernel', join(data, 'images', 'demo', 'people.jpg'), '--task', 'face_detection', 'face_alignment',
+    '--threads', '1,2', '--request-count', '5', '--warmup-request-count', '2', '--concurrent-runs', '0', '--output', output,
+  )
+  t.equal(code, 0, stderr)
+  t.match(stdout, /face_detection +ultraface-rfb-320 +320×240 +people.jpg 1280×720 +1 +5 /)
+  const { records } = JSON.parse(await readFile(output, 'utf8')) as { records: Row[] }
+  for (const task of ['face_detection', 'face_alignment']) {
+    for (const threads of [1, 2]) {
+      const rows = records.filter((row) => row.task === task && row.threads === threads)
+      const p50 = (contender: string, stage: string): number =>
+        rows.find((row) => row.contender === contender && row.stage === stage)?.p50_ms ?? Number.NaN
+      const parts = ['decode', 'preprocess', 'inference', 'postprocess', 'encode', 'overhead']
+      const sum = parts.reduce((total, stage) => total + p50('library', stage), 0)
+      const total = p50('library', 'total')
+      t.ok(sum > total * 0.7 && sum < total * 1.3, `${task}: the stages (${sum}) make the whole (${total})`)
+      t.ok(p50('floor', 'decode') > 0 && p50('floor', 'inference') > 0, `${task}: a floor`)
+      const whole = rows.find((row) => row.contender === 'library' && row.stage === 'total')
+      t.equal(whole?.count, 5)
+      t.equal(whole?.model_runs, task === 'face_alignment' ? 2 : 1, 'a frame has two faces')
+      t.ok((whole?.ratio_to_floor ?? 0) > 0.1)
+    }
+  }
+})
+
+t.test('options that are wrong are refused before anything is measured', async (t) => {
+  const refused = async (code: number, message: RegExp, ...args: string[]): Promise<void> => {
+    const outcome = await runCli('bench', 'kernel', ...args)
+    t.match(outcome, { code, stderr: message }, args.join(' '))
+  }
+  await refused(1, /x\.pdf.*BAD_OPTION/s, '--output', 'x.pdf')
+  await refused(2, /whole number from 1/, '--threads', '0')
+  await refused(2, /face_detection/, '--task', 'dogs')
+  await refused(1, /--task/, '--model', 'mine.onnx')
+  await refused(1, /nonexistent\.jpg.*BAD_IMAGE/s, '/nonexistent.jpg', '--task', 'face_detection')
+})
+
+t.test('the input that the library gives a frame', async (t) => {
+  const most = { width: 640, height: 640 }
+  t.same(smallestInput({ width: 1280, height: 720 }, most), { width: 640, height: 384 })
+  t.same(smallestInput({ width: 810, height: 1080 }, most), { width: 480, height: 640 })
+  t.same(smallestInput({ width: 100, height: 100 }, most), most)
+})

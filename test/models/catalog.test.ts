@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { EdgeInferError } from '../../lib/errors.js'
+import { readCatalog } from '../../lib/models/catalog.js'
+import { defaultModelFor, findModel, loadCatalog, TASK_NAMES } from '../../lib/models/index.js'
+import { parseCatalog } from '../../lib/models/schema.js'
+
+const PATH = new URL('../../../models/catalog.json', import.meta.url).pathname
+
+t.test('every task has one default model, and every file says where it comes from', async (t) => {
+  const { models, samples } = readCatalog(PATH)
+  for (const task of TASK_NAMES) {
+    t.equal(models.filter((entry) => entry.task === task && entry.default).length, 1, task)
+  }
+  for (const { name, files, obtain } of [...models, ...samples.map((sample) => ({ ...sample, obtain: undefined }))]) {
+    for (const file of files) {
+      t.ok(file.sources.length > 0 ? file.sha256 && file.bytes : obtain, `${name}: ${file.name}`)
+    }
+  }
+  t.match(defaultModelFor('face_alignment').cropMargin, 0.3)
+})
+
+t.test('family defaults are filled in, and an entry may say otherwise', async (t) => {
+  const { families } = loadCatalog()
+  t.match(families.yolox.preprocessing, { channelOrder: 'bgr', mean: [0, 0, 0], scale: [1, 1, 1] })
+  const helmet = defaultModelFor('helmet_detection')
+  t.match(helmet.preprocessing, { resize: 'letterbox-top-left', channelOrder: 'rgb', pad: 114 })
+  t.ok(Math.abs(helmet.preprocessing.scale[0] - 1 / 58.395) < 1e-12)
+  t.strictSame(helmet.labels, ['helmet', 'head'])
+  t.strictSame(helmet.thresholds, { scoreThreshold: 0.35, iouThreshold: 0.45, maxDetections: 1000 })
+  t.equal(findModel('ultraface-rfb-320-raw')?.boxesDecoded, false)
+  t.equal(findModel('yolov8n')?.labels[2], 'car')
+})
+
+t.test('the names of weights that callers use mean the catalogue entries', async (t) => {
+  t.equal(findModel('yolov5s.pt')?.name, 'yolov5s')
+  t.equal(findModel('yolov8n.onnx')?.name, 'yolov8n')
+  t.equal(findModel('helmet_detection_yolox.onnx')?.name, 'helmet-yolox')
+  t.equal(findModel('yolov9000'), undefined)
+})
+
+t.test('a broken catalogue is refused with the place and what was expected', async (t) => {
+  const text = readFileSync(PATH, 'utf8')
+  const file = ['models', 0, 'files', 0]
+  const broken: Array<[path: Array<string | number>, value: unknown, message: RegExp]> = [
+    [['models', 0, 'task'], 'cars', /models\[0\]\.task: expected one of face_detection, .*received "cars"/],
+    [['models', 1, 'input', 'width'], undefined, /models\[1\]\.input\.width: expected an integer above 0, received/],
+    [['models', 0, 'thresold'], 1, /models\[0\]\.thresold: expected no such field \(known: name, /],
+    [[...file, 'sha256'], 'abc', /files\[0\]\.sha256: expected a SHA-256 .*received "abc"/],
+    [[...file, 'sha256'], undefined, /files\[0\]\.sha256: expected the SHA-256 of a file that is downloaded/],
+    [[...file, 'sources', 0, 'package'], 'x@^1', /sources\[0\]\.package: expected an exact npm version/],
+    [['packages'], {}, /sources\[0\]\.package: expected a package listed under "packages"/],
+    [['models', 1, 'name'], 'yolov8n', /models: expected names used once, but "yolov8n" comes twice/],
+    [['models', 0, 'labelSet'], 'x', /labelSet: expected one of coco80, face, helmet, received "x"/],
+    [['families', 'yolov8', 'preprocessing', 'std', 1], 0, /std\[1\]: expected three numbers above 0/],
+    [['models'], {}, /models: expected a list, received \{\}/],
+  ]
+  for (const [path, value, message] of broken) {
+    const catalog: unknown = JSON.parse(text)
+    set(catalog, path, value)
+    const parse = () => parseCatalog(JSON.stringify(catalog), 'my.json', '/')
+    t.throws(parse, { code: 'BAD_OPTION', message }, path.join('.'))
+  }
+  t.throws(() => parseCatalog('{', 'my.json', '/'), { message: /my\.json is not JSON/ })
+  t.throws(() => readCatalog('/nowhere.json'), EdgeInferError)
+})
+
+function set(root: unknown, path: readonly (string | number)[], value: unknown): void {
+  const [last, ...parents] = [...path].reverse() as [string | number, ...Array<string | number>]
+  const parent = parents.reverse().reduce((node, key) => (node as Record<string, unknown>)[key], root)
+  Object.assign(parent as object, { [last]: value })
+}
