@@ -53,6 +53,11 @@ export class EdgeInferError extends Error {
     this.details = options.details
   }
 
+  /** True of the errors of every copy of this class: a program may hold that of `import` and that of `require`. */
+  static override [Symbol.hasInstance](value: unknown): value is EdgeInferError {
+    return value instanceof Error && value.name === 'EdgeInferError' && 'code' in value && isErrorCode(value.code)
+  }
+
   /** The HTTP status this error answers with. */
   get status(): number {
     return ERROR_TABLE[this.code].status

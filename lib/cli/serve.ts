@@ -48,6 +48,7 @@ async function serve(config: ServeConfig): Promise<void> {
       deviceIp: ip,
       control: { token: config.token, open: config.open_control },
       services: () => cluster.registry.services(),
+      nodesJson: () => cluster.nodesJson().toString(),
       tls,
       routes: [clusterRoutes(cluster, { openRegistration: config.open_registration })],
     })

@@ -54,6 +54,12 @@ export class Cluster {
     return agent && { cloud: agent.cloud, standing: agent.standing, reason: agent.reason }
   }
 
+  /** JSON of `/nodes`: every node that is remembered, and how a host stands with its cloud. */
+  nodesJson(): Buffer {
+    const head = JSON.stringify({ role: this.role, upstream: this.upstream }).slice(0, -1)
+    return Buffer.concat([Buffer.from(`${head},"nodes":`), this.registry.nodesJson(), Buffer.from('}')])
+  }
+
   /** The node is reached at that port from now on; a host joins. */
   start(port: number): void {
     this.#self.port = port

@@ -65,11 +65,7 @@ function statusRoutes(app: FastifyInstance, cluster: Cluster): void {
   }, (_request, reply) => sendJsonBytes(reply, registry.clusterInfoJson()))
   app.get('/nodes', {
     schema: { tags: CLUSTER_TAGS, summary: 'Every node that is remembered, with the age of its status', response: { 200: Nodes } },
-  }, (_request, reply) => {
-    const { role, upstream } = cluster
-    const head = JSON.stringify({ role, upstream }).slice(0, -1)
-    return sendJsonBytes(reply, Buffer.concat([Buffer.from(`${head},"nodes":`), registry.nodesJson(), Buffer.from('}')]))
-  })
+  }, (_request, reply) => sendJsonBytes(reply, cluster.nodesJson()))
 
   const older = (summary: string, schema = FlatStatus as object): FastifySchema =>
     ({ tags: OLDER_TAGS, summary, response: { 200: schema } })

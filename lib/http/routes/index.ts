@@ -1,6 +1,8 @@
 /** Every group of routes; a new one is a file beside this one and a line here. */
 import type { FastifyInstance } from 'fastify'
 import type { HttpContext } from '../context.js'
+import { dashboardRoutes } from './dashboard.js'
+import { eventsRoutes } from './events.js'
 import { executeRoutes } from './execute.js'
 import { healthRoutes } from './health.js'
 import { limitsRoutes } from './limits.js'
@@ -9,4 +11,6 @@ import { workersRoutes } from './workers.js'
 
 export type Routes = (app: FastifyInstance, context: HttpContext) => void
 
-export const ROUTES: readonly Routes[] = [executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes]
+export const ROUTES: readonly Routes[] = [
+  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, eventsRoutes, dashboardRoutes,
+]

@@ -26,6 +26,7 @@ const HeadPoses = Type.Array(Type.Array(Type.Number(), {
 const Vehicles = Type.Array(Type.Array(Type.Number(), {
   minItems: 6, maxItems: 6, description: 'x1, y1, x2, y2, confidence, COCO class id',
 }))
+const Labels = Type.Array(Type.String(), { description: 'Names of the classes' })
 const Counts = Type.Record(Type.String(), Type.Integer({ minimum: 0 }))
 const Rendered = { image: Type.Optional(EncodedImage) }
 
@@ -43,7 +44,7 @@ const helmets = { bbox_list: Boxes }
 const helmetDetails = {
   ...helmets,
   prob: Scores,
-  label: Type.Array(Type.String()),
+  label: Labels,
   frame_index: Type.Array(Type.Integer({ minimum: 0 })),
 }
 const clipResult = {
@@ -82,8 +83,8 @@ const TASK_SCHEMAS: Readonly<Record<TaskName, TaskSchemas>> = {
     request: { image: Type.Optional(Image), image_list: Type.Optional(Images) },
     answers: {
       old: { result: Vehicles },
-      new: { result: Vehicles, count_result: Counts },
-      concurrent: { result: Vehicles, count_result: Counts },
+      new: { result: Vehicles, label: Labels, count_result: Counts },
+      concurrent: { result: Vehicles, label: Labels, count_result: Counts },
     },
     item: { result: Vehicles },
   },

@@ -21,8 +21,9 @@ export const planCarDetection: Planner = (request, style, workers) => {
     resolution: firstResolution,
     answer: (results) => {
       const item = itemsOf(results)[0] as JobItem
-      const count = style === 'old' ? {} : { count_result: countByLabel(item, results[0]?.labels ?? []) }
-      return { result: rows(item), ...count, ...renderedMember(item, image.form) }
+      const labels = item.classIds.map((id) => results[0]?.labels[id] ?? String(id))
+      const details = style === 'old' ? {} : { label: labels, count_result: countOf(labels) }
+      return { result: rows(item), ...details, ...renderedMember(item, image.form) }
     },
   }
 }
@@ -32,11 +33,8 @@ function rows(item: JobItem): number[][] {
   return item.boxes.map((box, index) => [...box, item.scores[index] as number, item.classIds[index] as number])
 }
 
-function countByLabel(item: JobItem, labels: readonly string[]): Record<string, number> {
+function countOf(labels: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const classId of item.classIds) {
-    const label = labels[classId] ?? String(classId)
-    counts[label] = (counts[label] ?? 0) + 1
-  }
+  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
   return counts
 }

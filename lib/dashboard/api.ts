@@ -1,0 +1,83 @@
+/** Calls to nodes: control, with the token where one is asked for, and tasks. */
+
+/** A refusal in the words of the node, or what kept it from answering. */
+export class ApiError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+
+  /** Whether a token would help; some nodes refuse everyone who is not on their own machine. */
+  get wantsToken(): boolean {
+    return this.code === 'UNAUTHORIZED' && this.message.includes('Authorization: Bearer')
+  }
+}
+
+export interface Limits {
+  cpu_util_limit?: number
+  mem_limit?: number
+}
+
+export type Control =
+  | { route: 'add_work_process' | 'decrease_work_process'; body: { task_name: string } }
+  | { route: 'limit_task_resource'; body: { task_name: string } & Limits }
+  | { route: 'limit_process_resource'; body: { task_name: string; pid: number } & Limits }
+
+/** @throws ApiError */
+export async function control(base: string, { route, body }: Control): Promise<Record<string, unknown>> {
+  const token = tokenOf(base)
+  const { answer } = await post(`${base}/${route}`, JSON.stringify(body), {
+    'content-type': 'application/json',
+    ...(token !== null && { authorization: `Bearer ${token}` }),
+  })
+  return answer
+}
+
+/** Tokens are kept for as long as the tab is, one a node. */
+export function tokenOf(base: string): string | null {
+  return sessionStorage.getItem(`token ${base}`)
+}
+
+export function keepToken(base: string, token: string | null): void {
+  if (token === null) sessionStorage.removeItem(`token ${base}`)
+  else sessionStorage.setItem(`token ${base}`, token)
+}
+
+export interface TaskReply {
+  answer: Record<string, unknown>
+  /** Milliseconds by stage, as the node measured them. */
+  stages: [name: string, milliseconds: number][]
+  /** Milliseconds from the call to the last byte of the answer. */
+  roundTrip: number
+}
+
+/** @throws ApiError */
+export async function executeTask(base: string, task: string, body: Blob | string, signal?: AbortSignal): Promise<TaskReply> {
+  const type = typeof body === 'string' ? 'application/json' : body.type
+  const start = performance.now()
+  const { answer, headers } = await post(`${base}/execute_task/${task}`, body, type ? { 'content-type': type } : {}, signal)
+  return { answer, stages: parseServerTiming(headers.get('server-timing') ?? ''), roundTrip: performance.now() - start }
+}
+
+function parseServerTiming(header: string): TaskReply['stages'] {
+  return [...header.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name = '', duration]) => [name, Number(duration)])
+}
+
+async function post(
+  url: string, body: BodyInit, headers: Record<string, string>, signal?: AbortSignal,
+): Promise<{ answer: Record<string, unknown>; headers: Headers }> {
+  let response: Response
+  let answer: unknown
+  try {
+    response = await fetch(url, { method: 'POST', body, headers, ...(signal && { signal }) })
+    answer = await response.json()
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw new ApiError('NODE_UNREACHABLE', `${new URL(url).host} did not answer: ${(error as Error).message}`)
+  }
+  const { error } = answer as { error?: { code: string; message: string } }
+  if (!response.ok || error) throw new ApiError(error?.code ?? `HTTP ${response.status}`, error?.message ?? response.statusText)
+  return { answer: answer as Record<string, unknown>, headers: response.headers }
+}
