@@ -17,6 +17,7 @@ export const ERROR_TABLE = {
   REQUEST_TIMEOUT: { status: 408, summary: 'The request did not arrive completely in time.' },
   LAST_WORKER: { status: 409, summary: 'The last worker of a task is not removed.' },
   LIMIT_TOO_LOW: { status: 409, summary: 'The limit is below what the worker uses now.' },
+  ADDRESS_TAKEN: { status: 409, summary: 'Another node of the cluster is known by that address.' },
   TOO_LARGE: { status: 413, summary: 'The body, the image or the list of images is larger than the limit.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The content type is not one that carries an image or JSON.' },
   ABORTED: { status: 499, summary: 'The caller gave up before the result was ready.' },
@@ -30,6 +31,7 @@ export const ERROR_TABLE = {
   QUEUE_FULL: { status: 503, summary: 'Every worker of the task has a full queue; try again shortly.' },
   WORKER_DIED: { status: 503, summary: 'The workers that held the request died.' },
   NODE_UNREACHABLE: { status: 503, summary: 'A node cannot be reached, or the connection broke before it answered.' },
+  CLUSTER_FULL: { status: 503, summary: 'The cluster has as many nodes as its cloud remembers.' },
   CGROUP_UNAVAILABLE: { status: 503, summary: 'This machine gives no control group that the server may write.' },
   MODEL_UNAVAILABLE: { status: 503, summary: 'The model is not on this machine and could not be fetched.' },
   RUNTIME_UNAVAILABLE: { status: 503, summary: 'The native addon or the ONNX Runtime library cannot be loaded.' },
@@ -49,6 +51,11 @@ export class EdgeInferError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details
+  }
+
+  /** True of the errors of every copy of this class: a program may hold that of `import` and that of `require`. */
+  static override [Symbol.hasInstance](value: unknown): value is EdgeInferError {
+    return value instanceof Error && value.name === 'EdgeInferError' && 'code' in value && isErrorCode(value.code)
   }
 
   /** The HTTP status this error answers with. */

@@ -220,10 +220,24 @@ const requireFrom = createRequire(import.meta.url)
 let addon: Addon | undefined
 let runtime: RuntimeInfo | undefined
 
-/** Where the built addon may lie, best first. */
+const PLATFORM_PACKAGE = `@edge-infer/${process.platform}-${process.arch}`
+
+/** Where the addon may lie, best first: the one that is named, else that of a build here, else a prebuilt one. */
 export function addonPaths(): string[] {
   const named = process.env.EDGE_INFER_ADDON
-  return named ? [named] : [join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node')]
+  if (named) return [named]
+  const prebuilt = prebuiltAddon()
+  return [join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node'), ...(prebuilt === undefined ? [] : [prebuilt.path])]
+}
+
+/** The addon that the platform package of this machine carries, where that package is installed. */
+function prebuiltAddon(): { path: string; version: string } | undefined {
+  try {
+    const { version } = requireFrom(`${PLATFORM_PACKAGE}/package.json`) as { version: string }
+    return { path: requireFrom.resolve(PLATFORM_PACKAGE), version }
+  } catch {
+    return undefined
+  }
 }
 
 function loadAddon(): Addon {
@@ -232,10 +246,9 @@ function loadAddon(): Addon {
   const path = paths.find((candidate) => existsSync(candidate))
   if (path === undefined) {
     throw new EdgeInferError(
-      'RUNTIME_UNAVAILABLE',
-      `The native addon has not been built (looked for ${paths.join(', ')}). In a checkout run "npm run setup"`,
-    )
+      'RUNTIME_UNAVAILABLE', `There is no native addon (looked for ${paths.join(', ')}). Run ${buildCommand()}`)
   }
+  expectMatchingVersion(path)
   try {
     addon = requireFrom(path) as Addon
   } catch (cause) {
@@ -244,15 +257,34 @@ function loadAddon(): Addon {
   return addon
 }
 
+function expectMatchingVersion(path: string): void {
+  const prebuilt = prebuiltAddon()
+  if (path !== prebuilt?.path) return
+  const { version } = requireFrom(join(PACKAGE_ROOT, 'package.json')) as { version: string }
+  if (prebuilt.version === version) return
+  throw new EdgeInferError(
+    'RUNTIME_UNAVAILABLE', `Expected ${PLATFORM_PACKAGE} of the version of edge-infer, ${version}, but found ` +
+      `${prebuilt.version}. Run "npm install ${PLATFORM_PACKAGE}@${version}" or ${buildCommand()}`)
+}
+
+/** A checkout has a set-up script; an installed package has the command line only. */
+function buildCommand(): string {
+  return existsSync(join(PACKAGE_ROOT, 'bin', 'setup')) ? '"npm run setup"' : '"npx edge-infer build"'
+}
+
 function explainAddonFailure(path: string, cause: unknown): string {
   const reason = cause instanceof Error ? cause.message : String(cause)
   const library = /(lib[\w+-]+\.so[.\d]*): cannot open shared object/.exec(reason)?.[1]
-  if (library?.startsWith('libopencv') || library?.startsWith('libjpeg')) {
-    return `The native addon ${path} needs ${library}. Run "apt-get install --no-install-recommends libopencv-dev"; ` +
-      'if another OpenCV is installed since the addon was built, build it again with "npm run build:native"'
+  const isPrebuilt = path === prebuiltAddon()?.path
+  if (library !== undefined) {
+    const install = isPrebuilt
+      ? 'On Debian 12 run "apt-get install --no-install-recommends libopencv-videoio406"'
+      : 'Run "apt-get install --no-install-recommends libopencv-dev libjpeg-dev"'
+    const elsewhere = isPrebuilt ? 'on another system' : 'if another version is installed since it was built'
+    return `The native addon ${path} needs ${library}. ${install}; ${elsewhere}, build it here with ${buildCommand()}`
   }
-  const mend = 'It was built for another machine or Node.js; build it again with "npm run build:native"'
-  return `The native addon ${path} cannot be loaded: ${reason}. ${mend}`
+  return `The native addon ${path} cannot be loaded: ${reason}. ` +
+    `It was built for another machine or Node.js; build it here with ${buildCommand()}`
 }
 
 /** The libraries an installed `onnxruntime-node` carries for this machine. */

@@ -26,7 +26,8 @@ async function run(command: string, args: readonly string[], environment: NodeJS
 /** A small checkout of its own with the real script, so that the tests never touch the tree they run in. */
 async function makeCheckout(t: Test): Promise<string> {
   const root = t.testdir()
-  for (const file of ['bin/setup', 'package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard']) {
+  const files = ['package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard']
+  for (const file of ['bin/setup', 'bin/build-requirements', ...files]) {
     await cp(join(ROOT, file), join(root, file), { recursive: true })
   }
   await symlink(join(ROOT, 'node_modules'), join(root, 'node_modules'))
@@ -89,7 +90,7 @@ t.test('set-up says what it cannot do itself, with the command that mends it', a
 
   const open = await mkdtemp(join(tmpdir(), 'edge-infer-setup-'))
   t.teardown(() => rm(open, { recursive: true }))
-  await cp(script, join(open, 'bin/setup'))
+  await cp(join(root, 'bin'), join(open, 'bin'), { recursive: true })
   await cp(tools, join(open, 'tools'), { recursive: true, verbatimSymlinks: true })
   await writeFile(join(open, 'tools/apt-get'), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
   await chmod(open, 0o777)

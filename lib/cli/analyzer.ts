@@ -37,7 +37,8 @@ export class Analyzer {
   readonly #classes: readonly number[] | undefined
 
   private constructor(
-    task: TaskName, detector: Detector, estimator: HeadPoseEstimator | undefined, classes: readonly number[] | undefined,
+    task: TaskName, detector: Detector, estimator: HeadPoseEstimator | undefined,
+    classes: readonly number[] | undefined,
   ) {
     this.task = task
     this.#detector = detector
@@ -71,8 +72,8 @@ export class Analyzer {
   /** @throws EdgeInferError BAD_IMAGE, TOO_LARGE, ABORTED, INFERENCE. */
   async run(image: NativeImage, signal: AbortSignal): Promise<Analysis> {
     // A head pose moves with the last pixel of its box, which a reduced decode does not give.
-    const fullDecode = this.#estimator !== undefined
-    const { width, height, objects, timings } = await this.#detector.run(image, { signal, fullDecode, classes: this.#classes })
+    const options = { signal, fullDecode: this.#estimator !== undefined, classes: this.#classes }
+    const { width, height, objects, timings } = await this.#detector.run(image, options)
     if (!this.#estimator) return { width, height, objects, poses: undefined, timings }
     if (objects.length === 0) return { width, height, objects, poses: [], timings }
     const found = await this.#estimator.run(image, objects.map(({ box }) => box), { signal })
@@ -93,7 +94,8 @@ function classIdsOf(classes: readonly string[], labels: readonly string[]): numb
     const id = /^\d+$/.test(name) ? Number(name) : labels.indexOf(name)
     if (id >= 0 && (labels.length === 0 || id < labels.length)) return id
     const known = labels.length === 0 ? 'a class id, since the names of this model are unknown' : labels.join(', ')
-    throw new EdgeInferError('BAD_OPTION', `Expected --classes to name classes of the model but received "${name}" (${known})`)
+    const message = `Expected --classes to name classes of the model but received "${name}" (${known})`
+    throw new EdgeInferError('BAD_OPTION', message)
   })
 }
 

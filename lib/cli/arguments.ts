@@ -5,8 +5,8 @@ import { InvalidArgumentError } from 'commander'
 export function numberBetween(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = text.trim() === '' ? NaN : Number(text)
-    if (!(value >= least && value <= most)) throw new InvalidArgumentError(`Expected a number from ${least} to ${most}.`)
-    return value
+    if (value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Expected a number from ${least} to ${most}.`)
   }
 }
 
@@ -14,9 +14,7 @@ export function numberBetween(least: number, most: number): (text: string) => nu
 export function wholeNumberBetween(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : NaN
-    if (!(value >= least && value <= most)) {
-      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`)
-    }
-    return value
+    if (value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`)
   }
 }

@@ -32,7 +32,7 @@ function configureAccuracy(command: Command): void {
   command
     .description('Precision, recall and average precision, or degrees of error, on labelled pictures')
     .option('--data <directory>', 'images/ and labels/ of the sets (also EDGE_INFER_DATA)', process.env.EDGE_INFER_DATA)
-    .option('--full-decode', 'measure the full decode only, not also the reduced one')
+    .option('--full-decode', 'leave out the reduced decode that requests get by default')
     .option('--threads <count>', 'threads that compute one picture together', parseCount)
   addCommonOptions(command).action(runAccuracy)
 }
@@ -45,7 +45,7 @@ async function runAccuracy({ data, fullDecode, threads, ...common }: AccuracyCom
     const results = await measureAccuracy({
       data, ...modelsByTask(common), fullDecode, threads, device: common.device, signal: interruptSignal(), onProgress,
     })
-    return reportAccuracy(results, { fullDecode: fullDecode ?? false, threads, device: common.device })
+    return reportAccuracy(results, settingsOf({ ...common, fullDecode, threads }))
   })
 }
 
@@ -57,6 +57,8 @@ interface KernelCommandOptions extends CommonOptions {
   percentile: number[]
   fullDecode?: boolean
   crops?: boolean
+  asExported?: boolean
+  rectangular: boolean
   floor: boolean
   concurrentRuns: number
 }
@@ -72,6 +74,8 @@ function configureKernel(command: Command): void {
     .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
     .option('--full-decode', 'decode every pixel even where a reduced decode would do')
     .option('--crops', 'face_detection also answers a JPEG of each face')
+    .option('--as-exported', "run a model's file as it is, not its faster form")
+    .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
     .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
     .option('--concurrent-runs <count>', 'car_detection runs at once while the event loop is watched; 0: none', parseWhole, 8)
   addCommonOptions(command).action(runKernel)
@@ -79,16 +83,11 @@ function configureKernel(command: Command): void {
 
 async function runKernel(images: string[], options: KernelCommandOptions): Promise<void> {
   const percentiles = [...new Set([50, 90, 99, ...options.percentile])].sort((a, b) => a - b)
-  const { threads, warmupRequestCount, requestCount, measurementInterval, fullDecode, crops, concurrentRuns } = options
-  const settings = {
-    threads, warmupRequestCount, requestCount, measurementInterval, fullDecode, crops, concurrentRuns,
-    device: options.device,
-  }
   await present(options, async (onProgress) => {
     const results = await measureKernel({
-      ...settings, ...modelsByTask(options), images, floor: options.floor, signal: interruptSignal(), onProgress,
+      ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
     })
-    return reportKernel(results, percentiles, settings)
+    return reportKernel(results, percentiles, settingsOf(options))
   })
 }
 
@@ -101,6 +100,11 @@ function addCommonOptions(command: Command): Command {
     .option('--device <device>', 'cpu, cuda[:n] or tensorrt[:n]', 'cpu')
     .option('--output <file>', 'also write a report: .html, .csv or .json')
     .option('--json', 'print the figures as JSON in place of tables')
+}
+
+/** What a report says of how it was made. */
+function settingsOf<T extends CommonOptions>({ json: _json, output: _output, ...settings }: T): Report['settings'] {
+  return settings
 }
 
 /** Runs a bench under a progress bar; prints its report and writes it where one was asked for. */

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { delimiter, resolve } from 'node:path'
+import { LEAST_INTERVAL_MS, MOST_INTERVAL_MS, type NodeRole } from '../cluster/index.js'
 import { TASK_NAMES, type TaskName } from '../models/index.js'
 import { parseDevice } from '../tasks/device.js'
 import { isTaskName } from '../tasks/index.js'
@@ -31,6 +32,18 @@ export interface ServeConfig {
   open_control: boolean
   log_level: (typeof LOG_LEVELS)[number]
   advertise: Advertised | undefined
+  role: NodeRole
+  cloud: string | undefined
+  cloud_token: string | undefined
+  /** Milliseconds. */
+  heartbeat_interval: number | undefined
+  edge_port: number | undefined
+  /** Milliseconds. */
+  edge_poll_interval: number | undefined
+  open_registration: boolean
+  tls_cert: string | undefined
+  tls_key: string | undefined
+  ca: string | undefined
 }
 
 /** What an option's value may be; `undefined` from a reader says that the value is none of these. */
@@ -158,6 +171,15 @@ function readToken(file: string): string | undefined {
   }
 }
 
+const role: OptionType<NodeRole> = {
+  expected: 'cloud or host',
+  fromText: (value) => (['cloud', 'host'] as const).find((name) => name === value),
+  fromJson: (value) => (['cloud', 'host'] as const).find((name) => name === value),
+}
+
+const nodeUrl = text('the URL of a cloud, such as http://192.168.1.20:5500', (value) =>
+  URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
+
 const logLevel: OptionType<ServeConfig['log_level']> = {
   expected: `one of ${LOG_LEVELS.join(', ')}`,
   fromText: (value) => LOG_LEVELS.find((level) => level === value),
@@ -177,7 +199,7 @@ export const TOKEN_FILE_OPTION = option('--token-file <file>', 'A file that hold
 export const SERVE_OPTIONS: { readonly [Name in keyof ServeConfig]: OptionSpec<NonNullable<ServeConfig[Name]>> } = {
   host: option('--host <address>', 'Address to listen on; 0.0.0.0 for all (default: 127.0.0.1)', text('an address')),
   port: option('--port <number>', 'Port to listen on; 0 for any (default: 5500)', integer(0, 65_535)),
-  tasks: option('--task <name[=workers]...>', 'Tasks to serve (default: all, one worker each)', tasks, 'tasks'),
+  tasks: option('--task <name=workers...>', 'Tasks to serve, repeatable (default: all, one worker each)', tasks, 'tasks'),
   models: option('--models <directory>', 'Where model files are looked for first', directories),
   device: option('--device <name>', 'cpu, cuda[:n] or tensorrt[:n] (default: cpu)', device),
   threads: option('--threads <number>', 'The most threads of one worker', integer(1, 1024)),
@@ -186,6 +208,18 @@ export const SERVE_OPTIONS: { readonly [Name in keyof ServeConfig]: OptionSpec<N
   open_control: option('--open-control', 'Without a token: let any caller use the control routes', flag),
   log_level: option('--log-level <name>', `${LOG_LEVELS.join(', ')} (default: info)`, logLevel),
   advertise: option('--advertise <ip[:port]>', 'Address that others reach this node at', advertised),
+  role: option('--role <name>', 'cloud: others may join it; host: joins the --cloud (default: cloud)', role),
+  cloud: option('--cloud <url>', 'Of a host: the cloud it joins', nodeUrl),
+  cloud_token: option('--cloud-token <text>', "Of a host: the cloud's token (default: --token)", token),
+  heartbeat_interval: option('--heartbeat-interval <ms>', 'Of a host: milliseconds between heartbeats (default: 2000)',
+    integer(LEAST_INTERVAL_MS, MOST_INTERVAL_MS)),
+  edge_port: option('--edge-port <number>', 'Of a cloud: port that older nodes listen on (default: 5501)', integer(1, 65_535)),
+  edge_poll_interval: option('--edge-poll-interval <ms>',
+    'Of a cloud: milliseconds between questions to an older node (default: 17000)', integer(LEAST_INTERVAL_MS, 3_600_000)),
+  open_registration: option('--open-registration', 'With a token: let older nodes, which cannot send it, join all the same', flag),
+  tls_cert: option('--tls-cert <file>', 'Certificate chain in PEM: serve https; with --tls-key', path('a file')),
+  tls_key: option('--tls-key <file>', 'Private key in PEM', path('a file')),
+  ca: option('--ca <file>', "Of a host: certificate in PEM of the authority to trust for its cloud's", path('a file')),
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -19,6 +19,16 @@ const DEFAULTS: ServeConfig = {
   open_control: false,
   log_level: 'info',
   advertise: undefined,
+  role: 'cloud',
+  cloud: undefined,
+  cloud_token: undefined,
+  heartbeat_interval: undefined,
+  edge_port: undefined,
+  edge_poll_interval: undefined,
+  open_registration: false,
+  tls_cert: undefined,
+  tls_key: undefined,
+  ca: undefined,
 }
 
 type Spec = OptionSpec<unknown>
@@ -95,7 +105,7 @@ function refuseUnknown(file: ConfigFile): void {
 }
 
 function refuse(place: string, { type, member }: Spec, value: unknown): never {
-  const shown = member.startsWith('token') ? 'something else' : received(value)
+  const shown = member.includes('token') ? 'something else' : received(value)
   throw new EdgeInferError('BAD_OPTION', `${place}: Expected ${type.expected} but received ${shown}`)
 }
 

@@ -1,7 +1,7 @@
 /** `edge-infer inspect`: what is here, what each task is missing, and the command that mends it. */
 import { freemem, totalmem } from 'node:os'
 import type { Command } from 'commander'
-import { defaultModelFor, listModels, TASK_NAMES, type TaskName } from '../models/index.js'
+import { defaultModelFor, listModels, TASK_NAMES, type ListedModel, type TaskName } from '../models/index.js'
 import { addonPaths, loadRuntime, native, toEdgeInferError, type NativeVersions, type RuntimeInfo } from '../native.js'
 import { readCpuFeatures, type CpuFeatures } from '../node/index.js'
 import { createTask } from '../tasks/index.js'
@@ -99,9 +99,11 @@ async function inspectLimits(): Promise<Pick<Inspection, 'container' | 'controlG
 
 async function inspectModels(): Promise<Inspection['models']> {
   const models = await listModels()
-  const names = (present: boolean): string[] =>
-    models.filter(({ files }) => files.every((file) => file !== undefined) === present).map(({ entry }) => entry.name)
-  return { present: names(true), absent: names(false) }
+  const isPresent = ({ files }: ListedModel): boolean => files.every((file) => file !== undefined)
+  return {
+    present: models.filter(isPresent).map(({ entry }) => entry.name),
+    absent: models.filter((model) => !isPresent(model)).map(({ entry }) => entry.name),
+  }
 }
 
 function toText(report: Inspection): string {
@@ -109,14 +111,16 @@ function toText(report: Inspection): string {
   const facts = {
     'edge-infer': report.version,
     'Node.js': `${node.version}, ${node.platform} ${node.arch}`,
-    'Addon': 'error' in addon ? `not loaded: ${addon.path}` : `loaded, built by compiler ${addon.compiler}\n${addon.path}`,
+    'Addon': 'error' in addon ? `not loaded: ${addon.path}`
+      : `loaded, built by compiler ${addon.compiler}\n${addon.path}`,
     'OpenCV': 'error' in addon ? 'not known' : addon.opencv,
     'ONNX Runtime': 'error' in onnxruntime ? 'not loaded'
       : `${onnxruntime.version}, API ${onnxruntime.apiVersion}\n${onnxruntime.path}`,
     'Providers': 'error' in onnxruntime ? 'not known' : providersText(onnxruntime.providers),
     'CPU': `${cpu.model}, ${cpu.cores} cores\n${cpu.features.join(' ')}`,
     'Memory': `${formatBytes(memory.total)}, ${formatBytes(memory.available)} available`,
-    'For edge-infer': `${Number(container.cores.toFixed(2))} cores, ${formatBytes(container.memoryBytes)} (what its container or control group leaves it)`,
+    'For edge-infer': `${Number(container.cores.toFixed(2))} cores, ${formatBytes(container.memoryBytes)} ` +
+      '(what its container or control group leaves it)',
     'Control groups': controlGroupsText(controlGroups),
     'Models': `here: ${models.present.join(', ') || 'none'}\nnot here: ${models.absent.join(', ') || 'none'}`,
   }
@@ -133,7 +137,9 @@ function providersText(providers: readonly string[]): string {
 }
 
 function controlGroupsText({ mode, missing }: Inspection['controlGroups']): string {
-  if (mode === 'none') return `none to be written: workers cannot be limited\n${[...new Set(Object.values(missing))].join('\n')}`
+  if (mode === 'none') {
+    return `none that can be written: no worker can be limited\n${[...new Set(Object.values(missing))].join('\n')}`
+  }
   const usable = ['cpu', 'memory', 'cpuset'].filter((controller) => missing[controller] === undefined)
   const reasons = Object.entries(missing).map(([controller, reason]) => `\n${controller}: ${reason}`)
   return `${mode}: ${usable.join(', ')} of workers can be limited${reasons.join('')}`

@@ -15,11 +15,13 @@ interface Registration {
 }
 
 const COMMANDS: readonly Registration[] = [
-  { name: 'run', description: 'Find faces, head poses, cars and helmets in pictures and videos', load: () => import('./run.js') },
+  { name: 'run', description: 'Find faces, cars, helmets in pictures and videos', load: () => import('./run.js') },
   { name: 'quickstart', description: 'The main job on real photographs', load: () => import('./quickstart.js') },
-  { name: 'inspect', description: 'What is installed, what this machine has, what is missing', load: () => import('./inspect.js') },
+  { name: 'inspect', description: 'What is here, and what is missing', load: () => import('./inspect.js') },
+  { name: 'build', description: 'Compile the native addon inside the installed package', load: () => import('./build.js') },
   { name: 'models', description: 'List, fetch and verify models', load: () => import('./models.js') },
   { name: 'serve', description: 'Serve the tasks over HTTP, by worker processes', load: () => import('./serve.js') },
+  { name: 'status', description: 'Show a cluster: nodes, workers, limits', load: () => import('./status.js') },
   { name: 'bench', description: 'Measure accuracy and speed', load: () => import('./bench.js') },
 ]
 

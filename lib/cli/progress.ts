@@ -18,8 +18,7 @@ export function createProgressBar(unit: Unit): ProgressBar {
     format: (_options, { progress }, { label, done, total }: Payload) => {
       const width = 24
       const filled = Math.round(width * Math.min(1, progress))
-      const amount = total === undefined ? show(done, unit) : `${show(done, unit)} of ${show(total, unit)}`
-      return `${label} [${'='.repeat(filled)}${' '.repeat(width - filled)}] ${amount}`
+      return `${label} [${'='.repeat(filled)}${' '.repeat(width - filled)}] ${show(done, total, unit)}`
     },
     hideCursor: true,
     clearOnComplete: true,
@@ -48,6 +47,7 @@ interface Payload {
   total: number | undefined
 }
 
-function show(amount: number, unit: Unit): string {
-  return unit === 'bytes' ? formatBytes(amount) : `${amount} ${unit}`
+function show(done: number, total: number | undefined, unit: Unit): string {
+  if (unit === 'frames') return total === undefined ? `${done} frames` : `${done} of ${total} frames`
+  return total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`
 }

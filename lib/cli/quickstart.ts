@@ -35,7 +35,8 @@ export function configure(command: Command): void {
 async function quickstart(directory: string): Promise<void> {
   const signal = interruptSignal()
   await mkdir(directory, { recursive: true }).catch((cause: Error) => {
-    throw new EdgeInferError('BAD_OPTION', `Expected --out to be a directory that can be written but ${cause.message}`, { cause })
+    const message = `Expected --out to be a directory that can be written but ${cause.message}`
+    throw new EdgeInferError('BAD_OPTION', message, { cause })
   })
   const written: string[] = []
   for (const step of STEPS) written.push(await runStep(step, directory, signal))

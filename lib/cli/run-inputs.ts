@@ -55,7 +55,8 @@ async function picturesOf(directory: string): Promise<Input[]> {
   const entries = await readdir(directory)
   const names = entries.filter((name) => PICTURE_TYPES.includes(extname(name).toLowerCase()))
   if (names.length === 0) {
-    throw new EdgeInferError('BAD_IMAGE', `Expected pictures (${PICTURE_TYPES.join(', ')}) in ${directory} but there are none`)
+    const message = `Expected pictures (${PICTURE_TYPES.join(', ')}) in ${directory} but there are none`
+    throw new EdgeInferError('BAD_IMAGE', message)
   }
   return names.sort(new Intl.Collator('en', { numeric: true }).compare)
     .map((name) => ({ kind: 'picture', path: join(directory, name) }))

@@ -2,10 +2,10 @@
 import { mkdir, realpath } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { EdgeInferError } from '../errors.js'
-import { isDirectory, PICTURE_TYPES, STANDARD_INPUT, VIDEO_TYPES, type Input, type Inputs } from './run-inputs.js'
+import { isDirectory, PICTURE_TYPES, STANDARD_INPUT, type Input, type Inputs } from './run-inputs.js'
 
-/** Videos are written as MPEG-4. */
-const VIDEO_OUT = '.mp4'
+/** Containers that take MPEG-4 video, which is what is written; the first unless said otherwise. */
+const VIDEO_OUT_TYPES: readonly string[] = ['.mp4', '.avi', '.mov', '.mkv']
 
 /**
  * The annotated file of each input, and the directories for them. `out` is a file for one input, unless it is a
@@ -17,7 +17,8 @@ export async function planOutputs(out: string, { list, single }: Inputs): Promis
   if (!directory) {
     const [input] = list
     if (!single || input === undefined) {
-      throw new EdgeInferError('BAD_OPTION', `Expected a directory for --out, since there are several inputs, but received ${out}`)
+      const message = `Expected a directory for --out, since there are several inputs, but received ${out}`
+      throw new EdgeInferError('BAD_OPTION', message)
     }
     checkType(out, input)
     planned.set(input, out)
@@ -26,22 +27,24 @@ export async function planOutputs(out: string, { list, single }: Inputs): Promis
     for (const input of list) planned.set(input, freeName(join(out, outputName(input)), taken))
   }
   await mkdir(directory ? out : dirname(out), { recursive: true }).catch((cause: Error) => {
-    throw new EdgeInferError('BAD_OPTION', `Expected a directory for --out that can be written but ${cause.message}`, { cause })
+    const message = `Expected a directory for --out that can be written but ${cause.message}`
+    throw new EdgeInferError('BAD_OPTION', message, { cause })
   })
   await checkNothingIsOverwritten(planned)
   return planned
 }
 
 function checkType(out: string, { kind }: Input): void {
-  const types = kind === 'picture' ? PICTURE_TYPES : VIDEO_TYPES
+  const types = kind === 'picture' ? PICTURE_TYPES : VIDEO_OUT_TYPES
   if (types.includes(extname(out).toLowerCase())) return
-  throw new EdgeInferError('BAD_OPTION', `Expected --out to be a directory or a file ending in ${types.join(', ')} but received ${out}`)
+  const message = `Expected --out to be a directory or a file ending in ${types.join(', ')} but received ${out}`
+  throw new EdgeInferError('BAD_OPTION', message)
 }
 
 function outputName({ kind, path }: Input): string {
   if (path === STANDARD_INPUT) return 'stdin.jpg'
   const type = extname(path)
-  if (kind === 'video') return `${basename(path, type)}${VIDEO_OUT}`
+  if (kind === 'video') return `${basename(path, type)}${VIDEO_OUT_TYPES[0]}`
   return PICTURE_TYPES.includes(type.toLowerCase()) ? basename(path) : `${basename(path)}.jpg`
 }
 

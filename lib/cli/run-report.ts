@@ -52,8 +52,9 @@ function table(objects: readonly DetectedObject[], poses: readonly HeadPose[] | 
   const head = ['LABEL', 'CONF', ...BOX, ...poses ? [...POSE, 'UP'] : []]
   const rows = objects.map(({ label, score, box }, index) => {
     const pose = poses?.[index]
-    const angles = pose ? [...[pose.yaw, pose.pitch, pose.roll].map((angle) => angle.toFixed(1)), isUp(pose) ? 'up' : ''] : []
-    return [label, score.toFixed(2), ...box.map((side) => side.toFixed(0)), ...angles]
+    const row = [label, score.toFixed(2), ...box.map((side) => side.toFixed(0))]
+    if (!pose) return row
+    return [...row, ...[pose.yaw, pose.pitch, pose.roll].map((angle) => angle.toFixed(1)), isUp(pose) ? 'up' : '']
   })
   return renderTable(head, rows, ['CONF', ...BOX, ...POSE])
 }

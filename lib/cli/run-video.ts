@@ -1,7 +1,9 @@
 /** A video, frame by frame: reading, inference, drawing and writing overlap. */
 import { basename } from 'node:path'
 import { EdgeInferError } from '../errors.js'
-import { native, type NativeImage, type NativeVideoReader, type StageTimings } from '../native.js'
+import {
+  native, type NativeImage, type NativeVideoReader, type NativeVideoWriter, type StageTimings,
+} from '../native.js'
 import { annotate } from '../tasks/annotate.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
@@ -35,29 +37,39 @@ export async function runVideo(path: string, analyzer: Analyzer, options: VideoO
   const { out, labels, axes, signal } = options
   const reader = await native.openVideo(path)
   const { width, height, framesPerSecond, frameCount } = reader.info
-  const writer = out === undefined ? undefined : await native.createVideo(out, width, height, framesPerSecond)
   const total = frameCount > 0 ? Math.min(frameCount, options.maxFrames) : undefined
   const bar = createProgressBar('frames')
   const summary = new VideoSummary(path, width, height)
   const work = async (frame: NativeImage): Promise<{ analysis: Analysis; drawn: Buffer | undefined }> => {
     const analysis = await analyzer.run(frame, signal)
+    if (out === undefined) return { analysis, drawn: undefined }
     const poses = axes ? analysis.poses : undefined
-    return { analysis, drawn: writer && await annotate(frame, analysis, { poses, labels, type: 'raw' }) }
+    return { analysis, drawn: await annotate(frame, analysis, { poses, labels, type: 'raw' }) }
   }
+  let writer: NativeVideoWriter | undefined
   try {
-    for await (const { analysis, drawn } of mapInOrder(framesOf(reader, options.maxFrames), FRAMES_UNDER_WAY, work)) {
+    const frames = framesOf(reader, options.maxFrames)
+    for await (const { analysis, drawn } of mapInOrder(frames, FRAMES_UNDER_WAY, work)) {
       const index = summary.frames
       options.onFrame?.({ index, timestamp: framesPerSecond > 0 ? 1000 * index / framesPerSecond : 0, analysis })
-      if (drawn) await writer?.write(pixels(drawn, width, height))
+      if (out !== undefined && drawn) {
+        writer ??= await native.createVideo(out, width, height, framesPerSecond)
+        await writer.write(pixels(drawn, width, height))
+      }
       summary.add(analysis)
       if (options.progress) bar.update(basename(path), summary.frames, total)
     }
+  } catch (error) {
+    if (!signal.aborted) throw error
+    const kept = out === undefined ? '' : `; ${out} holds them`
+    const message = `Interrupted after ${summary.frames} frames of ${path}${kept}`
+    throw new EdgeInferError('ABORTED', message, { cause: error })
   } finally {
     bar.stop()
     await writer?.close()
   }
-  if (summary.frames === 0) throw new EdgeInferError('BAD_IMAGE', `Expected a video with frames but none of ${path} can be read`)
-  return summary
+  if (summary.frames > 0) return summary
+  throw new EdgeInferError('BAD_IMAGE', `Expected a video with frames but none of ${path} can be read`)
 }
 
 async function* framesOf(reader: NativeVideoReader, most: number): AsyncGenerator<NativeImage> {
@@ -109,10 +121,12 @@ export class VideoSummary {
     const seconds = (performance.now() - this.#start) / 1000
     const rate = `${this.frames} frames in ${seconds.toFixed(1)} s, ${(this.frames / seconds).toFixed(1)} frames/s`
     const rows = [...this.#occurrences].sort(([, a], [, b]) => b.objects - a.objects)
-      .map(([label, { frames, objects, most }]) => [label, String(frames), (objects / this.frames).toFixed(2), String(most)])
-    const found = rows.length === 0 ? 'nothing found'
-      : renderTable(['LABEL', 'IN FRAMES', 'MEAN A FRAME', 'MOST'], rows, ['IN FRAMES', 'MEAN A FRAME', 'MOST'])
-    return [`${this.#path}: ${rate}, ${this.#size} pixels`, indent(found), indent(`median a frame: ${stageLine(this.#medians())}`)].join('\n')
+      .map(([label, { frames, objects, most }]) =>
+        [label, String(frames), (objects / this.frames).toFixed(2), String(most)])
+    const figures = ['IN FRAMES', 'MEAN A FRAME', 'MOST']
+    const found = rows.length === 0 ? 'nothing found' : renderTable(['LABEL', ...figures], rows, figures)
+    const stages = `median a frame: ${stageLine(this.#medians())}`
+    return `${this.#path}: ${rate}, ${this.#size} pixels\n${indent(`${found}\n${stages}`)}`
   }
 
   #medians(): StageTimings {

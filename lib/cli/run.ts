@@ -19,7 +19,7 @@ export function configure(command: Command): void {
     .option('--face-model <name>', 'the model that finds the faces of face_alignment')
     .option('--device <device>', 'cpu, cuda[:n] or tensorrt[:n]', 'cpu')
     .option('--fallback', 'use the CPU where the device is not to be had')
-    .option('--threads <count>', 'threads that compute one picture together (default: all cores)', wholeNumberBetween(1, 256))
+    .option('--threads <count>', 'threads that compute one picture (default: all cores)', wholeNumberBetween(1, 256))
     .option('--conf <confidence>', "least confidence, 0 to 1 (default: the model's)", numberBetween(0, 1))
     .option('--iou <overlap>', 'boxes that overlap more than this are one object, 0 to 1', numberBetween(0, 1))
     .option('--max-det <count>', 'most objects a picture', wholeNumberBetween(1, 100_000))
@@ -66,7 +66,6 @@ async function run(task: TaskName, paths: string[], options: RunOptions): Promis
   for (const warning of analyzer.warnings) process.stderr.write(`warning: ${warning}\n`)
   await new Runner(analyzer, outputs, options, signal).run(inputs.list)
 }
-
 
 function splitList(text: string): string[] {
   return text.split(',').map((name) => name.trim()).filter((name) => name !== '')

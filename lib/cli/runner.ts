@@ -6,7 +6,7 @@ import { toEdgeInferError, type NativeImage } from '../native.js'
 import { annotate } from '../tasks/annotate.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
-import { readPicture, type Input } from './run-inputs.js'
+import { readPicture, STANDARD_INPUT, type Input } from './run-inputs.js'
 import { toJson, toText } from './run-report.js'
 import { runVideo } from './run-video.js'
 
@@ -131,8 +131,9 @@ function stretchesOf(inputs: readonly Input[]): Input[][] {
 }
 
 function named({ path }: Input, error: EdgeInferError): EdgeInferError {
-  if (error.message.includes(path)) return error
-  return new EdgeInferError(error.code, `${path}: ${error.message}`, { cause: error })
+  if (path !== STANDARD_INPUT && error.message.includes(path)) return error
+  const name = path === STANDARD_INPUT ? 'standard input' : path
+  return new EdgeInferError(error.code, `${name}: ${error.message}`, { cause: error })
 }
 
 function writtenTo(out: string | undefined): string {

@@ -1,14 +1,15 @@
 /** `edge-infer serve`: worker processes and the documented routes, on this node. */
-import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import type { Logger } from 'pino'
+import { Cluster } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
-import { createHttpServer, type HttpServer } from '../http/index.js'
+import { clusterRoutes, createHttpServer, eventsRoutes, type HttpServer } from '../http/index.js'
 import { createSampler, defaultAdvertiseAddress } from '../node/index.js'
 import { startWorkers, type WorkerService } from '../workers/index.js'
 import { addServeOptions, resolveServeConfig } from './config.js'
 import type { ServeConfig } from './config-options.js'
 import { createLog } from './log.js'
+import { resolvePlace } from './serve-node.js'
 import { stopSignals } from './stop-signals.js'
 import { renderTable } from './table.js'
 import { packageVersion } from './version.js'
@@ -26,6 +27,7 @@ export function configure(command: Command): void {
 async function serve(config: ServeConfig): Promise<void> {
   const signals = stopSignals()
   void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
+  const { ip, scheme, tls, host } = await resolvePlace(config)
   const log = createLog(config.log_level)
   if (config.models !== undefined) process.env.EDGE_INFER_MODELS = config.models
   say(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
@@ -33,6 +35,9 @@ async function serve(config: ServeConfig): Promise<void> {
     tasks: config.tasks, device: config.device, threads: config.threads, queueSize: config.queue_size, log,
   })
   using sampler = createSampler()
+  const cluster = new Cluster({
+    workers, sampler, log, ip, scheme, host, edgePort: config.edge_port, edgePollIntervalMs: config.edge_poll_interval,
+  })
   try {
     requireSomeTask(workers)
     const server = await createHttpServer({
@@ -40,22 +45,29 @@ async function serve(config: ServeConfig): Promise<void> {
       sampler,
       log,
       version: packageVersion(),
-      deviceIp: config.advertise?.ip ?? ownAddress(config.host),
+      deviceIp: ip,
       control: { token: config.token, open: config.open_control },
+      services: () => cluster.registry.services(),
+      tls,
+      routes: [clusterRoutes(cluster, { openRegistration: config.open_registration }), eventsRoutes(cluster)],
     })
     const port = await server.listen(config.host, config.port)
-    announce(config, workers, urlOf(config.host, port), log)
+    cluster.start(config.advertise?.port ?? port)
+    announce(config, workers, `${scheme}://${authority(config.host, port)}`, log)
     log.info({ signal: await signals.first }, 'stopping: finishing what has been accepted')
-    await finish(server, workers)
+    await finish(cluster, server, workers)
     log.info('stopped')
   } catch (error) {
+    await cluster.stop()
     await workers.close({ now: true })
     throw error
   }
   log.flush()
 }
 
-async function finish(server: HttpServer, workers: WorkerService): Promise<void> {
+/** Nobody is sent here any more before the door is closed. */
+async function finish(cluster: Cluster, server: HttpServer, workers: WorkerService): Promise<void> {
+  await cluster.stop()
   await server.drain()
   await workers.close()
 }
@@ -64,11 +76,6 @@ function requireSomeTask({ tasks, unavailable }: WorkerService): void {
   if (tasks.length > 0) return
   const reasons = [...unavailable].map(([task, why]) => `\n  ${task}: ${why}`).join('')
   throw new EdgeInferError('NO_WORKER', `No task has a worker:${reasons}`)
-}
-
-/** A server for this machine alone is reached at the address it listens on. */
-function ownAddress(host: string): string {
-  return isIP(host) && !WILDCARDS.includes(host) ? host : host === 'localhost' ? '127.0.0.1' : defaultAdvertiseAddress()
 }
 
 function announce({ host, token, open_control: open }: ServeConfig, workers: WorkerService, url: string, log: Logger): void {
@@ -83,13 +90,13 @@ function announce({ host, token, open_control: open }: ServeConfig, workers: Wor
     log.warn({ task, why }, 'not served')
   }
   if (token === undefined && open) say('Anyone who reaches this server may change its workers (--open-control).')
-  say(`Listening on ${url} (routes: ${url}/docs)`)
+  say(`Listening on ${url} (dashboard: ${url}/, routes: ${url}/docs)`)
   log.info({ url, host, tasks: workers.tasks }, 'listening')
 }
 
-function urlOf(host: string, port: number): string {
+function authority(host: string, port: number): string {
   const name = WILDCARDS.includes(host) ? defaultAdvertiseAddress() : host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  return `${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
 /** For people, apart from the log on standard output. */

@@ -1,8 +1,6 @@
 /** Small JSON requests between nodes, bounded in time and size: a node that hangs or floods harms nobody. */
+import { rootCertificates } from 'node:tls'
 import { Agent, request } from 'undici'
-
-/** The largest answer of another node that is read. */
-const MOST_BYTES = 1 << 20
 
 export interface PeerAnswer {
   status: number
@@ -11,29 +9,39 @@ export interface PeerAnswer {
 }
 
 export interface PeerOptions {
-  /** PEM certificates of authorities to trust, beside the system's. */
+  /** PEM certificates of authorities to trust, beside the public ones. */
   ca?: string | undefined
+  /** For a whole exchange. */
   timeoutMs: number
+  /** The largest answer that is read. */
+  mostBytes: number
+  /** Address of this machine that requests are to come from. */
+  localAddress?: string | undefined
 }
 
 export class PeerClient {
   readonly #agent: Agent
   readonly #timeoutMs: number
+  readonly #mostBytes: number
 
-  constructor({ ca, timeoutMs }: PeerOptions) {
+  constructor({ ca, timeoutMs, mostBytes, localAddress }: PeerOptions) {
     this.#timeoutMs = timeoutMs
+    this.#mostBytes = mostBytes
     this.#agent = new Agent({
-      connect: { timeout: timeoutMs, ...(ca !== undefined && { ca }) },
+      connect: { timeout: timeoutMs, ...(ca !== undefined && { ca: [...rootCertificates, ca] }) },
+      ...(localAddress !== undefined && { localAddress }),
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       keepAliveTimeout: 30_000,
     })
   }
 
+  /** @throws whatever kept the other from answering in full. */
   async get(url: string): Promise<PeerAnswer> {
-    return this.#send(url, 'GET', {}, undefined)
+    return this.#send(url, 'GET', {}, null)
   }
 
+  /** @throws as {@link get}. */
   async post(url: string, body: unknown, token: string | undefined): Promise<PeerAnswer> {
     const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
     return this.#send(url, 'POST', headers, JSON.stringify(body))
@@ -44,21 +52,16 @@ export class PeerClient {
   }
 
   async #send(
-    url: string, method: 'GET' | 'POST', headers: Record<string, string>, body: string | undefined,
+    url: string, method: 'GET' | 'POST', headers: Record<string, string>, body: string | null,
   ): Promise<PeerAnswer> {
     const signal = AbortSignal.timeout(this.#timeoutMs)
-    const answer = await request(url, {
-      method, headers, body: body ?? null, signal, dispatcher: this.#agent,
-    })
+    const answer = await request(url, { method, headers, body, signal, dispatcher: this.#agent })
     const chunks: Buffer[] = []
     let size = 0
-    for await (const chunk of answer.body) {
-      size += (chunk as Buffer).length
-      if (size > MOST_BYTES) {
-        answer.body.destroy()
-        throw new Error(`the answer is larger than ${MOST_BYTES} bytes`)
-      }
-      chunks.push(chunk as Buffer)
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > this.#mostBytes) throw new Error(`the answer is larger than ${this.#mostBytes} bytes`)
+      chunks.push(chunk)
     }
     return { status: answer.statusCode, body: parsed(Buffer.concat(chunks).toString()) }
   }

@@ -3,25 +3,34 @@ import type { Sampler } from '../node/index.js'
 import type { WorkerInfo, WorkerService } from '../workers/index.js'
 import type { NodeStatus, ServiceState, WorkerState } from './status.js'
 
+/** Limits and queues are read at most this often, however often they are asked for. */
+const FRESH_MS = 250
+
 export class LocalStatus {
   readonly #sampler: Sampler
   readonly #workers: WorkerService
-  readonly #watched = new Set<number>()
+  #watched = new Set<number>()
+  #last: NodeStatus | undefined
+  #readAt = 0
 
   constructor(sampler: Sampler, workers: WorkerService) {
     this.#sampler = sampler
     this.#workers = workers
   }
 
+  /** The same object until it is read anew. */
   read(): NodeStatus {
-    const infos = this.#workers.workers()
-    this.#watch(infos.map(({ pid }) => pid))
-    const services = this.#workers.tasks.map((task): [string, ServiceState] => {
-      const { cpuUtilLimit, memUtilLimit } = this.#workers.taskLimits(task)
-      const workers = infos.filter((info) => info.task === task).map((info) => this.#worker(info))
-      return [task, { cpu_util_limit: cpuUtilLimit, mem_util_limit: memUtilLimit, workers }]
-    })
-    return { device_state: this.#sampler.current(), service_state: Object.fromEntries(services) }
+    const now = performance.now()
+    if (!this.#last || now - this.#readAt > FRESH_MS) {
+      this.#last = this.#read()
+      this.#readAt = now
+    }
+    return this.#last
+  }
+
+  /** A worker or a limit has changed: the next reading is a new one. */
+  expire(): void {
+    this.#last = undefined
   }
 
   /** The shape the older clouds read, with the document's keys beside it. */
@@ -29,28 +38,54 @@ export class LocalStatus {
     return { ...this.#sampler.flat(), ...this.read() }
   }
 
-  /** Samples now instead of waiting for the next turn. */
-  sample(): NodeStatus {
+  /** Samples the machine now instead of waiting for the next turn; not oftener than the figures are worth. */
+  sample(): void {
+    if (this.#last && performance.now() - this.#readAt <= FRESH_MS) return
     this.#sampler.sampleNow()
-    return this.read()
+    this.expire()
   }
 
-  #worker({ pid, cpuUtilLimit, memUtilLimit, taskToDo }: WorkerInfo): WorkerState {
+  #read(): NodeStatus {
+    const infos = this.#workers.workers()
+    this.#watch(infos.map(({ pid }) => pid))
+    const services = this.#workers.tasks.map((task): [string, ServiceState] => {
+      const workers = infos.filter((info) => info.task === task)
+      return [task, { ...this.#allotted(task, workers), workers: workers.map((info) => this.#worker(info)) }]
+    })
+    return { device_state: this.#sampler.current(), service_state: Object.fromEntries(services) }
+  }
+
+  /** The most a task can use: its own limit, or what its workers may use together where that is less. */
+  #allotted(task: WorkerInfo['task'], workers: readonly WorkerInfo[]): Omit<ServiceState, 'workers'> {
+    const own = this.#workers.taskLimits(task)
+    const together = (limit: 'cpuUtilLimit' | 'memUtilLimit'): number =>
+      Math.min(own[limit], workers.reduce((sum, worker) => sum + worker[limit], 0))
+    return { cpu_util_limit: together('cpuUtilLimit'), mem_util_limit: together('memUtilLimit') }
+  }
+
+  #worker({ pid, model, cpuUtilLimit, memUtilLimit, taskToDo, latency }: WorkerInfo): WorkerState {
     const use = this.#sampler.process(pid)
     return {
       pid,
+      model,
       cpu_util_limit: cpuUtilLimit,
       mem_util_limit: memUtilLimit,
       cpu_ratio: use?.cpuPercent ?? 0,
       mem_ratio: use?.memPercent ?? 0,
       task_to_do: taskToDo,
+      p50_ms: latency ? tenths(latency.p50) : null,
+      p99_ms: latency ? tenths(latency.p99) : null,
     }
   }
 
   #watch(pids: readonly number[]): void {
-    for (const pid of pids) if (!this.#watched.has(pid)) this.#sampler.watch(pid)
-    for (const pid of this.#watched) if (!pids.includes(pid)) this.#sampler.unwatch(pid)
-    this.#watched.clear()
-    for (const pid of pids) this.#watched.add(pid)
+    const wanted = new Set(pids)
+    for (const pid of this.#watched) if (!wanted.has(pid)) this.#sampler.unwatch(pid)
+    for (const pid of wanted) this.#sampler.watch(pid)
+    this.#watched = wanted
   }
+}
+
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10
 }

@@ -2,23 +2,30 @@
 import type { Logger } from 'pino'
 import { TASK_NAMES } from '../models/index.js'
 import { fromFlatStatus, parseDeviceState } from '../node/index.js'
+import { urlOf, type NodeAddress } from './address.js'
 import { PeerClient } from './http.js'
-import type { ClusterRegistry, NodeAddress } from './registry.js'
-import type { NodeStatus } from './status.js'
+import type { ClusterRegistry } from './registry.js'
+import { isTaskId, parseServiceState, type NodeStatus, type ServiceState } from './status.js'
 
 /** How often the older cloud asked. */
-const DEFAULT_INTERVAL_MS = 17_000
+export const DEFAULT_POLL_INTERVAL_MS = 17_000
 const TIMEOUT_MS = 5000
-/** Nodes asked at once. */
-const CONCURRENCY = 16
+/** Polls spread by this share of the interval. */
+const JITTER = 0.1
+/** The largest answer of a node. */
+const MOST_BYTES = 256 * 1024
 /** Polls without an answer after which a node is no longer asked; it registers again when it is back. */
 const GIVE_UP_AFTER = 200
 const MOST_NODES = 1000
+const MOST_TASKS = 64
+/** `pollAll` asks nobody again before this. */
+const LEAST_PAUSE_MS = 1000
 
 interface PolledNode extends NodeAddress {
   misses: number
-  /** What it last said, as it said it: `/get_client_status` hands it on. */
-  raw: unknown
+  timer: NodeJS.Timeout | undefined
+  polling: boolean
+  polledAt: number
 }
 
 export interface PollerOptions {
@@ -32,74 +39,89 @@ export interface PollerOptions {
 export class OldNodePoller {
   readonly #options: PollerOptions
   readonly #intervalMs: number
-  readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS })
+  readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS, mostBytes: MOST_BYTES })
   readonly #nodes = new Map<string, PolledNode>()
-  readonly #timer: NodeJS.Timeout
+  #closed = false
 
   constructor(options: PollerOptions) {
     this.#options = options
-    this.#intervalMs = options.intervalMs ?? DEFAULT_INTERVAL_MS
-    this.#timer = setInterval(() => void this.pollAll(), this.#intervalMs)
-    this.#timer.unref()
+    this.#intervalMs = options.intervalMs ?? DEFAULT_POLL_INTERVAL_MS
   }
 
   /** A node has registered from this address. It is asked at once; nobody waits for its answer. */
   register(ip: string): void {
-    if (!this.#nodes.has(ip) && this.#nodes.size >= MOST_NODES) return
-    const node: PolledNode = { ip, port: this.#options.edgePort, scheme: 'http', misses: 0, raw: undefined }
-    this.#nodes.set(ip, node)
-    this.#options.log.info({ ip }, 'cluster: an older node has registered')
-    void this.#poll(node)
-  }
-
-  /** What each older node last said, by its IP. */
-  lastAnswers(): Record<string, unknown> {
-    return Object.fromEntries([...this.#nodes.values()].map(({ ip, raw }) => [ip, raw ?? {}]))
-  }
-
-  /** Asks every node; resolves when each has answered or failed. */
-  async pollAll(): Promise<void> {
-    const waiting = [...this.#nodes.values()]
-    const next = async (): Promise<void> => {
-      for (let node = waiting.shift(); node; node = waiting.shift()) await this.#poll(node)
+    let node = this.#nodes.get(ip)
+    if (!node) {
+      if (this.#nodes.size >= MOST_NODES) return
+      node = {
+        ip, port: this.#options.edgePort, scheme: 'http', misses: 0, timer: undefined, polling: false, polledAt: -Infinity,
+      }
+      this.#nodes.set(ip, node)
+      this.#options.log.info({ ip }, 'cluster: an older node has registered')
     }
-    await Promise.all(Array.from({ length: CONCURRENCY }, next))
+    node.misses = 0
+    this.#pollSoon(node)
+  }
+
+  /** Asks every node without waiting for its answer. */
+  pollAll(): void {
+    for (const node of this.#nodes.values()) this.#pollSoon(node)
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer)
+    this.#closed = true
+    for (const { timer } of this.#nodes.values()) clearTimeout(timer)
     await this.#peer.close()
   }
 
+  #pollSoon(node: PolledNode): void {
+    if (performance.now() - node.polledAt >= LEAST_PAUSE_MS) void this.#poll(node)
+  }
+
+  /** Each node has a turn of its own, so that those that hang delay no other. */
   async #poll(node: PolledNode): Promise<void> {
-    const base = `http://${node.ip.includes(':') ? `[${node.ip}]` : node.ip}:${node.port}`
+    if (node.polling || this.#closed) return
+    clearTimeout(node.timer)
+    node.polling = true
+    node.polledAt = performance.now()
     try {
-      const { body } = await this.#peer.get(`${base}/update_client_status`)
-      const status = await this.#understand(body, base)
-      if (!status) throw new Error('its answer is no status')
-      node.misses = 0
-      node.raw = body
-      this.#options.registry.hear(node, 'poll', this.#intervalMs, status)
+      if (!this.#options.registry.speaks(node)) await this.#ask(node)
+      else this.#nodes.delete(node.ip)
     } catch (error) {
       node.misses += 1
       this.#options.log.debug({ ip: node.ip, reason: String(error) }, 'cluster: an older node gave no status')
       if (node.misses >= GIVE_UP_AFTER) this.#nodes.delete(node.ip)
     }
+    node.polling = false
+    if (this.#closed || this.#nodes.get(node.ip) !== node) return
+    const wait = this.#intervalMs * (1 + JITTER * (2 * Math.random() - 1)) - (performance.now() - node.polledAt)
+    node.timer = setTimeout(() => void this.#poll(node), Math.max(0, wait)).unref()
+  }
+
+  async #ask(node: PolledNode): Promise<void> {
+    const base = urlOf(node)
+    const { body } = await this.#peer.get(`${base}/update_client_status`)
+    const status = await this.#understand(body, base)
+    if (!status) throw new Error('its answer is no status')
+    // It may have begun to beat meanwhile.
+    if (this.#closed || this.#options.registry.speaks(node)) return
+    node.misses = 0
+    this.#options.registry.hear(node, { kind: 'poll', from: node.ip, intervalMs: this.#intervalMs, status })
   }
 
   async #understand(body: unknown, base: string): Promise<NodeStatus | undefined> {
-    const nested = (body as { device_state?: unknown } | undefined)?.device_state
+    const { device_state: nested, service_state: services } = (body ?? {}) as Partial<Record<keyof NodeStatus, unknown>>
     const deviceState = (nested !== undefined ? parseDeviceState(nested) : undefined) ?? fromFlatStatus(body)
     if (!deviceState) return undefined
-    const tasks = await this.#tasks(base)
-    const unlimited = { cpu_util_limit: 1, mem_util_limit: 1, workers: [] }
-    return { device_state: deviceState, service_state: Object.fromEntries(tasks.map((task) => [task, unlimited])) }
+    const known = parseServiceState(services)
+    return { device_state: deviceState, service_state: services === undefined ? await this.#services(base) : known }
   }
 
   /** An older status does not name the node's tasks: it is asked, and is taken to run all of them where it is silent. */
-  async #tasks(base: string): Promise<string[]> {
+  async #services(base: string): Promise<Record<string, ServiceState>> {
     const answer = await this.#peer.get(`${base}/get_service_list`).catch(() => undefined)
-    const list = Array.isArray(answer?.body) ? answer.body : [...TASK_NAMES]
-    return list.filter((task): task is string => typeof task === 'string' && /^[\w-]{1,64}$/.test(task)).slice(0, 64)
+    const list: readonly unknown[] = Array.isArray(answer?.body) ? answer.body : TASK_NAMES
+    const tasks = list.filter(isTaskId).slice(0, MOST_TASKS)
+    return Object.fromEntries(tasks.map((task) => [task, { cpu_util_limit: 1, mem_util_limit: 1, workers: [] }]))
   }
 }

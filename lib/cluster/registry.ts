@@ -1,42 +1,70 @@
 /**
  * What a cloud knows of its cluster: the last word of every node, with its age. Nothing here waits for another node;
- * each node's JSON is made once, when it is heard.
+ * each node's JSON is made once, when it is heard, and each document once in a tenth of a second at the most.
  */
+import { EdgeInferError } from '../errors.js'
+import { TASK_NAMES } from '../models/index.js'
+import { idOf, urlOf, type NodeAddress } from './address.js'
+import { RunningClock } from './running-clock.js'
 import type { NodeRole, NodeStatus } from './status.js'
 
 /** Beats (or polls) a node may miss before it is left out. */
 const MISSED_BEATS = 3
+/** A beat that was due just now may still be on its way, milliseconds. */
+const GRACE_MS = 250
 /** Lost nodes are remembered this long, for the eyes of people. */
 const FORGET_MS = 24 * 3600 * 1000
 /** Nodes that are remembered at the most. */
-const MOST_NODES = 10_000
+const MOST_NODES = 2000
+/** How old a document may be that is answered; those who join or leave show at once. */
+const FRESH_MS = 100
 
-export interface NodeAddress {
-  ip: string
-  port: number
-  scheme: 'http' | 'https'
+/** How a node came to be known: `beat` tells of itself, `poll` is an older one, which is asked. */
+export type NodeKind = 'self' | 'beat' | 'poll'
+
+/** Who speaks for a node: the same process, or at least the same machine. */
+export interface Speaker {
+  /** The address the word came from. */
+  from: string
+  instance?: string | undefined
 }
 
-interface NodeRecord extends NodeAddress {
-  role: NodeRole
-  /** `poll`: an older node, which is asked. */
-  kind: 'beat' | 'poll' | 'self'
+/** What a node said, and how. */
+export interface Word extends Speaker {
+  kind: 'beat' | 'poll'
+  /** Milliseconds until the next is due. */
   intervalMs: number
+  status: NodeStatus
+}
+
+interface NodeRecord extends NodeAddress, Speaker {
+  role: NodeRole
+  kind: NodeKind
+  intervalMs: number
+  /** By the running clock. */
   heardAt: number
   status: NodeStatus
-  deviceJson: string
-  serviceJson: string
+  /** Members `device_state` and `service_state`. */
+  json: string
 }
 
-/** A node as `/nodes` shows it. */
-export interface NodeView extends NodeAddress {
+/** A node in `/nodes`. */
+export interface NodeView extends NodeStatus {
+  /** `ip:port`; stays the same while {@link key} may change. */
+  id: string
+  /** As sections 4 of the document has it: the IP, or `ip:port` where two nodes share one. */
   key: string
+  ip: string
+  port: number
+  url: string
   role: NodeRole
-  kind: NodeRecord['kind']
+  kind: NodeKind
+  /** Milliseconds between beats or polls; null for the node itself. */
+  interval_ms: number | null
   /** Milliseconds since it was last heard. */
   age_ms: number
+  /** Whether it missed three beats and so is left out everywhere else. */
   lost: boolean
-  status: NodeStatus
 }
 
 /** A node that runs a task, as `/get_execute_url` answers it. */
@@ -57,135 +85,195 @@ export interface RegistryOptions {
   self: NodeAddress & { role: NodeRole }
   readSelf(): NodeStatus
   /** A monotonic clock, milliseconds. */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 export class ClusterRegistry {
-  readonly #options: RegistryOptions
-  readonly #now: () => number
+  readonly #self: RegistryOptions['self']
+  readonly #readSelf: () => NodeStatus
+  readonly #clock: RunningClock
   readonly #nodes = new Map<string, NodeRecord>()
+  readonly #documents = new Map<string, unknown>()
+  #documentsAt = 0
+  #ownJson: { status: NodeStatus; json: string } | undefined
 
-  constructor(options: RegistryOptions) {
-    this.#options = options
-    this.#now = options.now ?? (() => performance.now())
+  constructor({ self, readSelf, now }: RegistryOptions) {
+    this.#self = self
+    this.#readSelf = readSelf
+    this.#clock = new RunningClock(now)
   }
 
-  /** Remembers what a node says of itself; a node not heard of before has joined. */
-  hear(address: NodeAddress, kind: 'beat' | 'poll', intervalMs: number, status: NodeStatus): { joined: boolean } {
+  /**
+   * Remembers what a node says of itself. An address belongs to the node that has it until that is lost or leaves.
+   * @returns whether it was not there before
+   * @throws EdgeInferError ADDRESS_TAKEN, CLUSTER_FULL
+   */
+  hear({ ip, port, scheme }: NodeAddress, word: Word): { joined: boolean } {
+    const address = { ip, port, scheme }
     const id = idOf(address)
-    const joined = !this.#nodes.has(id)
-    if (joined && this.#nodes.size >= MOST_NODES) this.#forgetOldest()
-    this.#nodes.set(id, { ...address, role: 'host', kind, intervalMs, heardAt: this.#now(), ...rendered(status) })
-    return { joined }
+    const now = this.#clock.now()
+    const known = this.#nodes.get(id)
+    const present = known !== undefined && !isLost(known, now)
+    if (id === idOf(this.#self) || (present && !isSame(known, word))) {
+      throw new EdgeInferError('ADDRESS_TAKEN', `Expected an address of its own (--advertise) but ${id} is another node's`)
+    }
+    if (!known && this.#nodes.size >= MOST_NODES) this.#makeRoom(now)
+    this.#nodes.set(id, { ...address, role: 'host', ...word, heardAt: now, json: render(word.status) })
+    if (!present) this.expire()
+    return { joined: !present }
   }
 
-  /** Forgets a node that said it leaves; false when it was not known. */
-  leave(address: Pick<NodeAddress, 'ip' | 'port'>): boolean {
-    return this.#nodes.delete(idOf(address))
+  /** Forgets a node that says it leaves; false when it was not there, or another says so. */
+  leave(address: Pick<NodeAddress, 'ip' | 'port'>, speaker: Speaker): boolean {
+    const id = idOf(address)
+    const known = this.#nodes.get(id)
+    if (!known || !isSame(known, speaker)) return false
+    this.expire()
+    return this.#nodes.delete(id)
+  }
+
+  /** Whether that node tells of itself, or is this one, so that it need not be asked. */
+  speaks(address: Pick<NodeAddress, 'ip' | 'port'>): boolean {
+    const id = idOf(address)
+    const node = this.#nodes.get(id)
+    return id === idOf(this.#self) || (node?.kind === 'beat' && !isLost(node, this.#clock.now()))
+  }
+
+  /** What has been written is written anew when it is next asked for. */
+  expire(): void {
+    this.#documents.clear()
+  }
+
+  stop(): void {
+    this.#clock.stop()
   }
 
   /** Tasks with a live worker anywhere. */
-  services(): string[] {
-    return [...new Set(this.#present().flatMap(({ status }) => Object.keys(status.service_state)))].sort()
+  services(): readonly string[] {
+    return this.#once('services', () => {
+      const offered = new Set(this.#present().flatMap(({ status }) => Object.keys(status.service_state)))
+      const others = [...offered].filter((task) => !(TASK_NAMES as readonly string[]).includes(task)).sort()
+      return [...TASK_NAMES.filter((task) => offered.has(task)), ...others]
+    })
   }
 
-  executeUrls(task: string): Record<string, ExecuteUrl> {
-    return Object.fromEntries(this.#present()
+  /** JSON of `/get_execute_url`. @throws EdgeInferError UNKNOWN_TASK, NO_WORKER */
+  executeUrlsJson(task: string): Buffer {
+    if (!this.services().includes(task)) {
+      const known = [...new Set([...TASK_NAMES, ...this.services()])]
+      if (known.includes(task)) throw new EdgeInferError('NO_WORKER', `No node of the cluster has a worker for ${task}`)
+      const received = JSON.stringify(task.slice(0, 80))
+      throw new EdgeInferError('UNKNOWN_TASK', `Expected a task of ${known.join(', ')} but received ${received}`)
+    }
+    return this.#once(`urls ${task}`, () => Buffer.from(JSON.stringify(Object.fromEntries(this.#present()
       .filter(({ status }) => Object.hasOwn(status.service_state, task))
-      .map((node) => [`${node.ip}:${node.port}`, executeUrl(node, task)]))
+      .map((node) => [idOf(node), executeUrl(node, task)])))))
   }
 
   /** JSON of `/get_system_status`. */
-  systemStatusJson(): string {
-    const keyed = this.#keyed()
-    const part = (role: NodeRole): string => keyed
-      .filter(([, node]) => node.role === role)
-      .map(([key, node]) => `${JSON.stringify(key)}:{${node.deviceJson},${node.serviceJson}}`).join(',')
-    return `{"cloud":{${part('cloud')}},"host":{${part('host')}}}`
+  systemStatusJson(): Buffer {
+    return this.#once('status', () => {
+      const keyed = withKeys(this.#present())
+      const part = (role: NodeRole): string =>
+        keyed.flatMap(([key, node]) => node.role === role ? `${JSON.stringify(key)}:{${node.json}}` : []).join(',')
+      return Buffer.from(`{"cloud":{${part('cloud')}},"host":{${part('host')}}}`)
+    })
   }
 
   /** JSON of `/get_cluster_info`. */
-  clusterInfoJson(): string {
-    return `{${this.#keyed().map(([key, node]) =>
-      `${JSON.stringify(key)}:{"node_role":"${node.role}",${node.deviceJson},${node.serviceJson}}`).join(',')}}`
+  clusterInfoJson(): Buffer {
+    return this.#once('info', () => Buffer.from(`{${withKeys(this.#present())
+      .map(([key, node]) => `${JSON.stringify(key)}:{"node_role":"${node.role}",${node.json}}`).join(',')}}`))
   }
 
-  /** Every node that is remembered, the lost ones too. */
-  nodes(): NodeView[] {
-    this.#forgetLost()
-    const now = this.#now()
-    return this.#withKeys([this.#self(), ...this.#nodes.values()]).map(([key, node]) => ({
-      key,
-      ip: node.ip,
-      port: node.port,
-      scheme: node.scheme,
-      role: node.role,
-      kind: node.kind,
-      age_ms: Math.round(now - node.heardAt),
-      lost: this.#isLost(node, now),
-      status: node.status,
-    }))
+  /** JSON of a list of {@link NodeView}: every node that is remembered, the lost ones too. */
+  nodesJson(): Buffer {
+    return this.#once('nodes', () => {
+      const now = this.#clock.now()
+      this.#forgetLost(now)
+      const lost = [...this.#nodes.values()].filter((node) => isLost(node, now))
+      const keyed = [...withKeys(this.#present()), ...lost.map((node): [string, NodeRecord] => [idOf(node), node])]
+      return Buffer.from(`[${keyed.map(([key, node]) => nodeJson(key, node, now)).join(',')}]`)
+    })
   }
 
-  #self(): NodeRecord {
-    const { self, readSelf } = this.#options
-    return { ...self, kind: 'self', intervalMs: Infinity, heardAt: this.#now(), ...rendered(readSelf()) }
+  #once<T>(name: string, make: () => T): T {
+    const now = this.#clock.now()
+    if (now - this.#documentsAt > FRESH_MS) {
+      this.expire()
+      this.#documentsAt = now
+    }
+    if (!this.#documents.has(name)) this.#documents.set(name, make())
+    return this.#documents.get(name) as T
   }
 
   #present(): NodeRecord[] {
-    const now = this.#now()
-    return [this.#self(), ...[...this.#nodes.values()].filter((node) => !this.#isLost(node, now))]
+    const now = this.#clock.now()
+    return [this.#selfRecord(now), ...[...this.#nodes.values()].filter((node) => !isLost(node, now))]
   }
 
-  #keyed(): [string, NodeRecord][] {
-    return this.#withKeys(this.#present())
+  #selfRecord(now: number): NodeRecord {
+    const status = this.#readSelf()
+    if (this.#ownJson?.status !== status) this.#ownJson = { status, json: render(status) }
+    return { ...this.#self, kind: 'self', from: '', intervalMs: Infinity, heardAt: now, ...this.#ownJson }
   }
 
-  /** Nodes by IP; where two share one, by `ip:port`. */
-  #withKeys(nodes: NodeRecord[]): [string, NodeRecord][] {
-    const counts = new Map<string, number>()
-    for (const { ip } of nodes) counts.set(ip, (counts.get(ip) ?? 0) + 1)
-    return nodes.map((node) => [counts.get(node.ip) === 1 ? node.ip : idOf(node), node])
+  #forgetLost(now: number): void {
+    for (const [id, node] of this.#nodes) if (now - node.heardAt > FORGET_MS) this.#nodes.delete(id)
   }
 
-  #isLost(node: NodeRecord, now: number): boolean {
-    return now - node.heardAt > MISSED_BEATS * node.intervalMs
-  }
-
-  #forgetLost(): void {
-    const now = this.#now()
+  /** Only lost nodes make room: no flood of new ones drives out those that are there. */
+  #makeRoom(now: number): void {
     for (const [id, node] of this.#nodes) {
-      if (this.#isLost(node, now) && now - node.heardAt > FORGET_MS) this.#nodes.delete(id)
+      if (isLost(node, now)) {
+        this.#nodes.delete(id)
+        return
+      }
     }
-  }
-
-  #forgetOldest(): void {
-    let oldest: string | undefined
-    let heardAt = Infinity
-    for (const [id, node] of this.#nodes) {
-      if (node.heardAt < heardAt) [oldest, heardAt] = [id, node.heardAt]
-    }
-    if (oldest !== undefined) this.#nodes.delete(oldest)
+    throw new EdgeInferError('CLUSTER_FULL', `Expected at most ${MOST_NODES} nodes in the cluster but received one more`)
   }
 }
 
-function idOf({ ip, port }: Pick<NodeAddress, 'ip' | 'port'>): string {
-  return `${ip}:${port}`
+function isSame(known: Speaker, speaker: Speaker): boolean {
+  return known.from === speaker.from || (known.instance !== undefined && known.instance === speaker.instance)
 }
 
-function rendered(status: NodeStatus): Pick<NodeRecord, 'status' | 'deviceJson' | 'serviceJson'> {
-  return {
-    status,
-    deviceJson: `"device_state":${JSON.stringify(status.device_state)}`,
-    serviceJson: `"service_state":${JSON.stringify(status.service_state)}`,
+function isLost({ heardAt, intervalMs }: NodeRecord, now: number): boolean {
+  return now - heardAt > MISSED_BEATS * intervalMs + GRACE_MS
+}
+
+/** Nodes by IP; where two share one, by `ip:port`. */
+function withKeys(nodes: readonly NodeRecord[]): [string, NodeRecord][] {
+  const counts = new Map<string, number>()
+  for (const { ip } of nodes) counts.set(ip, (counts.get(ip) ?? 0) + 1)
+  return nodes.map((node) => [counts.get(node.ip) === 1 ? node.ip : idOf(node), node])
+}
+
+function render({ device_state, service_state }: NodeStatus): string {
+  return JSON.stringify({ device_state, service_state }).slice(1, -1)
+}
+
+function nodeJson(key: string, node: NodeRecord, now: number): string {
+  const { ip, port, role, kind, intervalMs, heardAt, json } = node
+  const view: Omit<NodeView, keyof NodeStatus> = {
+    id: idOf(node),
+    key,
+    ip,
+    port,
+    url: urlOf(node),
+    role,
+    kind,
+    interval_ms: Number.isFinite(intervalMs) ? intervalMs : null,
+    age_ms: Math.round(now - heardAt),
+    lost: isLost(node, now),
   }
+  return `${JSON.stringify(view).slice(0, -1)},${json}}`
 }
 
-function executeUrl({ scheme, ip, port, status }: NodeRecord, task: string): ExecuteUrl {
-  const { device_state: device } = status
+function executeUrl({ status: { device_state: device }, ...address }: NodeRecord, task: string): ExecuteUrl {
   const busy = device.cpu_ratio.reduce((sum, ratio) => sum + ratio, 0) / Math.max(1, device.cpu_ratio.length)
   return {
-    url: `${scheme}://${ip}:${port}/execute_task/${task}`,
+    url: `${urlOf(address)}/execute_task/${task}`,
     bandwidth: device['net_ratio(MBps)'],
     cpu: free(busy),
     mem: free(device.mem_ratio),

@@ -1,17 +1,25 @@
 /** What a node says of itself, and what of that is believed. */
+import { isIP } from 'node:net'
 import { EdgeInferError } from '../errors.js'
 import { parseDeviceState, type DeviceState } from '../node/index.js'
+import type { NodeAddress } from './address.js'
 
 export type NodeRole = 'cloud' | 'host'
 
 /** One worker in `service_state`; ratios are percent of the whole machine. */
 export interface WorkerState {
   pid: number
+  /** Name of the model. */
+  model: string
   cpu_util_limit: number
   mem_util_limit: number
   cpu_ratio: number
   mem_ratio: number
+  /** Requests waiting or running. */
   task_to_do: number
+  /** Of the last requests, milliseconds; null before the first. */
+  p50_ms: number | null
+  p99_ms: number | null
 }
 
 /** What is allotted to one task. */
@@ -29,11 +37,13 @@ export interface NodeStatus {
 
 /** A heartbeat: a host's address and status. */
 export interface Heartbeat extends NodeStatus {
+  /** Made anew by each process, and told to its cloud alone: who says it is the one that beat before. */
+  instance?: string | undefined
   /** As callers reach the node; the address the beat came from when absent. */
-  ip?: string | undefined
+  ip: string | undefined
   port: number
   /** `https` where the node serves TLS. */
-  scheme: 'http' | 'https'
+  scheme: NodeAddress['scheme']
   /** Milliseconds until the next beat. */
   interval_ms: number
 }
@@ -42,58 +52,84 @@ export interface Heartbeat extends NodeStatus {
 const MOST_SERVICES = 64
 const MOST_WORKERS = 256
 const TASK = /^[A-Za-z0-9_-]{1,64}$/
-const ADDRESS = /^[A-Za-z0-9.:_-]{1,253}$/
-const LEAST_INTERVAL_MS = 100
-const MOST_INTERVAL_MS = 60_000
+const LONGEST_MODEL_NAME = 128
+const LONGEST_LATENCY_MS = 3_600_000
+export const LEAST_INTERVAL_MS = 100
+export const MOST_INTERVAL_MS = 60_000
+export const DEFAULT_INTERVAL_MS = 2000
 
 /**
  * A heartbeat another node sent. Figures out of range are brought into it; what cannot be understood is refused.
  * @throws EdgeInferError BAD_REQUEST
  */
 export function parseHeartbeat(body: unknown): Heartbeat {
-  if (!isRecord(body)) throw bad('a JSON object', body)
-  const { ip, port, scheme = 'http', interval_ms: interval } = body
-  if (ip !== undefined && (typeof ip !== 'string' || !ADDRESS.test(ip))) throw bad('ip to be an address', ip)
-  const deviceState = parseDeviceState(body['device_state'])
-  if (!deviceState) throw bad('device_state as in the interface document', body['device_state'])
+  const address = parseAddress(body)
+  const { scheme, interval_ms: interval, device_state: device, service_state: services } = body as Record<string, unknown>
+  const deviceState = parseDeviceState(device)
+  if (!deviceState) throw bad('device_state as in the interface document', device)
   return {
-    ip,
-    port: parsePort(port),
+    ...address,
     scheme: scheme === 'https' ? 'https' : 'http',
-    interval_ms: clampNumber(interval, LEAST_INTERVAL_MS, MOST_INTERVAL_MS, 2000),
+    interval_ms: clampNumber(interval, LEAST_INTERVAL_MS, MOST_INTERVAL_MS, DEFAULT_INTERVAL_MS),
     device_state: deviceState,
-    service_state: parseServiceState(body['service_state']),
+    service_state: parseServiceState(services),
   }
 }
 
-/** @throws EdgeInferError BAD_REQUEST */
-export function parsePort(port: unknown): number {
-  if (typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535) return port
-  throw bad('port to be a whole number from 1 to 65535', port)
+/** Whom a heartbeat or a farewell is from. @throws EdgeInferError BAD_REQUEST */
+export function parseAddress(body: unknown): Pick<Heartbeat, 'ip' | 'port' | 'instance'> {
+  if (!isRecord(body)) throw bad('a JSON object', body)
+  const { ip, port, instance } = body
+  if (ip !== undefined && ip !== null && (typeof ip !== 'string' || isIP(ip) === 0)) throw bad('ip to be an IP address', ip)
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw bad('port to be a whole number from 1 to 65535', port)
+  }
+  return { ip: ip ?? undefined, port, instance: parseInstance(instance) }
 }
 
-function parseServiceState(value: unknown): Record<string, ServiceState> {
+function parseInstance(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[\w-]{8,64}$/.test(value) ? value : undefined
+}
+
+export function parseServiceState(value: unknown): Record<string, ServiceState> {
   if (!isRecord(value)) return {}
-  const services = Object.entries(value).filter(([task, state]) => TASK.test(task) && isRecord(state))
-  return Object.fromEntries(services.slice(0, MOST_SERVICES).map(([task, state]) => {
-    const record = state as Record<string, unknown>
-    const workers = Array.isArray(record['workers']) ? record['workers'].filter(isRecord).slice(0, MOST_WORKERS) : []
-    return [task, {
-      cpu_util_limit: clampNumber(record['cpu_util_limit'], 0, 1, 1),
-      mem_util_limit: clampNumber(record['mem_util_limit'], 0, 1, 1),
-      workers: workers.map((worker): WorkerState => ({
-        pid: clampNumber(worker['pid'], 0, 2 ** 31, 0),
-        cpu_util_limit: clampNumber(worker['cpu_util_limit'], 0, 1, 1),
-        mem_util_limit: clampNumber(worker['mem_util_limit'], 0, 1, 1),
-        cpu_ratio: clampNumber(worker['cpu_ratio'], 0, 100, 0),
-        mem_ratio: clampNumber(worker['mem_ratio'], 0, 100, 0),
-        task_to_do: clampNumber(worker['task_to_do'], 0, 1e6, 0),
-      })),
-    }]
-  }))
+  const services: [string, ServiceState][] = []
+  for (const [task, state] of Object.entries(value)) {
+    if (services.length === MOST_SERVICES) break
+    if (!isTaskId(task) || !isRecord(state)) continue
+    const workers = Array.isArray(state['workers']) ? state['workers'].slice(0, MOST_WORKERS).filter(isRecord) : []
+    services.push([task, { ...parseLimits(state), workers: workers.map(parseWorker) }])
+  }
+  return Object.fromEntries(services)
 }
 
-function clampNumber(value: unknown, least: number, most: number, otherwise: number): number {
+/** Whether another node's word for a task may be passed on. */
+export function isTaskId(task: unknown): task is string {
+  return typeof task === 'string' && TASK.test(task)
+}
+
+function parseLimits(state: Record<string, unknown>): Pick<ServiceState, 'cpu_util_limit' | 'mem_util_limit'> {
+  return {
+    cpu_util_limit: clampNumber(state['cpu_util_limit'], 0, 1, 1),
+    mem_util_limit: clampNumber(state['mem_util_limit'], 0, 1, 1),
+  }
+}
+
+function parseWorker(worker: Record<string, unknown>): WorkerState {
+  const { model } = worker
+  return {
+    pid: Math.round(clampNumber(worker['pid'], 0, 2 ** 31, 0)),
+    model: typeof model === 'string' ? model.slice(0, LONGEST_MODEL_NAME).replace(/\p{Cc}/gu, '') : '',
+    ...parseLimits(worker),
+    cpu_ratio: clampNumber(worker['cpu_ratio'], 0, 100, 0),
+    mem_ratio: clampNumber(worker['mem_ratio'], 0, 100, 0),
+    task_to_do: Math.round(clampNumber(worker['task_to_do'], 0, 1e6, 0)),
+    p50_ms: clampNumber(worker['p50_ms'], 0, LONGEST_LATENCY_MS, null),
+    p99_ms: clampNumber(worker['p99_ms'], 0, LONGEST_LATENCY_MS, null),
+  }
+}
+
+function clampNumber<T>(value: unknown, least: number, most: number, otherwise: T): number | T {
   return typeof value === 'number' && Number.isFinite(value) ? Math.min(most, Math.max(least, value)) : otherwise
 }
 

@@ -59,9 +59,10 @@ function explain(fault: ConnectionFault, { settings }: HttpContext): { status: n
 /** `Expect:` with anything but 100-continue. */
 export function answerExpectations(server: Server, context: HttpContext): void {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    const error = new EdgeInferError('BAD_REQUEST', `Expected no header Expect but 100-continue`)
-    response.writeHead(417, { 'content-type': JSON_TYPE, connection: 'close' })
-    response.end(JSON.stringify(taskFailureBody(context, errorMember(error))))
+    const error = new EdgeInferError('BAD_REQUEST', 'Expected no header Expect but 100-continue')
+    const body = JSON.stringify(taskFailureBody(context, errorMember(error)))
+    response.writeHead(417, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' })
+    response.end(body)
     request.resume()
   })
 }

@@ -16,14 +16,14 @@ export interface ControlPolicy {
 export interface HttpContext {
   workers: WorkerService
   sampler: Pick<Sampler, 'capacity'>
-  /** The answer of `/nodes`, an object. */
-  nodesJson(): string
   log: Logger
   /** The IP address that others reach this node at. */
   deviceIp: string
   control: ControlPolicy
   settings: Readonly<HttpSettings>
   bodies: BodyReader
+  /** Tasks that can be asked for: this node's, or its cluster's. */
+  services(): readonly string[]
   /** Set once, when the server begins to stop. */
   draining: boolean
 }

@@ -23,8 +23,10 @@ interface Form {
 export async function readForm(
   request: FastifyRequest, bodies: BodyReader, settings: Readonly<HttpSettings>,
 ): Promise<TaskRequest> {
-  const received = bodies.receive(request, settings.bodyLimit)
-  const [{ files, fields }] = await Promise.all([collect(request, settings.bodyLimit), received])
+  const [{ files, fields }] = await Promise.all([
+    collect(request, settings.bodyLimit).catch(explain),
+    bodies.receive(request, settings.bodyLimit),
+  ])
   const input = await parseInput(fields.get('input'))
   fields.delete('input')
   const images = files.get('image')
@@ -63,6 +65,12 @@ async function collect(request: FastifyRequest, bodyLimit: number): Promise<Form
 /** An image file as it is; images are answered in base64. */
 export function fileImage(data: Uint8Array): PostedImage {
   return { image: { kind: 'encoded', data }, form: 'encoded' }
+}
+
+/** The parser of forms throws plain errors at what is broken, and some with a status at what is too much. */
+function explain(error: unknown): never {
+  if (error instanceof EdgeInferError || !(error instanceof Error) || 'statusCode' in error) throw error
+  throw new EdgeInferError('BAD_REQUEST', `Expected a whole multipart form: ${error.message}`, { cause: error })
 }
 
 function requireFileField(name: string): FileField {

@@ -16,21 +16,22 @@ import { Exchange } from './exchange.js'
 import { sendFailure, toHttpError } from './failure.js'
 import { answerOtherMethods } from './method-not-allowed.js'
 import { registerOpenApi } from './openapi.js'
-import { ownNodesJson } from './own-nodes.js'
 import { ROUTES, type Routes } from './routes/index.js'
 import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
 
 export interface HttpServerOptions {
   workers: WorkerService
-  sampler: Sampler
+  sampler: Pick<Sampler, 'capacity'>
   log: Logger
   version: string
   /** The IP address that others reach this node at. */
   deviceIp: string
   control?: Partial<ControlPolicy> | undefined
   settings?: Partial<HttpSettings> | undefined
-  /** The answer of `/nodes`, an object; by default this node alone. */
-  nodesJson?: (() => string) | undefined
+  /** Tasks that can be asked for; by default those of `workers`. */
+  services?: (() => readonly string[]) | undefined
+  /** Certificate chain and private key, PEM: `https` in place of `http`. */
+  tls?: { cert: string; key: string } | undefined
   /** Routes beside those of this folder. */
   routes?: readonly Routes[] | undefined
 }
@@ -51,16 +52,15 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const context: HttpContext = {
     workers: options.workers,
     sampler: options.sampler,
-    nodesJson: options.nodesJson ?? (() => ownNodes()),
     log: options.log,
     deviceIp: options.deviceIp,
     control: { token, open },
     settings,
     bodies: new BodyReader(settings),
+    services: options.services ?? (() => options.workers.tasks),
     draining: false,
   }
-  const app = createApp(context)
-  const ownNodes = ownNodesJson({ ip: options.deviceIp, workers: options.workers, sampler: options.sampler }, app.server)
+  const app = createApp(context, options.tls)
   const silent = trackSilent(app.server)
   answerExpectations(app.server, context)
   app.server.maxConnections = settings.maxConnections
@@ -98,8 +98,15 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   }
 }
 
-function createApp(context: HttpContext): FastifyInstance {
+function createApp(context: HttpContext, tls: HttpServerOptions['tls']): FastifyInstance {
   const { settings } = context
+  const serverOptions = {
+    headersTimeout: settings.headersTimeout,
+    connectionsCheckingInterval: settings.timeoutCheckInterval,
+    maxHeaderSize: settings.maxHeaderSize,
+    // Without a host an answer in JSON is better than Node.js' empty one.
+    requireHostHeader: false,
+  }
   const app = fastify({
     loggerInstance: context.log as Logger<never>,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -108,13 +115,7 @@ function createApp(context: HttpContext): FastifyInstance {
     bodyLimit: settings.bodyLimit,
     requestTimeout: settings.requestTimeout,
     keepAliveTimeout: settings.keepAliveTimeout,
-    http: {
-      headersTimeout: settings.headersTimeout,
-      connectionsCheckingInterval: settings.timeoutCheckInterval,
-      maxHeaderSize: settings.maxHeaderSize,
-      // Without a host an answer in JSON is better than Node.js' empty one.
-      requireHostHeader: false,
-    },
+    ...(tls ? { https: { ...tls, ...serverOptions } } : { http: serverOptions }),
     return503OnClosing: false,
     clientErrorHandler: connectionErrorHandler(context),
     frameworkErrors: (error, request, reply) => {

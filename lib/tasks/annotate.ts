@@ -27,9 +27,10 @@ export async function annotate(image: ImageInput, result: Annotated, options: An
   const marks = result.objects.map((object, index): NativeMark => {
     const pose = poses?.[index]
     const { label, classId } = describe(object)
-    return { box: object.box, label: labels ? label : undefined, classId, pose: pose && [pose.yaw, pose.pitch, pose.roll] }
+    const angles: NativeMark['pose'] = pose && [pose.yaw, pose.pitch, pose.roll]
+    return { box: object.box, label: labels ? label : undefined, classId, pose: angles }
   })
-  return native.annotate(await toNativeImage(image), marks, extname(type).toLowerCase() || type, quality)
+  return native.annotate(await toNativeImage(image), marks, (extname(type) || type).toLowerCase(), quality)
 }
 
 function describe(object: Annotated['objects'][number]): Pick<NativeMark, 'label' | 'classId'> {

@@ -279,10 +279,11 @@ export class WorkerPool {
       throw error
     }
     this.#workers.push(worker)
-    void this.#track(worker.process.ended.then((end) => this.#onEnd(worker, end)))
+    const gone = this.#track(worker.process.ended.then((end) => this.#onEnd(worker, end)))
     try {
       await worker.process.ready
     } catch (error) {
+      await gone
       throw this.#closing ? stopping(this.task) : error
     }
     worker.becomeReady()
@@ -390,7 +391,7 @@ export class WorkerPool {
   }
 
   async #pause(milliseconds: number): Promise<void> {
-    await sleep(milliseconds, undefined, { signal: this.#ended.signal, ref: false }).catch(() => {})
+    await sleep(milliseconds, undefined, { signal: this.#ended.signal }).catch(() => {})
   }
 }
 

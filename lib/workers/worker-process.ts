@@ -129,7 +129,7 @@ export class WorkerProcess {
     }
     if (header.type === 'failed') {
       this.#settleReady.reject(new EdgeInferError(header.error.code, header.error.message))
-      this.stop()
+      this.kill()
       return
     }
     const sent = this.#sent.get(header.id)

@@ -39,9 +39,13 @@ Napi::Promise run_async(Napi::Env env, Executor& executor, Napi::Object keep, Wo
   const auto settle = [&environment](std::shared_ptr<State> held, std::function<void(Napi::Env, State&)> outcome) {
     environment.complete([held = std::move(held), outcome = std::move(outcome), &environment](Napi::Env env) {
       try {
-        outcome(env, *held);
-      } catch (const Napi::Error& error) {
-        held->deferred.Reject(error.Value());
+        try {
+          outcome(env, *held);
+        } catch (const Napi::Error& error) {
+          held->deferred.Reject(error.Value());
+        }
+      } catch (const Napi::Error&) {
+        // The JavaScript thread is being terminated: nobody waits for the promise any more.
       }
       held->keep.Reset();
       if (held->settled) held->settled();

@@ -1,8 +1,8 @@
 /// The floor of `edge-infer bench`: cv::imdecode of the whole frame and `session.run`, with nothing around them. It
 /// shares no code with the core, so that a mistake there cannot hide here.
 ///
-///     edge_infer_floor library=… model=… [model=…] image=… threads=1 [spinning=0] [runs=1] [size=640]
-///                      [arena=1] [memory_pattern=1] [optimisation=all|extended|basic|off]
+///     edge_infer_floor library=… model=… [model=…] image=… threads=1 [spinning=0] [runs=1]
+///                      [width=640 height=640] [arena=1] [memory_pattern=1] [optimisation=all|extended|basic|off]
 ///
 /// Prints one line of JSON when ready, then one for each line it reads: the milliseconds of one frame.
 
@@ -107,11 +107,9 @@ class Runner {
     }
     for (const std::string& name : names_) pointers_.push_back(name.c_str());
     std::vector<int64_t> shape = session_.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();
-    const int open_side = number(arguments, "size", "640");
     if (shape[0] < 0) shape[0] = 1;
-    for (const int side : {2, 3}) {
-      if (shape[side] < 0) shape[side] = open_side;
-    }
+    if (shape[2] < 0) shape[2] = number(arguments, "height", "640");
+    if (shape[3] < 0) shape[3] = number(arguments, "width", "640");
     fill(frame, static_cast<int>(shape[3]), static_cast<int>(shape[2]));
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     input_ = Ort::Value::CreateTensor<float>(memory, pixels_.data(), pixels_.size(), shape.data(), shape.size());

@@ -78,7 +78,8 @@ class LabelPlaces {
   }
 
   static bool overlaps(const cv::Rect& place, const std::vector<cv::Rect>& others) {
-    return std::any_of(others.begin(), others.end(), [&](const cv::Rect& other) { return (place & other).area() > 0; });
+    return std::any_of(others.begin(), others.end(),
+                       [&](const cv::Rect& other) { return (place & other).area() > 0; });
   }
 
   /// A large object shows beside a label, a small one would be gone.
@@ -102,8 +103,9 @@ void draw_label(cv::Mat& canvas, const Mark& mark, const Pen& pen, LabelPlaces& 
   if (place.empty()) return;
   const cv::Scalar& colour = colour_of(mark.class_id);
   cv::rectangle(canvas, place, colour, cv::FILLED);
-  cv::putText(canvas, mark.label, {place.x + pen.padding, place.y + pen.padding + text.height}, cv::FONT_HERSHEY_SIMPLEX,
-              pen.font, text_colour_on(colour), pen.text_line, cv::LINE_AA);
+  const cv::Point baseline(place.x + pen.padding, place.y + pen.padding + text.height);
+  cv::putText(canvas, mark.label, baseline, cv::FONT_HERSHEY_SIMPLEX, pen.font, text_colour_on(colour), pen.text_line,
+              cv::LINE_AA);
 }
 
 /// The axes of the head: x to its left (red), y down (green), z out of the face (blue), seen without perspective.

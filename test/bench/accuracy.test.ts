@@ -19,20 +19,20 @@ t.test('the default models on the labelled sets', async (t) => {
   if (data === undefined) return
   useModelsOf(data)
   const results = await measureAccuracy({ data, threads: 2 })
-  const of = (set: string, decode: string): Accuracy | undefined =>
-    results.find((result) => result.set === set && result.decode === decode)
+  const of = (set: string, mode: string): Accuracy | undefined =>
+    results.find((result) => result.set === set && result.mode === mode)
   for (const [set, { objects, precision, recall }] of Object.entries(EXPECTED)) {
-    for (const decode of ['full', 'reduced']) {
-      const result = of(set, decode)
-      if (result?.kind !== 'detection') return t.fail(`${set} was not measured with a ${decode} decode`)
+    for (const mode of ['full decode', 'default']) {
+      const result = of(set, mode)
+      if (result?.kind !== 'detection') return t.fail(`${set} was not measured: ${mode}`)
       t.equal(result.objects, objects, `${set}: labelled objects`)
-      t.ok(result.precision >= precision, `${set}, ${decode}: precision ${result.precision}`)
-      t.ok(result.recall >= recall, `${set}, ${decode}: recall ${result.recall}`)
+      t.ok(result.precision >= precision, `${set}, ${mode}: precision ${result.precision}`)
+      t.ok(result.recall >= recall, `${set}, ${mode}: recall ${result.recall}`)
     }
   }
-  const tiled = of('wider_val416, tiled 2×2', 'reduced')
+  const tiled = of('wider_val416, tiled 2×2', 'default')
   t.ok(tiled?.kind === 'detection' && (tiled.differing ?? 0) > 0, 'tiled frames are large enough for a reduced decode')
-  const pose = of('aflw2000', 'full')
+  const pose = of('aflw2000', 'full decode')
   t.ok(pose?.kind === 'head pose' && pose.meanAbsoluteError.all < 5.5, 'degrees of error')
   const { records } = reportAccuracy(results, {})
   t.equal(records.length, results.length)

@@ -1,19 +1,9 @@
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { runCli } from '../cli/run.js'
+import { smallestInput } from '../../lib/bench/kernel/form.js'
 import { findData } from './data.js'
-
-const execute = promisify(execFile)
-const EXECUTABLE = fileURLToPath(new URL('../../../bin/edge-infer', import.meta.url))
-
-/** The command line as a user runs it, without the hooks that the test runner puts into its children. */
-function bench(...args: string[]): Promise<{ stdout: string; stderr: string }> {
-  const { NODE_OPTIONS: _, ...env } = process.env
-  return execute(process.execPath, [EXECUTABLE, 'bench', ...args], { env })
-}
 
 interface Row {
   task: string
@@ -30,11 +20,12 @@ t.test('bench kernel measures each stage, and the floor beside it', async (t) =>
   const data = findData(t)
   if (data === undefined) return
   const output = join(t.testdir(), 'kernel.json')
-  const { stdout } = await bench(
-    'kernel', join(data, 'images', 'demo', 'people.jpg'), '--task', 'face_detection', 'face_alignment',
+  const { code, stdout, stderr } = await runCli(
+    'bench', 'kernel', join(data, 'images', 'demo', 'people.jpg'), '--task', 'face_detection', 'face_alignment',
     '--threads', '1,2', '--request-count', '5', '--warmup-request-count', '2', '--concurrent-runs', '0', '--output', output,
   )
-  t.match(stdout, /face_detection +ultraface-rfb-320 +people.jpg 1280×720 +1 +5 /)
+  t.equal(code, 0, stderr)
+  t.match(stdout, /face_detection +ultraface-rfb-320 +320×240 +people.jpg 1280×720 +1 +5 /)
   const { records } = JSON.parse(await readFile(output, 'utf8')) as { records: Row[] }
   for (const task of ['face_detection', 'face_alignment']) {
     for (const threads of [1, 2]) {
@@ -55,11 +46,20 @@ t.test('bench kernel measures each stage, and the floor beside it', async (t) =>
 })
 
 t.test('options that are wrong are refused before anything is measured', async (t) => {
-  await t.rejects(bench('kernel', '--output', 'x.pdf'), { code: 1, stderr: /x\.pdf.*BAD_OPTION/s })
-  await t.rejects(bench('kernel', '--threads', '0'), { code: 2, stderr: /whole number from 1/ })
-  await t.rejects(bench('kernel', '--task', 'dogs'), { code: 2, stderr: /face_detection/ })
-  await t.rejects(bench('kernel', '--model', 'mine.onnx'), { code: 1, stderr: /--task/ })
-  await t.rejects(bench('kernel', '--task', 'face_detection', '--output', 'x.csv', '--', '/nonexistent.jpg'), {
-    code: 1, stderr: /nonexistent\.jpg.*BAD_IMAGE/,
-  })
+  const refused = async (code: number, message: RegExp, ...args: string[]): Promise<void> => {
+    const outcome = await runCli('bench', 'kernel', ...args)
+    t.match(outcome, { code, stderr: message }, args.join(' '))
+  }
+  await refused(1, /x\.pdf.*BAD_OPTION/s, '--output', 'x.pdf')
+  await refused(2, /whole number from 1/, '--threads', '0')
+  await refused(2, /face_detection/, '--task', 'dogs')
+  await refused(1, /--task/, '--model', 'mine.onnx')
+  await refused(1, /nonexistent\.jpg.*BAD_IMAGE/s, '/nonexistent.jpg', '--task', 'face_detection')
+})
+
+t.test('the input that the library gives a frame', async (t) => {
+  const most = { width: 640, height: 640 }
+  t.same(smallestInput({ width: 1280, height: 720 }, most), { width: 640, height: 384 })
+  t.same(smallestInput({ width: 810, height: 1080 }, most), { width: 480, height: 640 })
+  t.same(smallestInput({ width: 100, height: 100 }, most), most)
 })

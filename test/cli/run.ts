@@ -1,15 +1,32 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 
 const CLI = new URL('../../../bin/edge-infer', import.meta.url).pathname
+
+export interface CliOptions {
+  cwd?: string
+  /** The file that is its standard input. */
+  input?: string
+  env?: NodeJS.ProcessEnv
+}
 
 /**
  * The real command line in a process of its own. It is started through `env`, which keeps its pid, because the hooks
  * that tap puts into NODE_OPTIONS cannot load a launcher without a file name extension.
  */
-export function spawnCli(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
-  return spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+export function spawnCli(
+  args: readonly string[], { cwd, input = '/dev/null', env }: CliOptions = {},
+): ChildProcessByStdio<null, Readable, Readable> {
+  const standardInput = openSync(input, 'r')
+  try {
+    return spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], {
+      cwd, env: { ...process.env, ...env }, stdio: [standardInput, 'pipe', 'pipe'],
+    }) as ChildProcessByStdio<null, Readable, Readable>
+  } finally {
+    closeSync(standardInput)
+  }
 }
 
 export interface CliResult {
@@ -27,3 +44,5 @@ export async function finished(child: ReturnType<typeof spawnCli>): Promise<CliR
 }
 
 export const runCli = (...args: string[]): Promise<CliResult> => finished(spawnCli(args))
+export const runCliWith = (options: CliOptions, ...args: string[]): Promise<CliResult> =>
+  finished(spawnCli(args, options))

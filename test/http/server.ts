@@ -29,7 +29,7 @@ export interface TestServerOptions extends Partial<Pick<HttpServerOptions, 'cont
 export async function startServer(t: Test, options: TestServerOptions): Promise<TestServer> {
   const { tasks, queueSize, control, settings, host = '127.0.0.1' } = options
   if (tasks.helmet_detection) process.env.EDGE_INFER_MODELS = join(SHARED_DATA, 'models')
-  const log = pino({ level: 'warn' }, pino.destination(2))
+  const log = pino({ level: 'error' }, pino.destination(2))
   const workers = await startWorkers({ tasks, threads: 1, queueSize, log })
   const sampler = createSampler()
   const server = await createHttpServer({

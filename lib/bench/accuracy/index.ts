@@ -1,12 +1,16 @@
-/** How right the models are, on labelled pictures, with a reduced and a full decode of the same JPEG files. */
-import type { TaskName } from '../../models/index.js'
+/** How right the models are, on labelled pictures, with and without what makes the library fast. */
+import { defaultModelFor, resolveModel, variantOf, type TaskName } from '../../models/index.js'
 import { Detector, HeadPoseEstimator, type Detections, type ModelOptions } from '../../tasks/index.js'
 import { mean } from '../statistics.js'
 import { setsIn, type DetectionSet, type HeadPoseSet, type LabelledImage, type LabelledSet } from './datasets.js'
 import { scoreDetections, type DetectionScores, type MatchRules, type Picture } from './matching.js'
 import { decodePixels, encodePixels, tilePixels } from './pixels.js'
 
-export type DecodeMode = 'reduced' | 'full'
+/**
+ * How a picture is answered: as requests are by default; with every pixel decoded; and also by the model's file as it
+ * was exported, on its whole input. The last one is what the model's makers measured.
+ */
+export type AnswerMode = 'default' | 'full decode' | 'as exported'
 
 export interface AccuracyOptions extends Pick<ModelOptions, 'threads' | 'device' | 'runtimeLibrary' | 'download'> {
   /** A directory with `images/` and `labels/`. */
@@ -15,7 +19,7 @@ export interface AccuracyOptions extends Pick<ModelOptions, 'threads' | 'device'
   tasks?: readonly TaskName[] | undefined
   /** Model by task; the default one where absent. */
   models?: Partial<Record<TaskName, string>> | undefined
-  /** Measure the full decode only. */
+  /** Leave out the reduced decode of the default mode. */
   fullDecode?: boolean | undefined
   signal?: AbortSignal | undefined
   onProgress?: ((label: string, done: number, total: number) => void) | undefined
@@ -32,15 +36,15 @@ interface AccuracyBase {
 
 export interface DetectionAccuracy extends AccuracyBase, DetectionScores {
   kind: 'detection'
-  decode: DecodeMode
-  /** Pictures whose answer is another one than that of the full decode; undefined where that was not measured. */
+  mode: AnswerMode
+  /** Pictures whose answer is not exactly that of the most exact mode; undefined for that one. */
   differing: number | undefined
   rules: MatchRules
 }
 
 export interface HeadPoseAccuracy extends AccuracyBase {
   kind: 'head pose'
-  decode: 'full'
+  mode: 'full decode'
   /** Mean absolute error, degrees. */
   meanAbsoluteError: { yaw: number; pitch: number; roll: number; all: number }
 }
@@ -68,48 +72,62 @@ function modelOptions({ task }: LabelledSet, options: AccuracyOptions): ModelOpt
 }
 
 async function measureDetection(set: DetectionSet, options: AccuracyOptions): Promise<DetectionAccuracy[]> {
-  const detector = await Detector.open(set.task, modelOptions(set, options))
+  const images = await set.load(options.data)
+  const detectors = await openDetectors(set, options)
   try {
-    const images = await set.load(options.data)
-    const grids = await tile(images, detector)
+    const grids = await tile(images, detectors[0].detector)
     const results: DetectionAccuracy[] = []
     for (const [name, pictures] of [[set.name, images], [`${set.name}, tiled 2×2`, grids]] as const) {
-      results.push(...(await measurePictures(name, pictures, set, detector, options)))
+      let exact: Detections[] | undefined
+      for (const { mode, detector } of detectors) {
+        const answers = await answer(name, mode, pictures, set, detector, options)
+        const { entry } = detector.model
+        const rules = { iou: HIT_IOU, scoreThreshold: entry.thresholds?.scoreThreshold ?? 0, minSide: set.minSide }
+        results.push({
+          kind: 'detection', set: name, task: set.task, model: entry.name, counts: set.counts, pictures: pictures.length,
+          mode, differing: exact && countDiffering(answers, exact), rules,
+          ...scoreDetections(answers.map((found, index) => toPicture(found, pictures[index] as LabelledImage)), rules),
+        })
+        exact ??= answers
+      }
     }
     return results
   } finally {
-    await detector.close()
+    for (const { detector } of detectors) await detector.close()
   }
 }
 
-async function measurePictures(
-  name: string, images: readonly LabelledImage[], set: DetectionSet, detector: Detector, options: AccuracyOptions,
-): Promise<DetectionAccuracy[]> {
-  const { entry } = detector.model
-  const rules = { iou: HIT_IOU, scoreThreshold: entry.thresholds?.scoreThreshold ?? 0, minSide: set.minSide }
-  const byMode = new Map<DecodeMode, Detections[]>()
-  for (const decode of options.fullDecode ? ['full'] as const : ['full', 'reduced'] as const) {
-    const answers: Detections[] = []
-    for (const image of images) {
-      options.onProgress?.(`${name}, ${decode} decode`, answers.length, images.length)
-      answers.push(await detector.run(image.file, {
-        scoreThreshold: LEAST_SCORE, classes: set.classes, fullDecode: decode === 'full', signal: options.signal,
-      }))
-    }
-    byMode.set(decode, answers)
+interface ModeDetector {
+  mode: AnswerMode
+  detector: Detector
+}
+
+/** One a mode, the most exact first; modes that make no difference to the model are left out. */
+async function openDetectors(set: DetectionSet, options: AccuracyOptions): Promise<[ModeDetector, ...ModeDetector[]]> {
+  const model = modelOptions(set, options)
+  const { entry, paths } = await resolveModel(model.model ?? defaultModelFor(set.task).name, { task: set.task })
+  const usual = await Detector.open(set.task, model)
+  const others: ModeDetector[] = [
+    { mode: 'full decode', detector: usual },
+    ...(options.fullDecode ? [] : [{ mode: 'default' as const, detector: usual }]),
+  ]
+  const hasVariant = (await variantOf(entry, paths[0] as string)) !== undefined
+  if (!hasVariant) return others as [ModeDetector, ...ModeDetector[]]
+  return [{ mode: 'as exported', detector: await Detector.open(set.task, { ...model, asExported: true }) }, ...others]
+}
+
+async function answer(
+  name: string, mode: AnswerMode, images: readonly LabelledImage[], set: DetectionSet, detector: Detector,
+  options: AccuracyOptions,
+): Promise<Detections[]> {
+  const answers: Detections[] = []
+  for (const image of images) {
+    options.onProgress?.(`${name}, ${mode}`, answers.length, images.length)
+    answers.push(await detector.run(image.file, {
+      scoreThreshold: LEAST_SCORE, classes: set.classes, fullDecode: mode !== 'default', signal: options.signal,
+    }))
   }
-  return Array.from(byMode, ([decode, answers]) => ({
-    kind: 'detection',
-    set: name,
-    task: set.task,
-    model: entry.name,
-    counts: set.counts,
-    pictures: images.length,
-    decode,
-    differing: decode === 'full' ? undefined : countDiffering(answers, byMode.get('full') ?? []),
-    rules,
-    ...scoreDetections(answers.map((answer, index) => toPicture(answer, images[index] as LabelledImage)), rules),
-  }))
+  return answers
 }
 
 function toPicture(answer: Detections, image: LabelledImage): Picture {
@@ -170,7 +188,7 @@ async function measureHeadPose(set: HeadPoseSet, options: AccuracyOptions): Prom
       model: estimator.model.entry.name,
       counts: set.counts,
       pictures: heads.length,
-      decode: 'full',
+      mode: 'full decode',
       meanAbsoluteError: { yaw, pitch, roll, all: mean([yaw, pitch, roll]) },
     }
   } finally {

@@ -11,7 +11,7 @@ import { openLibrary, type LibraryOptions } from './library.js'
 
 export interface KernelOptions extends
   Pick<InterleavePlan, 'warmupRequestCount' | 'requestCount' | 'measurementInterval' | 'signal'>,
-  Pick<LibraryOptions, 'fullDecode' | 'crops' | 'device'> {
+  Pick<LibraryOptions, 'fullDecode' | 'crops' | 'device' | 'asExported' | 'rectangular'> {
   /** Paths; the sample photograph when there is none. */
   images: readonly string[]
   tasks?: readonly TaskName[] | undefined
@@ -28,7 +28,9 @@ export interface KernelOptions extends
 /** One task on one picture with one number of threads. */
 export interface KernelResult {
   task: TaskName
+  /** Name of the catalogue, and the input's size in pixels where it is known. */
   model: string
+  input: string
   image: string
   width: number
   height: number
@@ -85,11 +87,13 @@ export async function measureKernel(options: KernelOptions): Promise<KernelResul
 async function measureTask(
   task: TaskName, image: string, threads: number, options: KernelOptions,
 ): Promise<KernelResult | string> {
-  const { fullDecode, crops, device, models } = options
+  const { fullDecode, crops, device, asExported, rectangular, models } = options
   const name = basename(image)
   let library
   try {
-    library = await openLibrary(task, await readBytes(image), { model: models?.[task], threads, device, fullDecode, crops })
+    library = await openLibrary(task, await readBytes(image), {
+      model: models?.[task], threads, device, fullDecode, crops, asExported, rectangular,
+    })
   } catch (error) {
     // Without a choice of tasks, those whose models this machine lacks are left out.
     const missing = error instanceof EdgeInferError && error.code === 'MODEL_UNAVAILABLE'
@@ -97,18 +101,19 @@ async function measureTask(
     throw error
   }
   if (library === undefined) return `${task}: there is no face in ${name}`
-  const { model, width, height, runs } = library
+  const { form, width, height, runs } = library
   let floor
   try {
-    floor = options.floor
-      ? await startFloor({ model: models?.[task] ?? model, image, threads, runs, signal: options.signal })
-      : undefined
+    floor = options.floor ? await startFloor({ form, image, threads, runs, signal: options.signal }) : undefined
     const contenders = [library, ...(floor ? [floor] : [])]
     const label = `${task}, ${name}, ${threads} thread${threads === 1 ? '' : 's'}`
     const [own, beside] = await interleave(contenders, {
       ...options, onProgress: (done, total) => options.onProgress?.(label, done, total),
     })
-    return { task, model, image: name, width, height, threads, runs, library: own ?? [], floor: beside }
+    const input = form.inputSize ? `${form.inputSize.width}×${form.inputSize.height}` : ''
+    return {
+      task, model: form.model, input, image: name, width, height, threads, runs, library: own ?? [], floor: beside,
+    }
   } finally {
     await floor?.close()
     await library.close()

@@ -3,6 +3,7 @@ import type { TaskName } from '../../models/index.js'
 import type { StageTimings } from '../../native.js'
 import { createTask, Detector, HeadPoseEstimator, type BoundingBox, type ModelOptions } from '../../tasks/index.js'
 import type { Contender, Measurement } from '../interleave.js'
+import { formOf, type ModelForm } from './form.js'
 
 export interface LibraryOptions extends ModelOptions {
   fullDecode?: boolean | undefined
@@ -11,8 +12,7 @@ export interface LibraryOptions extends ModelOptions {
 }
 
 export interface LibraryContender extends Contender {
-  /** Name of the catalogue. */
-  model: string
+  form: ModelForm
   /** Pixels of the picture. */
   width: number
   height: number
@@ -36,10 +36,10 @@ export async function openLibrary(
     ? () => opened.run(file, faces ?? [])
     : () => opened.run(file, { fullDecode, crops: crops === true && task === 'face_detection' })
   const first = await call()
-  const { width, height } = 'sizes' in first ? first.sizes[0] ?? { width: 0, height: 0 } : first
+  const { width, height } = 'sizes' in first ? first.sizes[0] as { width: number; height: number } : first
   return {
     name: 'library',
-    model: opened.model.entry.name,
+    form: await formOf(task, { width, height }, modelOptions),
     width,
     height,
     runs: faces?.length ?? 1,

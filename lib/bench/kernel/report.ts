@@ -101,7 +101,7 @@ function floorSection(results: readonly KernelResult[]): ReportSection {
     },
     notes: [
       'The floor is cv::imdecode of the whole frame and session.run in C++ with nothing around them: the same ' +
-        'runtime library, model, session options, threads and bytes. RATIO: library ÷ floor, of the medians; ' +
+        'runtime library, model, input size, session options, threads and bytes. RATIO: library ÷ floor, of the medians; ' +
         'QUARTILES: of the ratios of single rounds. Below 1, the reduced decode saves more than all the rest costs.',
     ],
   }
@@ -152,17 +152,17 @@ function eventLoopSection(results: readonly EventLoopResult[]): ReportSection {
 }
 
 const KEY_COLUMNS: Array<{ title: string; align?: 'right' }> = [
-  { title: 'TASK' }, { title: 'MODEL' }, { title: 'PICTURE' }, { title: 'THREADS', align: 'right' },
+  { title: 'TASK' }, { title: 'MODEL' }, { title: 'INPUT' }, { title: 'PICTURE' }, { title: 'THREADS', align: 'right' },
 ]
 
-function keysOf({ task, model, image, width, height, threads }: KernelResult): string[] {
-  return [task, model, `${image} ${width}×${height}`, String(threads)]
+function keysOf({ task, model, input, image, width, height, threads }: KernelResult): string[] {
+  return [task, model, input, `${image} ${width}×${height}`, String(threads)]
 }
 
 function toRecords(result: KernelResult, percentiles: readonly number[]): RecordRow[] {
-  const { task, model, image, width, height, threads, runs } = result
+  const { task, model, input, image, width, height, threads, runs } = result
   const ratio = ratioOf(result)
-  const base = { task, model, image, width, height, threads, model_runs: runs }
+  const base = { task, model, input, image, width, height, threads, model_runs: runs }
   return (['library', 'floor'] as const).flatMap((contender) => {
     const measured = result[contender]
     if (measured === undefined) return []

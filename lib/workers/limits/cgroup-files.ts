@@ -52,4 +52,4 @@ export function explainRefusal(controller: string, error: unknown): string {
   return `the ${controller} control group cannot be written: ${why}. ${ADVICE}`
 }
 
-export const ADVICE = 'Start the server as root, or by systemd with Delegate=yes (docs/edge-infer.service)'
+export const ADVICE = 'Start the server as root, or by systemd with Delegate=yes (deploy/edge-infer.service)'

@@ -26,10 +26,12 @@ export interface LimitsOptions {
 
 /** Takes the place of a server among the control groups, and removes what crashed servers left there. */
 export async function openLimits(options: LimitsOptions = {}): Promise<LimitsBackend> {
-  const { files = kernelFiles, cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS, removeLeftovers: clean = true } = options
+  const { files = kernelFiles, cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS } = options
   const serverGroup = newServerGroup(files)
   const driver = openDriver(files, serverGroup)
-  const leftovers = clean ? await removeLeftovers(files, driver) : { removed: [], stuck: [] }
+  const leftovers = options.removeLeftovers === false
+    ? { removed: [], stuck: [] }
+    : await removeLeftovers(files, driver)
   return new LimitsBackend(files, driver, serverGroup, cpuPeriodMicroseconds, leftovers)
 }
 

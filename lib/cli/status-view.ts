@@ -1,0 +1,192 @@
+/** A cluster drawn for a terminal. */
+import { styleText } from 'node:util'
+import type { NodeRole, NodeView, WorkerState } from '../cluster/index.js'
+
+/** What `/nodes` answers. */
+export interface ClusterView {
+  role: NodeRole
+  /** Of a host. */
+  upstream?: { cloud: string; standing: string; reason?: string | undefined } | undefined
+  nodes: readonly NodeView[]
+}
+
+export interface ViewOptions {
+  url: string
+  /** Characters of a line. */
+  columns: number
+  colour: boolean
+}
+
+type Style = Parameters<typeof styleText>[0]
+type Paint = (style: Style, text: string) => string
+
+interface Column {
+  title: string
+  align?: 'right'
+}
+
+/** A cell knows its style apart from its text, which alone is measured. */
+interface Cell {
+  text: string
+  style?: Style
+}
+
+/** Columns from which there is room for cores, memory and models. */
+const WIDE = 100
+const GAP = '  '
+const BUSY_PERCENT = 60
+const FULL_PERCENT = 85
+const LONGEST_TASK = 16
+
+/** The lines of the picture, none longer than `columns`. */
+export function drawCluster(view: ClusterView, { url, columns, colour }: ViewOptions): string {
+  const paint: Paint = colour ? (style, text) => styleText(style, text) : (_style, text) => text
+  const wide = columns >= WIDE
+  const present = view.nodes.filter(({ lost }) => !lost)
+  return [
+    ...headline(view, url).map((line) => paint('bold', line.slice(0, columns))),
+    '',
+    ...drawTable(nodeColumns(wide), view.nodes.map((node) => nodeRow(node, wide)), columns, paint),
+    '',
+    ...drawTable(workerColumns(wide), present.flatMap((node) => workerRows(node, wide)), columns, paint),
+  ].join('\n')
+}
+
+function headline({ role, upstream, nodes }: ClusterView, url: string): string[] {
+  const lost = nodes.filter((node) => node.lost).length
+  const workers = nodes.filter((node) => !node.lost).flatMap(workersOf)
+  const waiting = workers.reduce((sum, worker) => sum + worker.task_to_do, 0)
+  const counts = [count(nodes.length - lost, 'node'), ...(lost > 0 ? [`${lost} lost`] : []), count(workers.length, 'worker')]
+  const first = `${role} ${plain(url)}: ${counts.join(', ')}, ${count(waiting, 'request')} held`
+  if (!upstream) return [first]
+  const reason = upstream.reason === undefined ? '' : ` (${plain(upstream.reason)})`
+  return [first, `of the cloud ${plain(upstream.cloud)}: ${plain(upstream.standing)}${reason}`]
+}
+
+function nodeColumns(wide: boolean): Column[] {
+  return [
+    { title: 'NODE' }, { title: 'ROLE' }, { title: 'HEARD', align: 'right' },
+    { title: 'CPU' }, ...(wide ? [{ title: 'CORES', align: 'right' } as const] : []),
+    { title: 'MEMORY' }, ...(wide ? [{ title: 'GB', align: 'right' } as const] : []),
+    ...(wide ? [{ title: 'SWAP', align: 'right' } as const] : []),
+    { title: 'MB/s', align: 'right' }, { title: 'GPU' },
+  ]
+}
+
+function nodeRow(node: NodeView, wide: boolean): Cell[] {
+  const { device_state: device, lost } = node
+  const bar = wide ? 14 : 7
+  const busy = mean(device.cpu_ratio)
+  const cells: Cell[] = [
+    { text: plain(node.key) },
+    { text: node.kind === 'poll' ? `${node.role}*` : node.role },
+    { text: node.kind === 'self' ? 'itself' : lost ? `lost ${age(node.age_ms)}` : age(node.age_ms), ...(lost && { style: 'red' }) },
+    meter(busy, bar), ...(wide ? [{ text: String(device.n_cpu) }] : []),
+    meter(device.mem_ratio, bar), ...(wide ? [{ text: device.mem_total.toFixed(1) }] : []),
+    ...(wide ? [{ text: `${device.swap_ratio.toFixed(0)}%` }] : []),
+    { text: device['net_ratio(MBps)'].toFixed(1) }, { text: gpus(device, wide) },
+  ]
+  return lost ? cells.map(({ text, style }) => ({ text, style: style === 'red' ? style : 'dim' })) : cells
+}
+
+/** `7% 1%m`: busy, and memory in use, of each. */
+function gpus({ gpu_utilization: busy, gpu_mem: memory }: NodeView['device_state'], wide: boolean): string {
+  const indices = [...new Set([...Object.keys(busy), ...Object.keys(memory)])]
+  const shown = indices.slice(0, wide ? 2 : 1).map((index) => {
+    const share = memory[index]
+    return `${(busy[index] ?? 0).toFixed(0)}%${share === undefined ? '' : ` ${(share * 100).toFixed(0)}%m`}`
+  })
+  if (indices.length > shown.length) shown.push(`+${indices.length - shown.length}`)
+  return shown.join(' ') || '-'
+}
+
+function workerColumns(wide: boolean): Column[] {
+  return [
+    { title: 'WORKERS' }, { title: 'PID', align: 'right' }, { title: 'QUEUE', align: 'right' },
+    { title: 'CPU', align: 'right' }, { title: 'LIMIT', align: 'right' },
+    { title: 'MEM', align: 'right' }, { title: 'LIMIT', align: 'right' },
+    { title: 'P50 ms', align: 'right' }, { title: 'P99 ms', align: 'right' },
+    ...(wide ? [{ title: 'MODEL' }] : []),
+  ]
+}
+
+function workerRows(node: NodeView, wide: boolean): Cell[][] {
+  const services = Object.entries(node.service_state)
+  const rows = services.flatMap(([task, { cpu_util_limit: limit, workers }]) => {
+    const name = { text: `  ${plain(task).slice(0, LONGEST_TASK)}${limit < 1 ? ` ≤${percent(limit * 100)}` : ''}` }
+    if (workers.length === 0) return [[name, { text: '?' }]]
+    return workers.map((worker, index) => [index === 0 ? name : { text: '' }, ...workerCells(worker, wide)])
+  })
+  return [[{ text: plain(node.key), style: 'cyan' }], ...(rows.length > 0 ? rows : [[{ text: '  no worker', style: 'dim' } as Cell]])]
+}
+
+function workerCells(worker: WorkerState, wide: boolean): Cell[] {
+  return [
+    { text: String(worker.pid) },
+    { text: String(worker.task_to_do), ...(worker.task_to_do > 1 && { style: 'yellow' }) },
+    { text: percent(worker.cpu_ratio) }, limit(worker.cpu_util_limit),
+    { text: percent(worker.mem_ratio) }, limit(worker.mem_util_limit),
+    { text: milliseconds(worker.p50_ms) }, { text: milliseconds(worker.p99_ms) },
+    ...(wide ? [{ text: plain(worker.model) }] : []),
+  ]
+}
+
+function limit(share: number): Cell {
+  return share < 1 ? { text: percent(share * 100), style: 'yellow' } : { text: '-', style: 'dim' }
+}
+
+function meter(value: number, width: number): Cell {
+  const filled = Math.min(width, Math.max(0, Math.round(value / 100 * width)))
+  const style = value >= FULL_PERCENT ? 'red' : value >= BUSY_PERCENT ? 'yellow' : 'green'
+  return { text: `${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${value.toFixed(0).padStart(3)}%`, style }
+}
+
+/** What does not fit into `most` characters is cut off at the right. */
+function drawTable(columns: readonly Column[], rows: readonly (readonly Cell[])[], most: number, paint: Paint): string[] {
+  const all: readonly (readonly Cell[])[] = [columns.map(({ title }): Cell => ({ text: title, style: 'dim' })), ...rows]
+  // A row of one cell is a heading, and as wide as it likes.
+  const widths = columns.map((_, index) => Math.max(...all.map((row) => row.length > 1 ? row[index]?.text.length ?? 0 : 0)))
+  return all.map((row) => {
+    let [line, length] = ['', 0]
+    row.forEach(({ text, style }, index) => {
+      const width = row.length > 1 ? widths[index] ?? 0 : text.length
+      const padded = columns[index]?.align === 'right' ? text.padStart(width) : text.padEnd(width)
+      const gap = index === 0 ? '' : GAP
+      const fitting = (gap + padded).slice(0, Math.max(0, most - length))
+      length += fitting.length
+      line += style ? paint(style, fitting) : fitting
+    })
+    return line.trimEnd()
+  })
+}
+
+function workersOf({ service_state: services }: NodeView): WorkerState[] {
+  return Object.values(services).flatMap(({ workers }) => workers)
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
+
+function percent(value: number): string {
+  return `${value < 10 && !Number.isInteger(value) ? value.toFixed(1) : value.toFixed(0)}%`
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? '-' : value < 100 ? value.toFixed(1) : value.toFixed(0)
+}
+
+function age(milliseconds: number): string {
+  const seconds = milliseconds / 1000
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`
+  return seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+/** Names come from other machines: nothing of them may move the cursor. */
+function plain(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?')
+}

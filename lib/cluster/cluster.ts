@@ -1,0 +1,125 @@
+/** One node's place in its cluster: a cloud, which knows the others, or a host, which tells its cloud of itself. */
+import type { Logger } from 'pino'
+import { EdgeInferError } from '../errors.js'
+import type { Sampler } from '../node/index.js'
+import type { WorkerService } from '../workers/index.js'
+import { plainIp, type NodeAddress } from './address.js'
+import { HostAgent, type HostAgentOptions, type Standing } from './host-agent.js'
+import { LocalStatus } from './local-status.js'
+import { OldNodePoller } from './poller.js'
+import { ClusterRegistry } from './registry.js'
+import { parseAddress, parseHeartbeat, type NodeRole } from './status.js'
+
+/** What makes a node a host. */
+export type HostOptions = Pick<HostAgentOptions, 'cloud' | 'token' | 'ca' | 'intervalMs' | 'localAddress'>
+
+export interface ClusterOptions {
+  workers: WorkerService
+  sampler: Sampler
+  log: Logger
+  /** As others reach this node; its port is known when it listens. */
+  ip: string
+  scheme: NodeAddress['scheme']
+  /** Absent: this node is a cloud. */
+  host?: HostOptions | undefined
+  /** Of a cloud: the port that older nodes listen on. */
+  edgePort?: number | undefined
+  /** Of a cloud: milliseconds between questions to an older node. */
+  edgePollIntervalMs?: number | undefined
+}
+
+export class Cluster {
+  readonly role: NodeRole
+  readonly local: LocalStatus
+  readonly registry: ClusterRegistry
+  readonly #log: Logger
+  readonly #self: NodeAddress & { role: NodeRole }
+  readonly #agent: HostAgent | undefined
+  readonly #poller: OldNodePoller | undefined
+
+  constructor(options: ClusterOptions) {
+    const { workers, sampler, log, ip, scheme, host, edgePort = DEFAULT_EDGE_PORT, edgePollIntervalMs: intervalMs } = options
+    this.#log = log
+    this.role = host ? 'host' : 'cloud'
+    this.#self = { ip, port: 0, scheme, role: this.role }
+    this.local = new LocalStatus(sampler, workers)
+    this.registry = new ClusterRegistry({ self: this.#self, readSelf: () => this.local.read() })
+    if (host) this.#agent = new HostAgent({ ...host, self: this.#self, readStatus: () => this.local.read(), log })
+    else this.#poller = new OldNodePoller({ registry: this.registry, edgePort, intervalMs, log })
+  }
+
+  /** Of a host: where its cloud is, and how it stands with it. */
+  get upstream(): { cloud: string; standing: Standing; reason: string | undefined } | undefined {
+    const agent = this.#agent
+    return agent && { cloud: agent.cloud, standing: agent.standing, reason: agent.reason }
+  }
+
+  /** JSON of `/nodes`: every node that is remembered, and of a host how it stands with its cloud. */
+  nodesJson(): Buffer {
+    const { role, upstream } = this
+    const head = JSON.stringify({ role, upstream }).slice(0, -1)
+    return Buffer.concat([Buffer.from(`${head},"nodes":`), this.registry.nodesJson(), Buffer.from('}')])
+  }
+
+  /** The node is reached at that port from now on; a host joins. */
+  start(port: number): void {
+    this.#self.port = port
+    this.changed()
+    this.#agent?.start()
+  }
+
+  /** Workers or limits of this node have changed. */
+  changed(): void {
+    this.local.expire()
+    this.registry.expire()
+  }
+
+  /** A host tells of itself. @throws EdgeInferError BAD_REQUEST, ADDRESS_TAKEN, CLUSTER_FULL */
+  hear(body: unknown, peer: string): { joined: boolean; ip: string } {
+    this.#requireCloud()
+    const { ip: claimed, port, scheme, instance, interval_ms: intervalMs, ...status } = parseHeartbeat(body)
+    const from = plainIp(peer)
+    const ip = plainIp(claimed ?? from)
+    const { joined } = this.registry.hear({ ip, port, scheme }, { kind: 'beat', from, instance, intervalMs, status })
+    if (joined) this.#log.info({ ip, port, from }, 'cluster: a host has joined')
+    return { joined, ip }
+  }
+
+  /** A host leaves. @throws EdgeInferError BAD_REQUEST */
+  farewell(body: unknown, peer: string): boolean {
+    this.#requireCloud()
+    const { ip: claimed, port, instance } = parseAddress(body)
+    const from = plainIp(peer)
+    const ip = plainIp(claimed ?? from)
+    const left = this.registry.leave({ ip, port }, { from, instance })
+    if (left) this.#log.info({ ip, port }, 'cluster: a host has left')
+    return left
+  }
+
+  /** An older node has registered. @throws EdgeInferError BAD_REQUEST */
+  register(peer: string): { ip: string } {
+    this.#requireCloud()
+    const ip = plainIp(peer)
+    this.#poller?.register(ip)
+    return { ip }
+  }
+
+  /** Asks the older nodes again, in the background. */
+  poll(): void {
+    this.#poller?.pollAll()
+  }
+
+  /** A host says farewell to its cloud; a cloud asks nobody any more. */
+  async stop(): Promise<void> {
+    this.registry.stop()
+    await Promise.all([this.#agent?.stop(), this.#poller?.close()])
+  }
+
+  #requireCloud(): void {
+    const cloud = this.#agent?.cloud
+    if (cloud === undefined) return
+    throw new EdgeInferError('BAD_REQUEST', `Expected a cloud but this node is a host of ${cloud}: join that`)
+  }
+}
+
+export const DEFAULT_EDGE_PORT = 5501

@@ -1,0 +1,134 @@
+/** Sections 3 and 4 of the interface document for the whole cluster, how nodes join it, and the older names of both. */
+import type { FastifyInstance, FastifyReply, FastifySchema } from 'fastify'
+import { Type } from 'typebox'
+import type { Cluster } from '../../cluster/index.js'
+import { controlGuard } from '../control-policy.js'
+import { readControlRequest } from '../control-request.js'
+import { JSON_TYPE } from '../json-reply.js'
+import {
+  ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, FarewellBody, FarewellReply, FlatStatus, HeartbeatBody, HeartbeatReply, Nodes,
+  RegisterReply, SystemStatus,
+} from '../schemas/cluster.js'
+import { failures } from '../schemas/common.js'
+import type { Routes } from './index.js'
+
+const HEARTBEAT_LIMIT = 256 * 1024
+const SECURITY = [{ bearer: [] }]
+const STATUS_TAGS = ['4. Status']
+const CLUSTER_TAGS = ['Cluster']
+const OLDER_TAGS = ['Older nodes']
+/** Routes after which this node's own status is another. */
+const CHANGING = new Set(['/add_work_process', '/decrease_work_process', '/limit_process_resource', '/limit_task_resource'])
+
+export interface ClusterRoutesOptions {
+  /** Older nodes cannot show a token: let them register without one where there is one. */
+  openRegistration?: boolean | undefined
+}
+
+export function clusterRoutes(cluster: Cluster, { openRegistration = false }: ClusterRoutesOptions = {}): Routes {
+  return (app, context) => {
+    for (const schema of CLUSTER_SCHEMAS) app.addSchema(schema)
+    app.addHook('onSend', async ({ routeOptions: { url } }) => {
+      if (url !== undefined && CHANGING.has(url)) cluster.changed()
+    })
+    urlRoutes(app, cluster)
+    statusRoutes(app, cluster)
+    const { bodies, settings, control: { token } } = context
+    // Without a token any host may join, from wherever it calls.
+    const guard = controlGuard({ token, open: true })
+    membershipRoutes(app, cluster, {
+      guard,
+      registrationGuard: openRegistration ? async () => {} : guard,
+      read: (request) => readControlRequest(request, bodies, { ...settings, controlBodyLimit: HEARTBEAT_LIMIT }),
+    })
+  }
+}
+
+function urlRoutes(app: FastifyInstance, { registry }: Cluster): void {
+  app.get<{ Params: { task_name: string } }>('/get_execute_url/:task_name', {
+    schema: {
+      tags: ['3. URLs'],
+      summary: 'Nodes with a live worker for the task',
+      params: Type.Object({ task_name: Type.String() }),
+      response: { 200: ExecuteUrls, ...failures(Type.Ref('Failure'), 'UNKNOWN_TASK', 'NO_WORKER') },
+    },
+  }, ({ params }, reply) => sendJsonBytes(reply, registry.executeUrlsJson(params.task_name)))
+}
+
+function statusRoutes(app: FastifyInstance, cluster: Cluster): void {
+  const { registry, local } = cluster
+  const systemStatus = (summary: string): FastifySchema => ({ tags: STATUS_TAGS, summary, response: { 200: SystemStatus } })
+  app.get('/get_system_status', { schema: systemStatus('Every node, by its role') },
+    (_request, reply) => sendJsonBytes(reply, registry.systemStatusJson()))
+  app.get('/get_cluster_info', {
+    schema: { tags: STATUS_TAGS, summary: 'Every node, by its address', response: { 200: ClusterInfo } },
+  }, (_request, reply) => sendJsonBytes(reply, registry.clusterInfoJson()))
+  app.get('/nodes', {
+    schema: { tags: CLUSTER_TAGS, summary: 'Every node that is remembered, with the age of its status', response: { 200: Nodes } },
+  }, (_request, reply) => sendJsonBytes(reply, cluster.nodesJson()))
+
+  const older = (summary: string, schema = FlatStatus as object): FastifySchema =>
+    ({ tags: OLDER_TAGS, summary, response: { 200: schema } })
+  const sampled = (): Record<string, unknown> => {
+    local.sample()
+    return local.readFlat()
+  }
+  app.get('/get_resource_info', { schema: older('The same as /get_system_status', SystemStatus) },
+    (_request, reply) => sendJsonBytes(reply, registry.systemStatusJson()))
+  app.get('/get_client_status', { schema: older('The last status of this node') }, () => local.readFlat())
+  app.get('/update_client_status', { schema: older('Samples this node now') }, sampled)
+  app.get('/update_server_status', { schema: older('Samples this node now') }, sampled)
+  app.get('/update_clients_status', {
+    schema: older('Has the older nodes asked now, in the background; answers as /get_system_status', SystemStatus),
+  }, (_request, reply) => {
+    cluster.poll()
+    return sendJsonBytes(reply, registry.systemStatusJson())
+  })
+}
+
+interface Membership {
+  guard: ReturnType<typeof controlGuard>
+  registrationGuard: ReturnType<typeof controlGuard>
+  read(request: Parameters<typeof readControlRequest>[0]): ReturnType<typeof readControlRequest>
+}
+
+function membershipRoutes(app: FastifyInstance, cluster: Cluster, { guard, registrationGuard, read }: Membership): void {
+  app.post('/cluster/heartbeat', {
+    onRequest: guard,
+    schema: {
+      tags: CLUSTER_TAGS,
+      security: SECURITY,
+      summary: 'A host tells of itself, and joins by that',
+      body: HeartbeatBody,
+      response: {
+        200: HeartbeatReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED', 'ADDRESS_TAKEN', 'CLUSTER_FULL'),
+      },
+    },
+  }, async (request) => cluster.hear(await read(request), request.ip))
+
+  app.post('/cluster/leave', {
+    onRequest: guard,
+    schema: {
+      tags: CLUSTER_TAGS,
+      security: SECURITY,
+      summary: 'A host leaves',
+      body: FarewellBody,
+      response: { 200: FarewellReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
+    },
+  }, async (request) => ({ left: cluster.farewell(await read(request), request.ip) }))
+
+  app.get('/register_edge', {
+    onRequest: registrationGuard,
+    schema: {
+      tags: OLDER_TAGS,
+      security: SECURITY,
+      summary: 'The node at the address that this call comes from is asked for its status from now on',
+      response: { 200: RegisterReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
+    },
+  }, (request) => ({ register_flag: true, ...cluster.register(request.ip) }))
+}
+
+/** Schemas for the document are of the value; these bytes are its JSON already. */
+function sendJsonBytes(reply: FastifyReply, json: Buffer): FastifyReply {
+  return reply.type(JSON_TYPE).send(json)
+}

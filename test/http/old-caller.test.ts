@@ -1,0 +1,56 @@
+/** The old callers' exact wire form, spoken by Python and its OpenCV, against a server with real models. */
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { HAS_SHARED_DATA, sample, sharedPicture, startServer } from './server.js'
+
+const SCRIPT = new URL('../../../test/http/old_caller.py', import.meta.url).pathname
+/** The one that Debian's python3-opencv belongs to. */
+const PYTHON = '/usr/bin/python3'
+
+t.test('every step of the pipeline', async (t) => {
+  const { url, workers } = await startServer(t, {
+    tasks: {
+      face_detection: { workers: 2 },
+      face_alignment: { workers: 1 },
+      car_detection: { workers: 1 },
+      ...(HAS_SHARED_DATA && { helmet_detection: { workers: 1 } }),
+    },
+  })
+  if (!HAS_SHARED_DATA) t.comment('no ../shared/data: helmet_detection is not tried, its model is not in npm')
+  const directory = t.testdir()
+  const [frame, helmet] = [join(directory, 'frame.jpg'), join(directory, 'helmet.jpg')]
+  writeFileSync(frame, HAS_SHARED_DATA ? sharedPicture('demo', 'people.jpg') : await sample('faces'))
+  writeFileSync(helmet, HAS_SHARED_DATA ? sharedPicture('helmets_reviewed', 'gduthwd_001.jpg') : await sample('faces'))
+
+  const { stdout } = await promisify(execFile)(PYTHON, [SCRIPT, url, frame, helmet])
+  const result = JSON.parse(stdout) as Record<string, unknown> & { faces: number; helmets?: number[] }
+  t.match(result, {
+    crops_are_square: true,
+    total: result.faces,
+    up_older: result.up,
+    fps: 30,
+    changed_by_drawing: true,
+    old: [
+      ['bbox', 'execute_flag', 'prob', 'proc_resource_info', 'task_conf'],
+      ['bbox', 'execute_flag', 'head_pose', 'proc_resource_info', 'task_conf'],
+      result.faces,
+      result.faces,
+    ],
+    cars: true,
+    many: [result.faces, result.faces, result.faces],
+    many_info: true,
+    faces_many: result.faces,
+    without_type: result.faces,
+    broken: [false, 'BAD_IMAGE'],
+  })
+  if (HAS_SHARED_DATA) {
+    t.equal(result.faces, 2)
+    t.same(result.rendered, [720, 1280, 3])
+    t.ok((result.helmets?.[0] ?? 0) > 0)
+    t.equal(result.helmets?.[0], result.helmets?.[1])
+  }
+  t.equal(workers.workers().length, 5, 'no worker was lost on the way')
+})

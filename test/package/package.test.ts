@@ -1,0 +1,180 @@
+import { readdir, readFile, writeFile, mkdir, cp } from 'node:fs/promises'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+import { resolveSample } from '../../lib/models/index.js'
+import { createProject, install, onlyCommands, output, pack, ROOT, run, temporaryDirectory, type Ran } from './project.js'
+
+const MAXIMUM_TARBALL_BYTES = 1_000_000
+const ADDON_ABSENT = /There is no native addon .*Run "npx edge-infer build"/
+
+/** A user's program: the faces of a sample picture, by whichever module system. */
+const DETECT = `
+  const { code } = await createTask('face_detection', { threads: 0 }).catch((error) =>
+    error instanceof EdgeInferError ? error : { code: 'another class' })
+  const faces = await createTask('face_detection')
+  const { objects } = await faces.run(sample)
+  await faces.close()
+  const addon = /\\S+edge_infer\\.node/.exec(readFileSync('/proc/self/maps', 'utf8'))[0]
+  console.log(JSON.stringify({ code, faces: objects.length, box: objects[0].box, addon }))`
+
+const PRELUDE = {
+  esm: `import { createTask, EdgeInferError } from 'edge-infer'
+  import { readFileSync } from 'node:fs'
+  const sample = process.argv[2]`,
+  cjs: `const { createTask, EdgeInferError } = require('edge-infer')
+  const { readFileSync } = require('node:fs')
+  const sample = process.argv[2]`,
+}
+
+interface Detected {
+  code: string
+  faces: number
+  box: number[]
+  addon: string
+}
+
+t.test('the package, packed and installed into an empty project', async (t) => {
+  const root = await temporaryDirectory(t)
+  await output(ROOT, process.execPath, 'bin/build-commonjs')
+  const packed = await pack(ROOT, root)
+  const tsTypes = `@types/node@${(await manifest(ROOT)).devDependencies['@types/node']}`
+  const [project, tools] = await Promise.all([
+    createProject(join(root, 'project'), [packed.path, tsTypes]),
+    createProject(join(root, 'tools'), ['publint@0.3', '@arethetypeswrong/cli@0.18']),
+  ])
+  const installed = join(project, 'node_modules/edge-infer')
+  await writeFile(join(project, 'detect.mjs'), `${PRELUDE.esm}${DETECT}\n`)
+  await writeFile(join(project, 'detect.cjs'), `${PRELUDE.cjs}\n;(async () => {${DETECT}\n})()\n`)
+  const sample = await resolveSample('faces')
+
+  await t.test('holds what its users need, and no more', async (t) => {
+    t.ok(packed.size < MAXIMUM_TARBALL_BYTES, `${packed.size} bytes`)
+    const files = new Set(packed.files)
+    for (const file of ['LICENSE', 'CHANGELOG.md', 'CMakeLists.txt', 'models/catalog.json', 'bin/build-requirements']) {
+      t.ok(files.has(file), file)
+    }
+    t.strictSame(packed.files.filter((file) => /(^|\/)test|\.test\.|\.node$|\.onnx$|tsbuildinfo|^bin\/setup/.test(file)), [])
+    const maps = packed.files.filter((file) => file.endsWith('.map'))
+    t.ok(maps.length > 0)
+    for (const map of maps) {
+      const { sources } = JSON.parse(await readFile(join(installed, map), 'utf8')) as { sources: string[] }
+      const missing = sources.map((source) => normalize(join(dirname(map), source))).filter((source) => !files.has(source))
+      t.strictSame(missing, [], map)
+    }
+  })
+
+  await t.test('publint and attw find nothing', async (t) => {
+    const publint = await run(tools, join(tools, 'node_modules/.bin/publint'), ['--strict', packed.path])
+    t.match(publint, { code: 0, stdout: /All good!/ }, publint.stdout)
+    const attw = await run(tools, join(tools, 'node_modules/.bin/attw'), [
+      '--format', 'ascii', '--no-emoji', '--profile', 'node16', packed.path,
+    ])
+    t.match(attw, { code: 0, stdout: /No problems found/ }, attw.stdout)
+  })
+
+  await t.test('has types for import and require, under NodeNext and bundler resolution', async (t) => {
+    await cp(join(ROOT, 'test/package/fixtures/types'), project, { recursive: true })
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+    for (const [module, resolution, files] of [
+      ['NodeNext', 'NodeNext', ['import.mts', 'require.cts']], ['ESNext', 'bundler', ['--skipLibCheck', 'import.mts']],
+    ] as const) {
+      const { code, stdout } = await run(project, process.execPath, [
+        tsc, '--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'ES2022', '--lib', 'ES2022,ESNext.Disposable',
+        '--types', 'node', '--module', module, '--moduleResolution', resolution, ...files,
+      ])
+      t.equal(code, 0, `${resolution}: ${stdout}`)
+    }
+  })
+
+  await t.test('require gives what import gives, but for what is documented', async (t) => {
+    const names = async (entry: string): Promise<{ esm: string[]; cjs: string[] }> => JSON.parse(await output(
+      project, process.execPath, '--no-experimental-require-module', '-e',
+      `import('${entry}').then((esm) => console.log(JSON.stringify({ esm: Object.keys(esm), cjs: Object.keys(require('${entry}')) })))`,
+    )) as { esm: string[]; cjs: string[] }
+    const library = await names('edge-infer')
+    t.strictSame(library.esm.filter((name) => !library.cjs.includes(name)), ['Detector', 'HeadPoseEstimator', 'toNativeImage'])
+    t.strictSame(library.cjs.filter((name) => !library.esm.includes(name)), [])
+    const client = await names('edge-infer/client')
+    t.strictSame(client.cjs.sort(), client.esm.sort())
+  })
+
+  const bare = { PATH: await onlyCommands(join(root, 'bare'), 'node', 'npx', 'sh', 'bash', 'dirname', 'uname', 'apt-get') }
+  const detect = (file: string): Promise<Ran> =>
+    run(project, process.execPath, ['--no-experimental-require-module', file, sample], bare)
+  const edgeInfer = (args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Ran> =>
+    run(project, 'npx', ['--no-install', 'edge-infer', ...args], environment)
+
+  await t.test('without an addon: the rest works, and what needs it names the command that builds it', async (t) => {
+    t.match(await edgeInfer(['--version'], bare), { code: 0, stdout: (await manifest(ROOT)).version })
+    t.match(await edgeInfer(['models', 'list'], bare), { code: 0, stdout: /ultraface-rfb-320/ })
+    for (const file of ['detect.mjs', 'detect.cjs']) t.match(await detect(file), { code: 1, stderr: ADDON_ABSENT })
+    const bench = await edgeInfer(['bench', 'kernel', '--task', 'face_detection', '--no-floor'], bare)
+    t.match(bench, { code: 1, stderr: /npx edge-infer build" \[RUNTIME_UNAVAILABLE\]/ })
+    t.match(await edgeInfer(['build'], bare), {
+      code: 1,
+      stderr: /apt-get install --no-install-recommends g\+\+ make cmake.*\[RUNTIME_UNAVAILABLE\]/s,
+    })
+    t.match(await edgeInfer(['build', '--parallel', '0'], bare), { code: 2, stderr: /at least 1/ })
+  })
+
+  await t.test('with the platform package: detects, by import and require, with no compiler', async (t) => {
+    const out = join(root, 'platform')
+    await output(ROOT, process.execPath, 'bin/build-platform-package', '--out', out)
+    const [name] = await readdir(out)
+    const platform = await pack(join(out, String(name)), root)
+    t.strictSame(platform.files.sort(),
+      ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES', 'edge_infer.node', 'package.json'])
+    await install(project, platform.path)
+    const directory = join(project, 'node_modules/@edge-infer', String(name))
+    const [esm, cjs] = [detected(await detect('detect.mjs')), detected(await detect('detect.cjs'))]
+    t.match(esm, { code: 'BAD_OPTION', addon: join(directory, 'edge_infer.node') })
+    t.ok(esm.faces >= 2, `${esm.faces} faces`)
+    t.strictSame(cjs, esm)
+
+    const addon = join(directory, 'edge_infer.node')
+    const built = await readFile(addon)
+    await writeFile(addon, withAnotherLibrary(built))
+    t.match(await detect('detect.mjs'), {
+      code: 1, stderr: /needs libopencv_videoio\.so\.\d+z?.*apt-get install --no-install-recommends libopencv-videoio406.*build it here/,
+    })
+    await writeFile(addon, built)
+
+    const path = join(directory, 'package.json')
+    const { version, ...rest } = await manifest(directory)
+    await writeFile(path, JSON.stringify({ ...rest, version: '0.0.1' }))
+    t.match(await detect('detect.mjs'), { code: 1, stderr: `but found 0.0.1. Run "npm install @edge-infer/${name}@${version}"` })
+    await writeFile(path, JSON.stringify({ ...rest, version }))
+  })
+
+  await t.test('npx edge-infer build compiles the addon, which is then preferred', async (t) => {
+    const headers = process.env.ONNXRUNTIME_ROOT ?? join(ROOT, '.cache/onnxruntime-headers')
+    const inPackage = join(installed, '.cache/onnxruntime-headers')
+    await mkdir(dirname(inPackage))
+    await cp(headers, inPackage, { recursive: true })
+    const built = await edgeInfer(['build'], { ONNXRUNTIME_ROOT: '' })
+    t.match(built, { code: 0, stdout: join(installed, 'build/Release/edge_infer.node') }, built.stderr)
+    t.match(detected(await detect('detect.cjs')), { addon: join(installed, 'build/Release/edge_infer.node') })
+  })
+})
+
+interface Manifest extends Record<string, unknown> {
+  version: string
+  devDependencies: Record<string, string>
+}
+
+async function manifest(directory: string): Promise<Manifest> {
+  return JSON.parse(await readFile(join(directory, 'package.json'), 'utf8')) as Manifest
+}
+
+function detected({ code, stdout, stderr }: Ran): Detected {
+  if (code !== 0) throw new Error(stderr)
+  return JSON.parse(stdout) as Detected
+}
+
+/** The addon as it would be on a machine whose OpenCV has another version: it asks for a library that is not there. */
+function withAnotherLibrary(addon: Buffer): Buffer {
+  const copy = Buffer.from(addon)
+  const at = copy.indexOf('libopencv_videoio.so.')
+  copy.write('9', at + 'libopencv_videoio.so.'.length)
+  return copy
+}

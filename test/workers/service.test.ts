@@ -1,0 +1,176 @@
+/** Workers come and go by order, and nothing is left when the service ends. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { startWorkers } from '../../lib/workers/index.js'
+import {
+  children, directoriesOf, encoded, HAS_SHARED, isAlive, jobOf, Load, openDescriptors, picture, recordingLog, start,
+  until,
+} from './helpers.js'
+
+const skip = HAS_SHARED ? false : 'needs ../shared/data'
+const people = HAS_SHARED ? picture('demo/people.jpg') : Buffer.alloc(0)
+const face = HAS_SHARED ? picture('aflw2000/image02420.jpg') : Buffer.alloc(0)
+
+t.test('a worker is added with the running ones\' parameters, or its own; what is wrong leaves nothing', { skip },
+  async (t) => {
+    const { service, limits } = await start(t, {
+      tasks: { face_detection: { workers: 1, modelContext: { conf_thres: 0.97, weights: 'ultraface-slim-320' } } },
+    })
+    const before = { children: children(), groups: directoriesOf(limits.serverGroup), fds: openDescriptors() }
+    const refused: [unknown, string][] = [
+      [{ weights: 'no-such-model' }, 'UNKNOWN_MODEL'],
+      [{ weights: 'yolov5n' }, 'MODEL_UNAVAILABLE'],
+      [{ weights: 'yolov8n' }, 'BAD_MODEL_CTX'],
+      [{ weights: 7 }, 'BAD_MODEL_CTX'],
+      [{ conf_thres: 1.5 }, 'BAD_MODEL_CTX'],
+      [{ iou_thres: '0.4' }, 'BAD_MODEL_CTX'],
+      [{ max_det: 0 }, 'BAD_MODEL_CTX'],
+      [{ classes: [-1] }, 'BAD_MODEL_CTX'],
+      [{ input_size: [1] }, 'BAD_MODEL_CTX'],
+      [{ device: 'abacus' }, 'BAD_MODEL_CTX'],
+      [{ device: 'cuda:0' }, 'PROVIDER_UNAVAILABLE'],
+      [{ input_size: 100 }, 'MODEL_LOAD'],
+      ['yolov8n', 'BAD_MODEL_CTX'],
+    ]
+    for (const [context, code] of refused) {
+      const task = (context as { weights?: unknown }).weights === 'yolov5n' ? 'car_detection' : 'face_detection'
+      await t.rejects(service.add(task, context as Record<string, unknown>), { code }, JSON.stringify(context))
+    }
+    await t.rejects(service.add('chess' as 'face_detection'), { code: 'UNKNOWN_TASK', status: 404 })
+    t.strictSame([service.tasks, service.workers().length], [['face_detection'], 1])
+    t.strictSame(children(), before.children)
+    t.strictSame(openDescriptors(), before.fds)
+
+    const same = await service.add('face_detection')
+    t.match(same, { task: 'face_detection', model: 'ultraface-slim-320', taskToDo: 0, latency: undefined })
+    const own = await service.add('face_detection', { conf_thres: 0.01, device: null, unknown: 'ignored' })
+    t.equal(own.model, 'ultraface-rfb-320')
+    const answers = await Promise.all(Array.from({ length: 30 }, () => service.run('face_detection', jobOf(people))))
+    const boxes = new Map(answers.map(({ pid, items: [item] }) => [pid, item?.boxes.length ?? -1]))
+    t.equal(boxes.size, 3, 'all have a part of the work')
+    t.ok((boxes.get(own.pid) ?? 0) > (boxes.get(same.pid) ?? 99), 'the added one has a threshold of its own')
+
+    process.kill(same.pid, 'SIGKILL')
+    await until(() => !service.workers().some(({ pid }) => pid === same.pid))
+    t.ok(await until(() => service.workers().length === 3))
+    t.strictSame(service.workers().map(({ model }) => model).sort(),
+      ['ultraface-rfb-320', 'ultraface-slim-320', 'ultraface-slim-320'], 'like is replaced by like')
+  })
+
+t.test('the newest goes first, when it has done what it has; the last one stays', { skip }, async (t) => {
+  const { service } = await start(t, { tasks: { face_detection: { workers: 1 } } })
+  const first = service.workers()[0]?.pid as number
+  const second = await service.add('face_detection')
+  const long = { images: Array.from({ length: 15 }, () => encoded(people)) }
+  const jobs = Array.from({ length: 4 }, () => service.run('face_detection', { ...long, crops: true, render: true }))
+  await until(() => service.workers().every(({ taskToDo }) => taskToDo > 0))
+  t.strictSame(await service.decrease('face_detection'), { pid: second.pid })
+  t.notOk(isAlive(second.pid))
+  await t.rejects(service.decrease('face_detection'), { code: 'LAST_WORKER', status: 409 })
+  const done = await Promise.all(jobs)
+  t.ok(done.some(({ pid }) => pid === second.pid), 'it finished what it ran')
+  t.ok(done.every(({ items }) => items.length === 15))
+  t.equal(service.workers()[0]?.pid, first)
+  t.equal(service.workers()[0]?.restarts, 0)
+  await t.rejects(service.decrease('car_detection'), { code: 'NO_WORKER' })
+})
+
+t.test('fifty steps of every kind under load: nothing is lost, nothing is left', { skip }, async (t) => {
+  const descriptors = openDescriptors()
+  const { service, limits } = await start(t, { tasks: { face_detection: { workers: 2 } } })
+  const load = new Load(6, () => service.run('face_detection', jobOf(face)))
+  let seed = 20240607
+  const random = (below: number): number => (seed = seed * 48271 % 0x7fffffff) % below
+  const steps: Promise<unknown>[] = []
+  const taken = { add: 0, decrease: 0, limit: 0, kill: 0, refused: new Set<string>() }
+  for (let i = 0; i < 50; i++) {
+    const workers = service.workers()
+    const one = workers[random(Math.max(1, workers.length))]
+    const kind = workers.length > 3 ? 'decrease' : (['add', 'decrease', 'limit', 'limit', 'kill'] as const)[random(5)]
+    const share = (50 + random(50)) / 100
+    taken[kind ?? 'limit'] += 1
+    const step = kind === 'add' ? service.add('face_detection')
+      : kind === 'decrease' ? service.decrease('face_detection')
+        : kind === 'kill' ? Promise.resolve(one && isAlive(one.pid) && process.kill(one.pid, 'SIGKILL'))
+          : one && i % 2 ? service.limitProcess(one.pid, undefined, { cpu_util_limit: share })
+            : service.limitTask('face_detection', { cpu_util_limit: share })
+    steps.push(step.catch(({ code }: { code: string }) => taken.refused.add(code)))
+    await sleep(random(200))
+  }
+  await Promise.all(steps)
+  await load.stop()
+  t.comment({ ...taken, refused: [...taken.refused], done: load.done })
+  t.strictSame(load.errors, [])
+  for (const code of ['LAST_WORKER', 'BAD_LIMIT', 'UNKNOWN_PID', 'CGROUP_UNAVAILABLE', 'WORKER_DIED', 'NO_WORKER']) {
+    taken.refused.delete(code)
+  }
+  t.strictSame([...taken.refused], [])
+  const pids = children()
+  await service.close()
+  t.notOk(pids.some(isAlive))
+  t.strictSame([children(), directoriesOf(limits.serverGroup), openDescriptors()], [[], [], descriptors])
+})
+
+t.test('closing drains, and a second close hurries; nothing is left', { skip }, async (t) => {
+  const descriptors = openDescriptors()
+  const { service, limits } = await start(t, { tasks: { face_detection: { workers: 2 } } })
+  const jobs = Array.from({ length: 20 }, () => service.run('face_detection', jobOf(people, { crops: true })))
+  const [closed, again] = [service.close(), service.close()]
+  await t.rejects(service.run('face_detection', jobOf(face)), { code: 'CLOSED', status: 503 })
+  await t.rejects(service.add('face_detection'), { code: 'CLOSED' })
+  await t.rejects(service.limitTask('face_detection', { cpu_util_limit: 0.5 }), { code: 'CLOSED' })
+  t.equal((await Promise.all(jobs)).length, 20, 'what was promised is done')
+  await Promise.all([closed, again])
+  await t.rejects(service.run('face_detection', jobOf(face)), { code: 'CLOSED' })
+  t.strictSame([children(), directoriesOf(limits.serverGroup), openDescriptors()], [[], [], descriptors])
+
+  const second = await start(t, { tasks: { face_detection: { workers: 1 } } })
+  const long = { images: Array.from({ length: 200 }, () => encoded(people)) }
+  const refused = Array.from({ length: 5 }, () => t.rejects(second.service.run('face_detection', long), { code: 'CLOSED' }))
+  const draining = second.service.close()
+  await sleep(50)
+  await second.service.close({ now: true })
+  await Promise.all([draining, ...refused])
+  t.strictSame([children(), directoriesOf(second.limits.serverGroup), openDescriptors()], [[], [], descriptors])
+})
+
+t.test('closing while workers start, are added or are replaced', { skip }, async (t) => {
+  const descriptors = openDescriptors()
+  const { log } = recordingLog()
+  for (const milliseconds of [0, 20, 150]) {
+    const signal = AbortSignal.timeout(milliseconds)
+    const options = { tasks: { face_detection: { workers: 2 } }, download: false, log, signal }
+    await t.rejects(startWorkers(options), { code: 'ABORTED' }, `given up after ${milliseconds} ms`)
+    t.strictSame([children(), openDescriptors()], [[], descriptors])
+  }
+  const { service, limits } = await start(t, { tasks: { face_detection: { workers: 2 } } })
+  const added = t.rejects(service.add('face_detection'), { code: 'CLOSED' })
+  process.kill(service.workers()[0]?.pid as number, 'SIGKILL')
+  await until(() => service.workers().length === 1)
+  await service.close()
+  await added
+  t.strictSame([children(), directoriesOf(limits.serverGroup), openDescriptors()], [[], [], descriptors])
+
+  const last = await start(t, { tasks: { face_detection: { workers: 1 } } })
+  process.kill(last.service.workers()[0]?.pid as number, 'SIGKILL')
+  await until(() => last.service.workers().length === 0)
+  const promised = last.service.run('face_detection', jobOf(face))
+  const closed = last.service.close()
+  t.equal((await promised).items.length, 1, 'a replacement is waited for where something was promised')
+  await closed
+  t.strictSame([children(), directoriesOf(last.limits.serverGroup), openDescriptors()], [[], [], descriptors])
+})
+
+t.test('a task that cannot start is noted, and served once a worker is added', { skip }, async (t) => {
+  const { log } = recordingLog()
+  const options = { download: false, log, tasks: { face_detection: { workers: 1 }, car_detection: { workers: 1,
+    modelContext: { weights: 'yolov5n' } } } }
+  const service = await startWorkers(options)
+  t.teardown(() => service.close({ now: true }))
+  t.strictSame([service.tasks, [...service.unavailable.keys()], service.ready], [['face_detection'], ['car_detection'], true])
+  await t.rejects(service.run('car_detection', jobOf(people)), { code: 'NO_WORKER', message: /yolov5n/ })
+  const added = await service.add('car_detection', { weights: 'yolov8n', classes: [5] })
+  t.match([added.model, service.unavailable.size], ['yolov8n', 0])
+  const { items: [item] } = await service.run('car_detection', jobOf(picture('demo/street.jpg')))
+  t.strictSame(item?.classIds, [5], 'only the classes asked for')
+})
