@@ -26,8 +26,10 @@ async function run(command: string, args: readonly string[], environment: NodeJS
 /** A small checkout of its own with the real script, so that the tests never touch the tree they run in. */
 async function makeCheckout(t: Test): Promise<string> {
   const root = t.testdir()
-  const files = ['package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard']
-  for (const file of ['bin/setup', 'bin/build-requirements', ...files]) {
+  const copied = [
+    'bin/setup', 'bin/build-requirements', 'package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard',
+  ]
+  for (const file of copied) {
     await cp(join(ROOT, file), join(root, file), { recursive: true })
   }
   await symlink(join(ROOT, 'node_modules'), join(root, 'node_modules'))

@@ -2,3 +2,6 @@ export { measureAccuracy, type Accuracy, type AccuracyOptions } from './accuracy
 export { reportAccuracy } from './accuracy/report.js'
 export { measureKernel, type KernelOptions, type KernelResult, type KernelResults } from './kernel/index.js'
 export { reportKernel } from './kernel/report.js'
+export { COMPARED_TASKS, measureComparison, type ComparedTask, type CompareOptions } from './compare/index.js'
+export { PEERS } from './compare/peers.js'
+export { reportComparison } from './compare/report.js'

@@ -6,6 +6,7 @@ export type EdgeInferError = library.EdgeInferError
 export declare const EdgeInferError: typeof library.EdgeInferError
 export declare const ERROR_TABLE: typeof library.ERROR_TABLE
 export declare const TASK_NAMES: typeof library.TASK_NAMES
+export declare const UP_PITCH: typeof library.UP_PITCH
 export declare const isTaskName: typeof library.isTaskName
 export declare const createTask: typeof library.createTask
 export declare const annotate: typeof library.annotate

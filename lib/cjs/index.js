@@ -9,7 +9,11 @@ const { TASK_NAMES } = require('./models/types.js')
 const library = () => import('../lib/index.js')
 const later = (name) => async (...parameters) => (await library())[name](...parameters)
 
+/** Degrees, as in lib/tasks/head-pose.ts. */
+const UP_PITCH = -10
+
 module.exports = {
+  UP_PITCH,
   EdgeInferError,
   ERROR_TABLE,
   TASK_NAMES,

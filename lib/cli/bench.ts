@@ -1,6 +1,8 @@
-/** `edge-infer bench accuracy | kernel`: measurements, printed as tables and written as report files. */
+/** `edge-infer bench accuracy | kernel | compare`: measurements, printed as tables and written as report files. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { measureAccuracy, measureKernel, reportAccuracy, reportKernel } from '../bench/index.js'
+import {
+  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS, reportAccuracy, reportComparison, reportKernel,
+} from '../bench/index.js'
 import { checkReportPath, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
 import { EdgeInferError } from '../errors.js'
@@ -12,6 +14,7 @@ import { renderTable } from './table.js'
 export function configure(command: Command): void {
   configureAccuracy(command.command('accuracy'))
   configureKernel(command.command('kernel'))
+  configureCompare(command.command('compare'))
 }
 
 interface CommonOptions {
@@ -49,12 +52,16 @@ async function runAccuracy({ data, fullDecode, threads, ...common }: AccuracyCom
   })
 }
 
-interface KernelCommandOptions extends CommonOptions {
-  threads: number[]
+/** In the words of Triton's perf_analyzer. */
+interface LoadOptions {
   warmupRequestCount: number
   requestCount?: number
   measurementInterval: number
   percentile: number[]
+}
+
+interface KernelCommandOptions extends CommonOptions, LoadOptions {
+  threads: number[]
   fullDecode?: boolean
   crops?: boolean
   asExported?: boolean
@@ -64,14 +71,10 @@ interface KernelCommandOptions extends CommonOptions {
 }
 
 function configureKernel(command: Command): void {
-  command
+  addLoadOptions(command)
     .description('Latency of the library call by stage, beside decode + session.run with nothing around them')
     .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
     .option('--threads <counts>', 'intra-op threads; several, separated by commas, are swept', parseCounts, [1])
-    .option('--warmup-request-count <count>', 'calls before the measurement', parseWhole, 10)
-    .option('--request-count <count>', 'calls to measure, in place of an interval', parseCount)
-    .option('--measurement-interval <milliseconds>', 'how long to measure each task', parseCount, 5000)
-    .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
     .option('--full-decode', 'decode every pixel even where a reduced decode would do')
     .option('--crops', 'face_detection also answers a JPEG of each face')
     .option('--as-exported', "run a model's file as it is, not its faster form")
@@ -81,14 +84,50 @@ function configureKernel(command: Command): void {
   addCommonOptions(command).action(runKernel)
 }
 
+function addLoadOptions(command: Command): Command {
+  return command
+    .option('--warmup-request-count <count>', 'calls before the measurement', parseWhole, 10)
+    .option('--request-count <count>', 'calls to measure, in place of an interval', parseCount)
+    .option('--measurement-interval <milliseconds>', 'how long to measure each task', parseCount, 5000)
+    .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
+}
+
 async function runKernel(images: string[], options: KernelCommandOptions): Promise<void> {
-  const percentiles = [...new Set([50, 90, 99, ...options.percentile])].sort((a, b) => a - b)
   await present(options, async (onProgress) => {
     const results = await measureKernel({
       ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
     })
-    return reportKernel(results, percentiles, settingsOf(options))
+    return reportKernel(results, percentilesOf(options), settingsOf(options))
   })
+}
+
+interface CompareCommandOptions extends CommonOptions, LoadOptions {
+  threads: number
+  peer?: string[]
+}
+
+function configureCompare(command: Command): void {
+  addLoadOptions(command)
+    .description('The library beside what people use in its place: answers compared first, then speeds, in turns')
+    .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
+    .addOption(new Option('--peer <name...>', 'peers; all unless said otherwise').choices(PEERS.map(({ id }) => id)))
+    .option('--threads <count>', 'intra-op threads of each contender', parseCount, 1)
+  addCommonOptions(command).action(runCompare)
+}
+
+async function runCompare(images: string[], options: CompareCommandOptions): Promise<void> {
+  const { tasks, models } = modelsByTask(options)
+  const compared = COMPARED_TASKS.filter((task) => tasks === undefined || tasks.includes(task))
+  await present(options, async (onProgress) => {
+    const results = await measureComparison({
+      ...options, tasks: compared, models, peers: options.peer, images, signal: interruptSignal(), onProgress,
+    })
+    return reportComparison(results, percentilesOf(options), settingsOf(options))
+  })
+}
+
+function percentilesOf({ percentile }: LoadOptions): number[] {
+  return [...new Set([50, 90, 99, ...percentile])].sort((a, b) => a - b)
 }
 
 /** Options of every bench. */

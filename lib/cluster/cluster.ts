@@ -54,10 +54,9 @@ export class Cluster {
     return agent && { cloud: agent.cloud, standing: agent.standing, reason: agent.reason }
   }
 
-  /** JSON of `/nodes`: every node that is remembered, and of a host how it stands with its cloud. */
+  /** JSON of `/nodes`: every node that is remembered, and how a host stands with its cloud. */
   nodesJson(): Buffer {
-    const { role, upstream } = this
-    const head = JSON.stringify({ role, upstream }).slice(0, -1)
+    const head = JSON.stringify({ role: this.role, upstream: this.upstream }).slice(0, -1)
     return Buffer.concat([Buffer.from(`${head},"nodes":`), this.registry.nodesJson(), Buffer.from('}')])
   }
 

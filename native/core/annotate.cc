@@ -127,11 +127,27 @@ void draw_pose(cv::Mat& canvas, const Mark& mark, const HeadPose& pose, const Pe
   draw(outward, {255, 80, 0});
 }
 
+/// OpenCV's drawing overflows far outside the picture, and nothing of it would be seen: boxes are cut a picture's size
+/// beyond its borders. What is no number draws nothing.
+std::vector<Mark> drawable(const std::vector<Mark>& marks, cv::Size size) {
+  std::vector<Mark> result;
+  for (Mark mark : marks) {
+    Box& box = mark.box;
+    if (!std::isfinite(box.x1) || !std::isfinite(box.y1) || !std::isfinite(box.x2) || !std::isfinite(box.y2)) continue;
+    for (double* x : {&box.x1, &box.x2}) *x = std::clamp<double>(*x, -size.width, 2.0 * size.width);
+    for (double* y : {&box.y1, &box.y2}) *y = std::clamp<double>(*y, -size.height, 2.0 * size.height);
+    if (mark.pose && !std::isfinite(mark.pose->yaw + mark.pose->pitch + mark.pose->roll)) mark.pose.reset();
+    result.push_back(std::move(mark));
+  }
+  return result;
+}
+
 }  // namespace
 
-cv::Mat annotate(const cv::Mat& pixels, const std::vector<Mark>& marks) {
+cv::Mat annotate(const cv::Mat& pixels, const std::vector<Mark>& given) {
   cv::Mat canvas = pixels.clone();
   const Pen pen = pen_for(canvas);
+  const std::vector<Mark> marks = drawable(given, canvas.size());
   for (const Mark& mark : marks) {
     cv::rectangle(canvas, cv::Point2d(mark.box.x1, mark.box.y1), cv::Point2d(mark.box.x2, mark.box.y2),
                   colour_of(mark.class_id), pen.line, cv::LINE_AA);

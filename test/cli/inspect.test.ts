@@ -46,7 +46,7 @@ t.test('what is missing is named with the command that mends it, and the exit co
 
   const withoutAddon = await runCliWith({ env: { EDGE_INFER_ADDON: '/nowhere.node' } }, 'inspect')
   t.match(withoutAddon, { code: 1, stdout: /Addon +not loaded: \/nowhere\.node/ })
-  t.match(withoutAddon.stdout.replace(/\s+/g, ' '), /has not been built .* run "npm run setup"/)
+  t.match(withoutAddon.stdout.replace(/\s+/g, ' '), /There is no native addon .* Run "npm run setup"/)
 
   const withoutRuntime = await runCliWith({ env: { EDGE_INFER_ORT_LIBRARY: '/nowhere.so' } }, 'inspect', '--json')
   const report = JSON.parse(withoutRuntime.stdout) as Report

@@ -206,6 +206,8 @@ t.test('arguments come before variables, variables before the file, the file bef
     queue_size: 9,
     token: 'token-of-the-file',
     open_control: true,
+    role: 'cloud',
+    open_registration: false,
     log_level: 'debug',
     advertise: { ip: 'fd00::1', port: 77 },
   })

@@ -85,7 +85,7 @@ t.test('outputs of another family, size or number of classes are refused with bo
   await t.rejects(load(path, 'ultraface'), { code: 'MODEL_LOAD', message: /x2 \(scores\) and .*x4 \(boxes\)/ })
   await t.rejects(load(path, 'hopenet'), { code: 'MODEL_LOAD', message: /1x66, 1x66 and 1x66/ })
   await t.rejects(load(path, 'fsanet'), { code: 'MODEL_LOAD', message: /1x3 \(yaw, pitch, roll\)/ })
-  await t.rejects(load(path, 'yolov11' as ModelFamily), { code: 'BAD_OPTION', message: /yolov8, yolov5, .*received yolov11/ })
+  await t.rejects(load(path, 'yolov11' as ModelFamily), { code: 'BAD_OPTION', message: /yolov8, yolov8-raw, yolov5, .*received yolov11/ })
 })
 
 t.test('several models are averaged where they are of one size', async (t) => {

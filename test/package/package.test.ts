@@ -69,7 +69,7 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     const attw = await run(tools, join(tools, 'node_modules/.bin/attw'), [
       '--format', 'ascii', '--no-emoji', '--profile', 'node16', packed.path,
     ])
-    t.match(attw, { code: 0, stdout: /No problems found/ }, attw.stdout)
+    t.equal(attw.code, 0, attw.stdout)
   })
 
   await t.test('has types for import and require, under NodeNext and bundler resolution', async (t) => {
@@ -151,7 +151,10 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     const inPackage = join(installed, '.cache/onnxruntime-headers')
     await mkdir(dirname(inPackage))
     await cp(headers, inPackage, { recursive: true })
-    const built = await edgeInfer(['build'], { ONNXRUNTIME_ROOT: '' })
+    // Without optimisation: the same sources and libraries, in a third of the time.
+    const launcher = join(root, 'unoptimised')
+    await writeFile(launcher, '#!/bin/bash\nexec "${@/#-O3/-O0}"\n', { mode: 0o755 })
+    const built = await edgeInfer(['build'], { ONNXRUNTIME_ROOT: '', CMAKE_CXX_COMPILER_LAUNCHER: launcher })
     t.match(built, { code: 0, stdout: join(installed, 'build/Release/edge_infer.node') }, built.stderr)
     t.match(detected(await detect('detect.cjs')), { addon: join(installed, 'build/Release/edge_infer.node') })
   })

@@ -23,6 +23,8 @@ export interface LabelledImage {
 export interface DetectionSet {
   kind: 'detection'
   name: string
+  /** In `images/` and `labels/`. */
+  folder: string
   task: Exclude<TaskName, 'face_alignment'>
   /** What is counted, for people. */
   counts: string
@@ -42,6 +44,7 @@ export interface LabelledHead {
 export interface HeadPoseSet {
   kind: 'head pose'
   name: string
+  folder: string
   task: 'face_alignment'
   counts: string
   load(directory: string): Promise<LabelledHead[]>
@@ -55,28 +58,35 @@ const HELMET = 0
 const HEAD = 1
 
 export const LABELLED_SETS: readonly LabelledSet[] = [
-  { kind: 'detection', name: 'wider_val416', task: 'face_detection', counts: 'faces ≥ 32 px', minSide: 32, load: loadWider },
-  { kind: 'head pose', name: 'aflw2000', task: 'face_alignment', counts: 'heads', load: loadAflw },
   {
-    kind: 'detection', name: 'coco_vehicles', task: 'car_detection', counts: 'motor vehicles ≥ 32 px', minSide: 32,
-    classes: VEHICLES, load: loadCocoVehicles,
+    kind: 'detection', name: 'wider_val416', folder: 'wider_val416', task: 'face_detection', counts: 'faces ≥ 32 px',
+    minSide: 32, load: loadWider,
+  },
+  { kind: 'head pose', name: 'aflw2000', folder: 'aflw2000', task: 'face_alignment', counts: 'heads', load: loadAflw },
+  {
+    kind: 'detection', name: 'coco_vehicles', folder: 'coco_vehicles', task: 'car_detection',
+    counts: 'motor vehicles ≥ 32 px', minSide: 32, classes: VEHICLES, load: loadCocoVehicles,
   },
   {
-    kind: 'detection', name: 'helmets_shwd100', task: 'helmet_detection', counts: 'helmets and bare heads', minSide: 0,
-    load: loadShwd,
+    kind: 'detection', name: 'coco_vehicles, all classes', folder: 'coco_vehicles', task: 'car_detection',
+    counts: 'objects ≥ 32 px', minSide: 32, load: loadCoco,
   },
   {
-    kind: 'detection', name: 'helmets_reviewed', task: 'helmet_detection', counts: 'helmets and bare heads', minSide: 0,
-    load: loadReviewed,
+    kind: 'detection', name: 'helmets_shwd100', folder: 'helmets_shwd100', task: 'helmet_detection',
+    counts: 'helmets and bare heads', minSide: 0, load: loadShwd,
+  },
+  {
+    kind: 'detection', name: 'helmets_reviewed', folder: 'helmets_reviewed', task: 'helmet_detection',
+    counts: 'helmets and bare heads', minSide: 0, load: loadReviewed,
   },
 ]
 
 /** The sets that lie in `directory`. @throws EdgeInferError BAD_OPTION when there is none. */
 export function setsIn(directory: string, tasks?: readonly TaskName[]): LabelledSet[] {
   const wanted = LABELLED_SETS.filter(({ task }) => tasks === undefined || tasks.includes(task))
-  const present = wanted.filter(({ name }) => existsSync(join(directory, 'images', name)))
+  const present = wanted.filter(({ folder }) => existsSync(join(directory, 'images', folder)))
   if (present.length > 0) return present
-  const names = wanted.map(({ name }) => name).join(', ')
+  const names = [...new Set(wanted.map(({ folder }) => folder))].join(', ')
   throw new EdgeInferError(
     'BAD_OPTION', `Expected a data directory with images/ and labels/ of any of ${names} but ${directory} has none`,
   )
@@ -117,8 +127,13 @@ async function loadAflw(directory: string): Promise<LabelledHead[]> {
   }))
 }
 
+/** The pictures of the validation set only: models were trained on the others. */
+function loadCoco(directory: string): Promise<LabelledImage[]> {
+  return loadYolo(directory, 'coco_vehicles', (name) => name.startsWith('val2017_'))
+}
+
 async function loadCocoVehicles(directory: string): Promise<LabelledImage[]> {
-  const images = await loadYolo(directory, 'coco_vehicles', (name) => name.startsWith('val2017_'))
+  const images = await loadCoco(directory)
   return images.map((image) => ({
     ...image, truth: (size) => image.truth(size).filter(({ classId }) => VEHICLES.includes(classId)),
   }))

@@ -43,12 +43,13 @@ export async function openLibrary(
     width,
     height,
     runs: faces?.length ?? 1,
-    measure: () => time(call),
+    measure: () => timeCall(call),
     close: () => opened.close(),
   }
 }
 
-async function time(call: () => Promise<{ timings: StageTimings }>): Promise<Measurement> {
+/** Time of one call as its caller sees it. */
+export async function timeCall(call: () => Promise<{ timings: StageTimings }>): Promise<Measurement> {
   const begin = performance.now()
   const { timings } = await call()
   const total = performance.now() - begin

@@ -1,0 +1,52 @@
+/** `onnxruntime-node` and `sharp`, installed with npm into the cache directory; its process is onnxruntime-node-peer.ts. */
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { EdgeInferError } from '../../errors.js'
+import { ContenderProcess } from '../contender-process.js'
+import { benchDirectory } from '../native-program.js'
+import type { Peer } from './peer.js'
+
+const SHARP = '0.35.5'
+const SCRIPT = fileURLToPath(new URL('onnxruntime-node-peer.js', import.meta.url))
+const OUTPUT_KEPT = 2000
+
+export const onnxruntimeNodePeer: Peer = {
+  id: 'onnxruntime-node',
+  name: 'onnxruntime-node + sharp',
+  unfit: () => undefined,
+  async start(settings, signal) {
+    const directory = await install(signal)
+    return ContenderProcess.start(this.name, process.execPath, [SCRIPT, JSON.stringify({ ...settings, directory })])
+  },
+}
+
+/** The versions are fixed: the runtime's is the library's own, so that both run the same kernels. */
+async function install(signal: AbortSignal | undefined): Promise<string> {
+  const runtime = versionOf(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
+  const directory = join(benchDirectory(), `onnxruntime-node-${runtime}-sharp-${SHARP}`)
+  if (existsSync(join(directory, 'node_modules', 'sharp')) && existsSync(join(directory, 'node_modules', 'onnxruntime-node'))) {
+    return directory
+  }
+  await mkdir(directory, { recursive: true })
+  const manifest = { private: true, dependencies: { 'onnxruntime-node': runtime, sharp: SHARP } }
+  await writeFile(join(directory, 'package.json'), JSON.stringify(manifest))
+  try {
+    const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+    await promisify(execFile)('npm', args, { cwd: directory, signal })
+  } catch (cause) {
+    if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The bench was interrupted', { cause })
+    const { message, stderr } = cause as Error & { stderr?: string }
+    const reason = (stderr || message).trim().slice(-OUTPUT_KEPT)
+    throw new EdgeInferError('RUNTIME_UNAVAILABLE', `npm cannot install the peer in ${directory}: ${reason}`, { cause })
+  }
+  return directory
+}
+
+function versionOf(manifest: string): string {
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
+}

@@ -1,0 +1,136 @@
+/** Wrong arguments straight into the addon, past what TypeScript and lib/tasks check: an error each, never a crash. */
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import t from 'tap'
+import { addonPaths, loadRuntime, native, type NativeImage, type NativeMark, type NativeSession } from '../../lib/native.js'
+import { sparse, writeConstantModel } from '../helpers/onnx.js'
+
+type Callable = (...values: unknown[]) => unknown
+
+const addon = createRequire(import.meta.url)(addonPaths()[0] as string) as Record<string, Callable>
+const directory = t.testdir()
+const shape = [1, 252, 6]
+const path = writeConstantModel(join(directory, 'model.onnx'), [{ name: 'images', shape: [1, 3, 64, 64] }], [
+  { name: 'output', shape, values: sparse(shape, [0, 32], [1, 32], [2, 40], [3, 40], [4, 1], [5, 1]) },
+])
+const options = {
+  modelPaths: [path], family: 'yolov5', device: { kind: 'cpu', index: 0 }, fallbackToCpu: false, intraOpThreads: 1,
+  allowSpinning: false, concurrency: 1,
+  preprocessing: { resize: 'stretch', channelOrder: 'rgb', mean: [0, 0, 0], scale: [1, 1, 1], pad: 0 },
+}
+const detect = { scoreThreshold: 0.25, iouThreshold: 0.45, maxDetections: 10 }
+const raw: NativeImage = { kind: 'raw', data: new Uint8Array(64 * 64 * 3), width: 64, height: 64, channels: 3, order: 'rgb' }
+const wrong = [undefined, null, 0, -1, NaN, Infinity, 1.5, '', 'x', true, [], {}, () => 0, Symbol('s'), 10n, new Date(), new Uint8Array(3)]
+
+loadRuntime()
+
+/** Calls and reports what came of it: the promise's outcome, or the error thrown at once. */
+async function outcomeOf(call: () => unknown): Promise<unknown> {
+  try {
+    await call()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+t.test('every argument of every function', async (t) => {
+  const session = await addon.createSession?.(options) as NativeSession & Record<string, Callable>
+  const functions: [string, Callable, unknown[]][] = [
+    ['createSession', addon.createSession as Callable, [options]],
+    ['annotate', addon.annotate as Callable, [raw, [], '.jpg', 90]],
+    ['openVideo', addon.openVideo as Callable, [join(directory, 'none.mp4')]],
+    ['createVideo', addon.createVideo as Callable, ['', 64, 64, 25]],
+    ['detect', (session.detect as Callable).bind(session), [raw, detect, 1]],
+    ['headPose', (session.headPose as Callable).bind(session), [[raw], { margin: 0 }, 1]],
+    ['cancel', (session.cancel as Callable).bind(session), [1]],
+  ]
+  for (const [name, call, good] of functions) {
+    let refused = 0
+    for (const [index] of good.entries()) {
+      for (const value of wrong) {
+        const error = await outcomeOf(() => call(...good.map((other, at) => (at === index ? value : other))))
+        if (error === undefined) continue
+        refused++
+        if (!(error instanceof Error)) t.fail(`${name}: ${String(error)}`)
+        else if (!(error instanceof TypeError) && !('code' in error)) t.fail(`${name}: ${error.message}`)
+      }
+    }
+    t.ok(refused >= 8, `${name} refused ${refused} values`)
+    t.ok(await outcomeOf(() => call()) instanceof Error, `${name} without arguments`)
+  }
+  t.throws(() => (session.detect as Callable).call({}, raw, detect, 1))
+  t.throws(() => new (session.constructor as new () => unknown)(), TypeError)
+  t.equal((await session.detect(raw, detect, 2)).scores.length, 1, 'it still works')
+  t.equal(session.pending, 0)
+  await session.close()
+})
+
+t.test('every option of a session, of an image and of a call', async (t) => {
+  const session = await addon.createSession?.(options) as NativeSession & Record<string, Callable>
+  const objects: [string, object, (value: object) => unknown, string[]][] = [
+    ['session', { ...options, classCount: 1, inputSize: { width: 64, height: 64 } }, (value) => addon.createSession?.(value), []],
+    ['preprocessing', options.preprocessing, (value) => addon.createSession?.({ ...options, preprocessing: value }), []],
+    ['image', raw, (value) => session.detect(value as NativeImage, detect, 1), []],
+    ['call', { ...detect, classes: [0], crops: { margin: 0.3, quality: 90 }, fullDecode: true },
+      (value) => session.detect(raw, value as typeof detect, 1), []],
+    ['mark', { box: [1, 2, 3, 4], label: 'x', classId: 1, pose: [1, 2, 3] },
+      (value) => addon.annotate?.(raw, [value], '.png', 90), []],
+  ]
+  for (const [name, good, call] of objects) {
+    t.equal(await outcomeOf(() => call(good)), undefined, name)
+    for (const key of Object.keys(good)) {
+      for (const value of wrong) {
+        const error = await outcomeOf(() => call({ ...good, [key]: value }))
+        if (error !== undefined && !(error instanceof TypeError) && !(error instanceof Error && 'code' in error)) {
+          t.fail(`${name}.${key}: ${String(error)}`)
+        }
+      }
+    }
+  }
+  for (const [key, value] of [['concurrency', 0], ['intraOpThreads', 0], ['modelPaths', [1]], ['device', { kind: 'tpu', index: 0 }]] as const) {
+    t.throws(() => addon.createSession?.({ ...options, [key]: value }), TypeError, key)
+  }
+  await t.rejects(async () => session.headPose([raw], { boxes: new Float64Array(3), margin: 0 }, 1), TypeError)
+  await session.close()
+})
+
+t.test('pictures are drawn on and encoded', async (t) => {
+  const marks: NativeMark[] = [
+    { box: [4, 4, 40, 40], label: 'head 0.9', classId: 1, pose: [30, -10, 5] },
+    { box: [-1e9, -1e300, 1e9, 1e300], label: 'x'.repeat(1000), pose: [1e30, 0, 0] },
+    { box: [NaN, 0, 1, Infinity] },
+  ]
+  const [jpeg, png, webp, bmp] = await Promise.all(['.jpg', '.png', '.webp', '.bmp'].map((type) => native.annotate(raw, marks, type)))
+  t.equal(jpeg?.readUInt16BE(0), 0xffd8)
+  t.equal(png?.toString('latin1', 1, 4), 'PNG')
+  t.equal(webp?.toString('latin1', 8, 12), 'WEBP')
+  t.equal(bmp?.toString('latin1', 0, 2), 'BM')
+  const pixels = await native.annotate(raw, marks, 'raw')
+  t.equal(pixels.length, raw.data.length)
+  t.ok(pixels.some((value) => value > 0), 'something is drawn')
+  t.ok(raw.data.every((value) => value === 0), 'the given picture is left alone')
+  await t.rejects(native.annotate(raw, [], '.gif'), { code: 'BAD_OPTION', message: /received \.gif/ })
+  const wide: NativeImage = { kind: 'raw', data: new Uint8Array(70_000), width: 70_000, height: 1, channels: 1, order: 'rgb' }
+  await t.rejects(native.annotate(wide, [], '.jpg'), { code: 'TOO_LARGE', message: /70000x1 is larger than the format/ })
+})
+
+t.test('videos keep the order of what is asked at once', async (t) => {
+  const file = join(directory, 'video.mp4')
+  const writer = await native.createVideo(file, 64, 64, 25)
+  const grey = (level: number): NativeImage => ({ ...raw, data: new Uint8Array(64 * 64 * 3).fill(level) })
+  const levels = Array.from({ length: 24 }, (_, index) => 10 * index)
+  await Promise.all(levels.map((level) => writer.write(grey(level))))
+  await t.rejects(writer.write({ ...raw, height: 32, data: raw.data.subarray(0, 64 * 32 * 3) }), { code: 'BAD_OPTION', message: /64x64/ })
+  await Promise.all([writer.close(), writer.close()])
+  await t.rejects(writer.write(grey(0)), { code: 'CLOSED' })
+  const reader = await native.openVideo(file)
+  t.match(reader.info, { width: 64, height: 64, framesPerSecond: 25 })
+  const frames = await Promise.all(Array.from({ length: 26 }, () => reader.read()))
+  t.strictSame(frames.map((frame) => frame !== null), [...levels.map(() => true), false, false])
+  for (const [index, level] of levels.entries()) {
+    const found = frames[index]?.[64 * 32 * 3] ?? -1
+    if (Math.abs(found - level) > 8) t.fail(`frame ${index} is of grey level ${found}, not ${level}`)
+  }
+  await t.rejects(native.openVideo(path), { code: 'BAD_IMAGE' })
+})
