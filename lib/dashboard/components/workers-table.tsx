@@ -91,14 +91,13 @@ function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
 }
 
 function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }) {
-  const { pid, model, restarts = 0, cpu_util_limit: cpu, mem_util_limit: memory } = worker
+  const { pid, model, cpu_util_limit: cpu, mem_util_limit: memory } = worker
   const limit = memory < 1 ? `${share(cpu)}, ${share(memory)} memory` : share(cpu)
   return (
     <tr>
       <th scope="row">
         {pid}
-        {model !== undefined && <span class="note model">{model}</span>}
-        {restarts > 0 && <span class="note warning">{restarts} {restarts === 1 ? 'restart' : 'restarts'}</span>}
+        <span class="note model">{model}</span>
       </th>
       <td class="number">{worker.task_to_do}</td>
       <td class="number">{milliseconds(worker.p50_ms)}</td>
