@@ -8,7 +8,9 @@ import { parseModelContext } from '../tasks/model-context.js'
 import { toEdgeInferError } from '../native.js'
 import { parseLimits, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool.js'
-import type { JobRun, LimitReadings, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'
+import type {
+  JobRun, LimitReadings, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
+} from './types.js'
 
 export interface WorkersOptions {
   /** How many workers each task starts with. */
@@ -80,6 +82,15 @@ export class Workers implements WorkerService {
   workers(task?: TaskName): WorkerInfo[] {
     const pools = task ? [this.#pools.get(task)] : [...this.#pools.values()]
     return pools.flatMap((pool) => pool?.infos() ?? [])
+  }
+
+  usage(): WorkerUsage[] {
+    return [...this.#pools.values()].flatMap((pool) => pool.usage())
+  }
+
+  restarts(): RestartCount[] {
+    return [...this.#pools.values()].flatMap((pool) =>
+      [...pool.restartReasons].map(([reason, count]) => ({ task: pool.task, reason, count })))
   }
 
   async run(task: TaskName, job: Job, options: RunOptions = {}): Promise<JobRun> {
