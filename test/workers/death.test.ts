@@ -72,7 +72,8 @@ t.test('out of memory: named in the log, replaced under its own limits; only wha
     const refusal: unknown = await limit({ mem_limit: 2 ** 20 / memoryBytes }).catch((error: unknown) => error)
     const { usedBytes } = (refusal as { details: { usedBytes: number } }).details
     await limit({
-      cpu_util_limit: 0.9, mem_limit: (usedBytes + 60 * 2 ** 20) / memoryBytes, cpu_set_cpus: cpus.slice(-1), cpu_set_mems: memoryNodes,
+      cpu_util_limit: 0.9, mem_limit: (usedBytes + 60 * 2 ** 20) / memoryBytes,
+      cpu_set_cpus: cpus.slice(-1), cpu_set_mems: memoryNodes,
     })
     const before = service.workers()[0]
     const fatal = service.run('face_detection', jobOf(bitmap(7000, 7000, 200)))
