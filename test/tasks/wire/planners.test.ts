@@ -226,7 +226,7 @@ t.test('what is wrong with a request is said, with a code', { skip }, async (t) 
     ['face_detection', { image_list: image }, 'BAD_IMAGE', /./],
     ['face_detection', { image_list: Array(65).fill([[1]]) }, 'TOO_LARGE', /64/],
     ['face_detection', { image_list: [image], clip: [image] }, 'BAD_REQUEST', /received both/],
-    ['face_detection', `{"image": ${JSON.stringify(image)}, "image": ${JSON.stringify(image)}}`, 'BAD_REQUEST', /twice/],
+    ['face_detection', '{"image": [[1]], "image": [[1]]}', 'BAD_REQUEST', /twice/],
     ['face_detection', '{"clip": [], "clip": []}', 'BAD_REQUEST', /twice/],
     ['face_detection', '[]', 'BAD_REQUEST', /./],
     ['face_detection', '', 'BAD_REQUEST', /./],
