@@ -16,8 +16,6 @@ export interface ControlPolicy {
 export interface HttpContext {
   workers: WorkerService
   sampler: Pick<Sampler, 'capacity'>
-  /** The answer of `/nodes`, an object. */
-  nodesJson(): string
   log: Logger
   /** The IP address that others reach this node at. */
   deviceIp: string

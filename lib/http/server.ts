@@ -16,13 +16,12 @@ import { Exchange } from './exchange.js'
 import { sendFailure, toHttpError } from './failure.js'
 import { answerOtherMethods } from './method-not-allowed.js'
 import { registerOpenApi } from './openapi.js'
-import { ownNodesJson } from './own-nodes.js'
 import { ROUTES, type Routes } from './routes/index.js'
 import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
 
 export interface HttpServerOptions {
   workers: WorkerService
-  sampler: Sampler
+  sampler: Pick<Sampler, 'capacity'>
   log: Logger
   version: string
   /** The IP address that others reach this node at. */
@@ -33,8 +32,6 @@ export interface HttpServerOptions {
   services?: (() => readonly string[]) | undefined
   /** Certificate chain and private key, PEM: `https` in place of `http`. */
   tls?: { cert: string; key: string } | undefined
-  /** The answer of `/nodes`, an object; by default this node alone. */
-  nodesJson?: (() => string) | undefined
   /** Routes beside those of this folder. */
   routes?: readonly Routes[] | undefined
 }
@@ -55,7 +52,6 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const context: HttpContext = {
     workers: options.workers,
     sampler: options.sampler,
-    nodesJson: options.nodesJson ?? (() => ownNodes()),
     log: options.log,
     deviceIp: options.deviceIp,
     control: { token, open },
@@ -65,7 +61,6 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     draining: false,
   }
   const app = createApp(context, options.tls)
-  const ownNodes = ownNodesJson({ ip: options.deviceIp, workers: options.workers, sampler: options.sampler }, app.server)
   const silent = trackSilent(app.server)
   answerExpectations(app.server, context)
   app.server.maxConnections = settings.maxConnections
