@@ -34,6 +34,8 @@ export interface PoolOptions {
 const TYPICAL_MS = 50
 /** Jobs that wait although a worker has room are looked at again after so long: estimates may be wrong. */
 const LOOK_AGAIN_MS = 20
+/** A worker that has not let go of a given-up job after so many times the patience with an idle one is stuck, too. */
+const OVERRUN_FACTOR = 10
 /** Workers that a job may be the death of. */
 const MAX_DEATHS = 2
 /** Limits are left alone this long before threads follow: another number of threads means loading the model again. */
@@ -285,9 +287,8 @@ export class WorkerPool {
       })
       const { stuckAfterMs } = this.#options
       worker = new PoolWorker({
-        process, group, taskOptions, threads, stuckAfterMs, onStuck: ({ process: { pid } }) => {
-          this.#options.log.error({ pid, task: this.task }, `worker did nothing for ${stuckAfterMs} ms: killing it`)
-        },
+        process, group, taskOptions, threads, stuckAfterMs,
+        onStuck: (stuck) => this.#killStuck(stuck, `did nothing for ${stuckAfterMs} ms`),
       })
     } catch (error) {
       await group.remove()
@@ -356,7 +357,24 @@ export class WorkerPool {
   #remove(job: PoolJob): void {
     const index = this.#waiting.indexOf(job)
     if (index >= 0) this.#waiting.splice(index, 1)
+    const worker = this.#workers.find(({ held }) => held.includes(job))
+    if (worker) this.#watchGivenUp(job, worker)
     this.#checkDrained()
+  }
+
+  #watchGivenUp(job: PoolJob, worker: PoolWorker): void {
+    const patience = OVERRUN_FACTOR * this.#options.stuckAfterMs
+    const timer = setTimeout(() => {
+      if (worker.running === job) this.#killStuck(worker, `runs a given-up request for another ${patience} ms`)
+    }, patience)
+    timer.unref()
+  }
+
+  #killStuck(worker: PoolWorker, why: string): void {
+    const { pid } = worker.process
+    this.#options.log.error({ pid, task: this.task }, `worker ${why}: killing it`)
+    worker.stuck = true
+    worker.process.kill()
   }
 
   #checkDrained(): void {

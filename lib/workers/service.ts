@@ -23,7 +23,10 @@ export interface WorkersOptions {
   threads?: number | undefined
   /** Requests one worker may have waiting or running. */
   queueSize?: number | undefined
-  /** Milliseconds after which a worker that holds a request and uses no CPU time is stuck, and is killed; 30,000. */
+  /**
+   * Milliseconds after which a worker that holds a request and uses no CPU time is stuck, and is killed; 30,000 unless
+   * said otherwise. One that uses CPU time has ten times as long to let go of a request that was given up.
+   */
   stuckAfterMs?: number | undefined
   /** Fetch models that are not on this machine. */
   download?: boolean | undefined
