@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import {
   COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS, reportAccuracy, reportComparison, reportKernel,
 } from '../bench/index.js'
-import { checkReportPath, writeReport } from '../bench/report-file.js'
+import { checkReportPath, renderJson, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
 import { EdgeInferError } from '../errors.js'
 import { findModel, TASK_NAMES, type TaskName } from '../models/index.js'
@@ -159,7 +159,7 @@ async function present(
   } finally {
     bar.stop()
   }
-  if (json) print(JSON.stringify({ machine: report.machine, settings: report.settings, records: report.records }, null, 2))
+  if (json) process.stdout.write(renderJson(report))
   else printSections(report)
   if (output !== undefined) {
     await writeReport(output, report)
