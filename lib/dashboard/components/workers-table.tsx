@@ -20,8 +20,8 @@ export function WorkersTable({ node }: { node: Node }) {
             <tr>
               <th scope="col">Worker</th>
               <th scope="col" class="number">Queue</th>
-              <th scope="col" class="number"><abbr title="Median latency, milliseconds">p50</abbr></th>
-              <th scope="col" class="number"><abbr title="99th percentile of the latency, milliseconds">p99</abbr></th>
+              <th scope="col" class="number"><abbr title="Median latency of the last requests">p50 ms</abbr></th>
+              <th scope="col" class="number"><abbr title="99th percentile of the latency of the last requests">p99 ms</abbr></th>
               <th scope="col" class="number wide">CPU</th>
               <th scope="col" class="number wide">Memory</th>
               <th scope="col" class="number">Limit</th>
@@ -91,14 +91,13 @@ function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
 }
 
 function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }) {
-  const { pid, model, restarts = 0, cpu_util_limit: cpu, mem_util_limit: memory } = worker
+  const { pid, model, cpu_util_limit: cpu, mem_util_limit: memory } = worker
   const limit = memory < 1 ? `${share(cpu)}, ${share(memory)} memory` : share(cpu)
   return (
     <tr>
       <th scope="row">
         {pid}
-        {model !== undefined && <span class="note model">{model}</span>}
-        {restarts > 0 && <span class="note warning">{restarts} {restarts === 1 ? 'restart' : 'restarts'}</span>}
+        <span class="note model">{model}</span>
       </th>
       <td class="number">{worker.task_to_do}</td>
       <td class="number">{milliseconds(worker.p50_ms)}</td>
