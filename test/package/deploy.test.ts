@@ -10,11 +10,14 @@ const DEPLOY = join(ROOT, 'deploy')
 const READ = `
   const { readFileSync } = require('node:fs')
   const { parseAllDocuments } = require('yaml')
-  const documents = process.argv.slice(1).flatMap((file) => parseAllDocuments(readFileSync(file, 'utf8')).map((document) => {
-    if (document.errors.length > 0) throw document.errors[0]
-    return document.toJS()
-  }))
-  for (const { apiVersion, kind, ...rest } of documents) new (require('kubernetes-models/' + apiVersion)[kind])(rest).validate()
+  const documents = process.argv.slice(1).flatMap((file) => parseAllDocuments(readFileSync(file, 'utf8')))
+    .map((document) => {
+      if (document.errors.length > 0) throw document.errors[0]
+      return document.toJS()
+    })
+  for (const { apiVersion, kind, ...rest } of documents) {
+    new (require('kubernetes-models/' + apiVersion)[kind])(rest).validate()
+  }
   console.log(JSON.stringify(documents))`
 
 interface Manifest {
