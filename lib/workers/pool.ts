@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../models/index.js'
 import { toEdgeInferError } from '../native.js'
+import { readProcess } from '../node/index.js'
 import type { TaskOptions } from '../tasks/index.js'
 import type { Job } from '../tasks/job.js'
 import { BackOff } from './back-off.js'
@@ -14,7 +15,7 @@ import { nextHandOut, shareOut } from './hand-out.js'
 import type { ResourceLimits, TaskGroup } from './limits/index.js'
 import { PoolJob } from './pool-job.js'
 import { PoolWorker, WINDOW } from './pool-worker.js'
-import type { JobRun, RunOptions, WorkerInfo } from './types.js'
+import type { JobRun, RunOptions, WorkerInfo, WorkerUsage } from './types.js'
 import { describeEnd, WorkerProcess, type WorkerEnd } from './worker-process.js'
 
 export interface PoolOptions {
@@ -52,6 +53,8 @@ export class WorkerPool {
   readonly task: TaskName
   /** Deaths of workers since the start. */
   restarts = 0
+  /** The same by what the workers died of. */
+  readonly restartReasons = new Map<string, number>()
   readonly #options: PoolOptions
   readonly #workers: PoolWorker[] = []
   readonly #waiting: PoolJob[] = []
@@ -155,6 +158,18 @@ export class WorkerPool {
   }
 
   /** `share`: waiting jobs it is likely to get. */
+  /** What the ready workers have used since they started. */
+  usage(): WorkerUsage[] {
+    return this.#ready.flatMap(({ process: { pid }, group }) => {
+      const times = readProcess(pid)
+      if (!times) return []
+      const { cpuUtilLimit, memUtilLimit } = group.read()
+      const throttledSeconds = group.stats().throttledSeconds ?? 0
+      const { cpuSeconds, rssBytes: memoryBytes } = times
+      return [{ task: this.task, pid, cpuUtilLimit, memUtilLimit, cpuSeconds, memoryBytes, throttledSeconds }]
+    })
+  }
+
   info(worker: PoolWorker, share = 0): WorkerInfo {
     return {
       task: this.task,
@@ -375,6 +390,8 @@ export class WorkerPool {
     worker.markDead(end.signal, oomKills)
     if (replaced) {
       this.restarts += 1
+      const cause = (oomKills ?? 0) > 0 ? 'out of memory' : end.signal ?? `exit ${end.code}`
+      this.restartReasons.set(cause, (this.restartReasons.get(cause) ?? 0) + 1)
       const wait = this.#backOff.after(worker.latency.percentiles !== undefined)
       const reason = (oomKills ?? 0) > 0 ? 'ran out of memory under its limit' : describeEnd(end)
       log.error({ task: this.task, pid, ...end, oomKills },

