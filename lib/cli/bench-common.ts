@@ -32,8 +32,8 @@ export function addCommonOptions(command: Command): Command {
 }
 
 /** Options of the benches that measure one task. */
-export function addTaskOptions(command: Command): Command {
-  const task = new Option('--task <name>', 'the task to measure').choices(TASK_NAMES).default('face_detection')
+export function addTaskOptions(command: Command, tasks: readonly TaskName[] = TASK_NAMES): Command {
+  const task = new Option('--task <name>', 'the task to measure').choices(tasks).default('face_detection')
   return addOutputOptions(command
     .addOption(task)
     .option('--model <name>', "a model to measure in place of the task's default"))
@@ -107,6 +107,11 @@ export function parsePercentiles(text: string): number[] {
     if (part === '' || !(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
     return percent
   })
+}
+
+/** 50, 90 and 99 with those asked for. */
+export function withUsualPercentiles(percents: readonly number[]): number[] {
+  return [...new Set([50, 90, 99, ...percents])].sort((a, b) => a - b)
 }
 
 function print(text: string): void {

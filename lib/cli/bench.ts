@@ -6,9 +6,11 @@ import {
 import { EdgeInferError } from '../errors.js'
 import { findModel, type TaskName } from '../models/index.js'
 import {
-  addCommonOptions, parseCount, parseCounts, parsePercentiles, parseWhole, present, settingsOf, type CommonOptions,
+  addCommonOptions, parseCount, parseCounts, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles,
+  type CommonOptions,
 } from './bench-common.js'
 import { configureLimits } from './bench-limits.js'
+import { configureServe } from './bench-serve.js'
 import { interruptSignal } from './interrupt.js'
 
 export function configure(command: Command): void {
@@ -16,6 +18,7 @@ export function configure(command: Command): void {
   configureKernel(command.command('kernel'))
   configureCompare(command.command('compare'))
   configureLimits(command.command('limits'))
+  configureServe(command.command('serve'))
 }
 
 interface AccuracyCommandOptions extends CommonOptions {
@@ -90,7 +93,7 @@ async function runKernel(images: string[], options: KernelCommandOptions): Promi
     const results = await measureKernel({
       ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
     })
-    return reportKernel(results, percentilesOf(options), settingsOf(options))
+    return reportKernel(results, withUsualPercentiles(options.percentile), settingsOf(options))
   })
 }
 
@@ -115,12 +118,8 @@ async function runCompare(images: string[], options: CompareCommandOptions): Pro
     const results = await measureComparison({
       ...options, tasks: compared, models, peers: options.peer, images, signal: interruptSignal(), onProgress,
     })
-    return reportComparison(results, percentilesOf(options), settingsOf(options))
+    return reportComparison(results, withUsualPercentiles(options.percentile), settingsOf(options))
   })
-}
-
-function percentilesOf({ percentile }: LoadOptions): number[] {
-  return [...new Set([50, 90, 99, ...percentile])].sort((a, b) => a - b)
 }
 
 /** A model's task is the catalogue's; a file of the user's own goes with the one task that is asked for. */
