@@ -8,7 +8,9 @@ import { parseModelContext } from '../tasks/model-context.js'
 import { toEdgeInferError } from '../native.js'
 import { parseLimits, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool.js'
-import type { JobRun, LimitReadings, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'
+import type {
+  JobRun, LimitReadings, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
+} from './types.js'
 
 export interface WorkersOptions {
   /** How many workers each task starts with. */
@@ -21,7 +23,10 @@ export interface WorkersOptions {
   threads?: number | undefined
   /** Requests one worker may have waiting or running. */
   queueSize?: number | undefined
-  /** Milliseconds after which a worker that holds a request and uses no CPU time is stuck, and is killed; 30,000. */
+  /**
+   * Milliseconds after which a worker that holds a request and uses no CPU time is stuck, and is killed; 30,000 unless
+   * said otherwise. One that uses CPU time has ten times as long to let go of a request that was given up.
+   */
   stuckAfterMs?: number | undefined
   /** Fetch models that are not on this machine. */
   download?: boolean | undefined
@@ -80,6 +85,15 @@ export class Workers implements WorkerService {
   workers(task?: TaskName): WorkerInfo[] {
     const pools = task ? [this.#pools.get(task)] : [...this.#pools.values()]
     return pools.flatMap((pool) => pool?.infos() ?? [])
+  }
+
+  usage(): WorkerUsage[] {
+    return [...this.#pools.values()].flatMap((pool) => pool.usage())
+  }
+
+  restarts(): RestartCount[] {
+    return [...this.#pools.values()].flatMap((pool) =>
+      [...pool.restartReasons].map(([reason, count]) => ({ task: pool.task, reason, count })))
   }
 
   async run(task: TaskName, job: Job, options: RunOptions = {}): Promise<JobRun> {

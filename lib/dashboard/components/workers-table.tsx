@@ -20,8 +20,8 @@ export function WorkersTable({ node }: { node: Node }) {
             <tr>
               <th scope="col">Worker</th>
               <th scope="col" class="number">Queue</th>
-              <th scope="col" class="number"><abbr title="Median latency, milliseconds">p50</abbr></th>
-              <th scope="col" class="number"><abbr title="99th percentile of the latency, milliseconds">p99</abbr></th>
+              <th scope="col" class="number"><abbr title="Median latency of the last requests">p50 ms</abbr></th>
+              <th scope="col" class="number"><abbr title="99th percentile of the latency of the last requests">p99 ms</abbr></th>
               <th scope="col" class="number wide">CPU</th>
               <th scope="col" class="number wide">Memory</th>
               <th scope="col" class="number">Limit</th>
