@@ -137,7 +137,9 @@ function targetSection(results: ServeResults): ReportSection {
   }
   for (const level of results.levels.filter(({ atEightyPercent }) => atEightyPercent)) {
     const tail = percentileOf(level, 99) / percentileOf(level, 50)
-    judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.form})`, tail, tail <= TAIL_TARGET, tail.toFixed(2))
+    // Where requests pile up they are all late alike.
+    const shown = level.stable ? tail.toFixed(2) : 'the load was not steady'
+    judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.form})`, tail, level.stable && tail <= TAIL_TARGET, shown)
   }
   return {
     title: 'Targets',
