@@ -14,7 +14,7 @@ t.test('the page of errors is what its generator writes now', async (t) => {
 })
 
 t.test('the page has a row for every code and no other', async (t) => {
-  const rows = [...page.matchAll(/^\| (\d{3}) .* \| `([A-Z_]+)` \| (.+) \|$/gm)]
+  const rows = [...page.matchAll(/^\| (\d{3}) \| `([A-Z_]+)` \| (.+) \|$/gm)]
   const found = Object.fromEntries(rows.map(([, status, code, summary]) => [code, { status: Number(status), summary }]))
   t.same(found, ERROR_TABLE)
 })
