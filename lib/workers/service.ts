@@ -6,7 +6,7 @@ import { isTaskName, type TaskOptions } from '../tasks/index.js'
 import type { Job } from '../tasks/job.js'
 import { parseModelContext } from '../tasks/model-context.js'
 import { toEdgeInferError } from '../native.js'
-import { parseLimits, type LimitsBackend, type TaskGroup } from './limits/index.js'
+import { parseLimits, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool.js'
 import type {
   JobRun, LimitReadings, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
@@ -152,6 +152,14 @@ export class Workers implements WorkerService {
   taskLimits(task: TaskName): LimitReadings {
     const group = this.#groups.get(task)
     return group?.readUtil() ?? { cpuUtilLimit: 1, memUtilLimit: 1 }
+  }
+
+  /** Counters of the kernel for a task's workers together, or for one of them. @throws UNKNOWN_PID. */
+  stats(task: TaskName, pid?: number): GroupStats {
+    if (pid === undefined) return this.#group(task).stats()
+    const worker = this.#pools.get(task)?.find(pid)
+    if (!worker) throw new EdgeInferError('UNKNOWN_PID', `Expected the pid of a worker of ${task} but received ${pid}`)
+    return worker.group.stats()
   }
 
   async close({ now = false }: { now?: boolean } = {}): Promise<void> {
