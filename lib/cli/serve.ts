@@ -48,6 +48,7 @@ async function serve(config: ServeConfig): Promise<void> {
       deviceIp: ip,
       control: { token: config.token, open: config.open_control },
       services: () => cluster.registry.services(),
+      nodes: () => cluster.registry.standings(),
       tls,
       routes: [clusterRoutes(cluster, { openRegistration: config.open_registration }), eventsRoutes(cluster)],
     })

@@ -15,6 +15,7 @@ import { drainConnections, trackSilent } from './drain.js'
 import { Exchange } from './exchange.js'
 import { sendFailure, toHttpError } from './failure.js'
 import { answerOtherMethods } from './method-not-allowed.js'
+import { Metrics } from './metrics/metrics.js'
 import { registerOpenApi } from './openapi.js'
 import { ROUTES, type Routes } from './routes/index.js'
 import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
@@ -30,6 +31,8 @@ export interface HttpServerOptions {
   settings?: Partial<HttpSettings> | undefined
   /** Tasks that can be asked for; by default those of `workers`. */
   services?: (() => readonly string[]) | undefined
+  /** The nodes of the cluster; by default this one alone. */
+  nodes?: (() => readonly { role: string; lost: boolean }[]) | undefined
   /** Certificate chain and private key, PEM: `https` in place of `http`. */
   tls?: { cert: string; key: string } | undefined
   /** Routes beside those of this folder. */
@@ -58,6 +61,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     settings,
     bodies: new BodyReader(settings),
     services: options.services ?? (() => options.workers.tasks),
+    metrics: new Metrics({
+      workers: options.workers,
+      capacity: () => options.sampler.capacity(),
+      nodes: options.nodes ?? (() => [{ role: 'cloud', lost: false }]),
+    }),
     draining: false,
   }
   const app = createApp(context, options.tls)

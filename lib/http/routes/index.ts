@@ -5,11 +5,12 @@ import { dashboardRoutes } from './dashboard.js'
 import { executeRoutes } from './execute.js'
 import { healthRoutes } from './health.js'
 import { limitsRoutes } from './limits.js'
+import { metricsRoutes } from './metrics.js'
 import { servicesRoutes } from './services.js'
 import { workersRoutes } from './workers.js'
 
 export type Routes = (app: FastifyInstance, context: HttpContext) => void
 
 export const ROUTES: readonly Routes[] = [
-  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, dashboardRoutes,
+  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, metricsRoutes, dashboardRoutes,
 ]
