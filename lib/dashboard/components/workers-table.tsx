@@ -92,7 +92,8 @@ function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
 
 function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }) {
   const { pid, model, cpu_util_limit: cpu, mem_util_limit: memory } = worker
-  const limit = memory < 1 ? `${share(cpu)}, ${share(memory)} memory` : share(cpu)
+  const limits = [cpu < 1 && share(cpu), memory < 1 && `${share(memory)} memory`].filter(Boolean)
+  const limit = limits.join(', ') || 'none'
   return (
     <tr>
       <th scope="row">
@@ -107,7 +108,7 @@ function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }
       <td class="number">
         {onLimit
           ? <button type="button" class="small" aria-label={`Limit of worker ${pid}: ${limit}. Change`} onClick={onLimit}>
-            {cpu < 1 || memory < 1 ? limit : 'none'}
+            {limit}
           </button>
           : limit}
       </td>
@@ -121,7 +122,7 @@ function AbsentServices({ node, tasks }: { node: Node; tasks: readonly string[] 
     <p class="absent">
       <span>Not served:</span>
       {tasks.map((task) => (
-        <ActionButton key={task} label={`Serve ${task} on ${node.key}`}
+        <ActionButton key={task} label={`Start ${taskName(task).toLowerCase()}: ${task} of ${node.key}`}
           onClick={() => runAloud(node, { route: 'add_work_process', body: { task_name: task } },
             ({ pid }) => `Worker ${String(pid)} of ${task} is ready`)}>
           Start {taskName(task).toLowerCase()}
