@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { readProcess } from '../../lib/node/index.js'
 import type { JobRun } from '../../lib/workers/index.js'
-import { preferOverOthers } from './limits/prefer-over-others.js'
+import { preferOverOthers } from '../../lib/bench/limits/prefer-over-others.js'
 import { bitmap, encoded, jobOf, Load, picture, start, until, HAS_SHARED } from './helpers.js'
 
 const skip = HAS_SHARED ? false : 'needs ../shared/data'
