@@ -159,13 +159,12 @@ export class WorkerPool {
 
   /** What the ready workers have used since they started. */
   usage(): WorkerUsage[] {
-    return this.#ready.flatMap(({ process: { pid }, group }) => {
+    return this.#ready.flatMap(({ process: { pid }, group, limits }) => {
       const times = readProcess(pid)
       if (!times) return []
-      const { cpuUtilLimit, memUtilLimit } = group.read()
       const throttledSeconds = group.stats().throttledSeconds ?? 0
       const { cpuSeconds, rssBytes: memoryBytes } = times
-      return [{ task: this.task, pid, cpuUtilLimit, memUtilLimit, cpuSeconds, memoryBytes, throttledSeconds }]
+      return [{ task: this.task, pid, ...limits, cpuSeconds, memoryBytes, throttledSeconds }]
     })
   }
 
