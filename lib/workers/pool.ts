@@ -157,7 +157,6 @@ export class WorkerPool {
     return [...shares].map(([{ worker }, share]) => this.info(worker, share))
   }
 
-  /** `share`: waiting jobs it is likely to get. */
   /** What the ready workers have used since they started. */
   usage(): WorkerUsage[] {
     return this.#ready.flatMap(({ process: { pid }, group }) => {
@@ -170,6 +169,7 @@ export class WorkerPool {
     })
   }
 
+  /** `share`: waiting jobs it is likely to get. */
   info(worker: PoolWorker, share = 0): WorkerInfo {
     return {
       task: this.task,

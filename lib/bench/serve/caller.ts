@@ -5,6 +5,8 @@ import type { TaskName } from '../../models/index.js'
 import type { RequestBody } from './body.js'
 
 const ANSWER_TIMEOUT = 60_000
+const ANSWER_SHOWN = 200
+const LOOPBACK = /^(localhost|\[::1\]|127(\.\d+){3})$/
 
 /** Milliseconds; `stages` are the worker's, from the answer's `server-timing`. */
 export interface Call {
@@ -19,7 +21,9 @@ export class Caller {
   /** @throws EdgeInferError BAD_OPTION where the URL leads off this machine. */
   constructor(url: string, task: TaskName, connections: number) {
     const { origin, pathname } = loopbackUrl(url)
-    this.#pool = new Pool(origin, { connections, pipelining: 1, headersTimeout: ANSWER_TIMEOUT, bodyTimeout: ANSWER_TIMEOUT })
+    this.#pool = new Pool(origin, {
+      connections, pipelining: 1, headersTimeout: ANSWER_TIMEOUT, bodyTimeout: ANSWER_TIMEOUT,
+    })
     this.#path = `${pathname.replace(/\/$/, '')}/execute_task_old/${task}`
   }
 
@@ -38,7 +42,8 @@ export class Caller {
     }
     const total = performance.now() - begin
     if (reply.statusCode !== 200) {
-      throw new EdgeInferError('BAD_REPLY', `Expected 200 but the server answered ${reply.statusCode}: ${text.slice(0, 300)}`)
+      const answer = text.slice(0, ANSWER_SHOWN)
+      throw new EdgeInferError('BAD_REPLY', `Expected 200 but the server answered ${reply.statusCode}: ${answer}`)
     }
     return { total, stages: parseServerTiming(reply.headers['server-timing']) }
   }
@@ -53,8 +58,7 @@ function loopbackUrl(url: string): URL {
   try {
     parsed = new URL(url)
   } catch {}
-  const host = parsed?.hostname ?? ''
-  if (parsed?.protocol === 'http:' && (host === 'localhost' || host === '[::1]' || /^127(\.\d+){3}$/.test(host))) return parsed
+  if (parsed?.protocol === 'http:' && LOOPBACK.test(parsed.hostname)) return parsed
   throw new EdgeInferError('BAD_OPTION', `Expected --url to be http:// on the loopback interface but received "${url}"`)
 }
 

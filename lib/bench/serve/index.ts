@@ -3,7 +3,7 @@ import { resolveSample, type TaskName } from '../../models/index.js'
 import { Detector } from '../../tasks/index.js'
 import { interleave, type Measurement } from '../interleave.js'
 import { timeCall } from '../kernel/library.js'
-import { median } from '../statistics.js'
+import { median, percentile, sorted } from '../statistics.js'
 import { makeBody, type Form } from './body.js'
 import { Caller } from './caller.js'
 import { measureLevel, type Level, type LevelResult } from './levels.js'
@@ -144,9 +144,10 @@ export function nameOfLevel(level: Level): string {
   return 'concurrency' in level ? `concurrency ${level.concurrency}` : `${level.requestRate.toFixed(0)} requests/s`
 }
 
-/** Median milliseconds that the server takes more than the library. */
-export function addedBy({ served, library }: FormResult): number {
-  return median(served.map(({ total }) => total)) - median(library.map(({ total }) => total))
+/** Milliseconds that the server takes more than the library: of the medians, or of another percentile. */
+export function addedBy({ served, library }: FormResult, percent = 50): number {
+  const at = (measured: readonly Measurement[]): number => percentile(sorted(measured.map(({ total }) => total)), percent)
+  return at(served) - at(library)
 }
 
 /** Median milliseconds of all that is not the model's own: before inference, and the answer's way back. */
