@@ -18,7 +18,8 @@ export function App() {
         <p class={live ? 'connection live' : 'connection'} role="status">
           {live ? 'Live' : state ? 'Disconnected: trying again' : 'Connecting'}
         </p>
-        <nav aria-label="Other pages">
+        <nav aria-label="Places">
+          <a href="#try-it">Try it</a>
           {state?.upstream && <a href={state.upstream.cloud}>Its cloud</a>}
           <a href="docs">API</a>
         </nav>

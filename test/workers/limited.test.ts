@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { preferOverOthers } from './limits/prefer-over-others.js'
+import { preferOverOthers } from '../../lib/bench/limits/prefer-over-others.js'
 import { encoded, HAS_SHARED, jobOf, Load, median, picture, start, until, directoriesOf } from './helpers.js'
 
 const skip = HAS_SHARED ? false : 'needs ../shared/data'

@@ -1,11 +1,10 @@
 /** A comparison as a report. */
+import { STAGES } from '../kernel/library.js'
 import { describeMachine } from '../machine.js'
 import type { Report, ReportSection } from '../report.js'
 import { median, percentile, ratioOfMedians, sorted, summarize } from '../statistics.js'
 import { stackedBars } from '../svg.js'
 import type { ComparedContender, ComparedTask } from './index.js'
-
-const STAGES = ['decode', 'preprocess', 'inference', 'postprocess', 'encode', 'overhead']
 
 export function reportComparison(
   results: readonly ComparedTask[], percentiles: readonly number[], settings: Report['settings'],

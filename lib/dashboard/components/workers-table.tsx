@@ -20,8 +20,8 @@ export function WorkersTable({ node }: { node: Node }) {
             <tr>
               <th scope="col">Worker</th>
               <th scope="col" class="number">Queue</th>
-              <th scope="col" class="number"><abbr title="Median latency, milliseconds">p50</abbr></th>
-              <th scope="col" class="number"><abbr title="99th percentile of the latency, milliseconds">p99</abbr></th>
+              <th scope="col" class="number"><abbr title="Median latency of the last requests">p50 ms</abbr></th>
+              <th scope="col" class="number"><abbr title="99th percentile of the latency of the last requests">p99 ms</abbr></th>
               <th scope="col" class="number wide">CPU</th>
               <th scope="col" class="number wide">Memory</th>
               <th scope="col" class="number">Limit</th>
@@ -91,14 +91,14 @@ function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
 }
 
 function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }) {
-  const { pid, model, restarts = 0, cpu_util_limit: cpu, mem_util_limit: memory } = worker
-  const limit = memory < 1 ? `${share(cpu)}, ${share(memory)} memory` : share(cpu)
+  const { pid, model, cpu_util_limit: cpu, mem_util_limit: memory } = worker
+  const limits = [cpu < 1 && share(cpu), memory < 1 && `${share(memory)} memory`].filter(Boolean)
+  const limit = limits.join(', ') || 'none'
   return (
     <tr>
       <th scope="row">
         {pid}
-        {model !== undefined && <span class="note model">{model}</span>}
-        {restarts > 0 && <span class="note warning">{restarts} {restarts === 1 ? 'restart' : 'restarts'}</span>}
+        <span class="note model">{model}</span>
       </th>
       <td class="number">{worker.task_to_do}</td>
       <td class="number">{milliseconds(worker.p50_ms)}</td>
@@ -108,7 +108,7 @@ function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }
       <td class="number">
         {onLimit
           ? <button type="button" class="small" aria-label={`Limit of worker ${pid}: ${limit}. Change`} onClick={onLimit}>
-            {cpu < 1 || memory < 1 ? limit : 'none'}
+            {limit}
           </button>
           : limit}
       </td>
@@ -122,7 +122,7 @@ function AbsentServices({ node, tasks }: { node: Node; tasks: readonly string[] 
     <p class="absent">
       <span>Not served:</span>
       {tasks.map((task) => (
-        <ActionButton key={task} label={`Serve ${task} on ${node.key}`}
+        <ActionButton key={task} label={`Start ${taskName(task).toLowerCase()}: ${task} of ${node.key}`}
           onClick={() => runAloud(node, { route: 'add_work_process', body: { task_name: task } },
             ({ pid }) => `Worker ${String(pid)} of ${task} is ready`)}>
           Start {taskName(task).toLowerCase()}

@@ -27,5 +27,5 @@ export function ResultCanvas({ bitmap, marks, label }: ResultCanvasProps) {
     canvas.height = Math.round(canvas.width * bitmap.height / bitmap.width)
     draw(canvas, bitmap, marks, canvas.width / shown)
   }, [bitmap, marks, room])
-  return <canvas ref={element} role="img" aria-label={label} />
+  return <canvas ref={element} role="img" aria-label={label} style={{ '--aspect': bitmap.width / bitmap.height }} />
 }
