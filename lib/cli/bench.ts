@@ -1,7 +1,8 @@
 /** `edge-infer bench accuracy | kernel | compare`: measurements, printed as tables and written as report files. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import {
-  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS, reportAccuracy, reportComparison, reportKernel,
+  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS,
+  reportAccuracy, reportComparison, reportKernel,
 } from '../bench/index.js'
 import { checkReportPath, renderJson, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
@@ -80,7 +81,7 @@ function configureKernel(command: Command): void {
     .option('--as-exported', "run a model's file as it is, not its faster form")
     .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
     .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
-    .option('--concurrent-runs <count>', 'car_detection runs at once while the event loop is watched; 0: none', parseWhole, 8)
+    .option('--concurrent-runs <count>', 'car_detection runs while the event loop is watched; 0: none', parseWhole, 8)
   addCommonOptions(command).action(runKernel)
 }
 
@@ -215,7 +216,8 @@ function parseCounts(text: string): number[] {
 function parsePercentiles(text: string): number[] {
   return text.split(',').map((part) => {
     const percent = Number(part)
-    if (part === '' || !(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
+    const valid = part !== '' && percent >= 0 && percent <= 100
+    if (!valid) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
     return percent
   })
 }
