@@ -80,7 +80,7 @@ export interface NativeDetectOptions {
   classes?: readonly number[] | undefined
   /** Answer a JPEG of each detection: a square of side `(1 + 2 * margin) * longer side`, borders replicated. */
   crops?: { margin: number; quality: number } | undefined
-  /** Decode every pixel of the frame, where otherwise a reduced decode would serve. */
+  /** Decode every pixel of the frame and fill the model's whole input, where otherwise less of both would serve. */
   fullDecode?: boolean | undefined
 }
 

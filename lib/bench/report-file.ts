@@ -4,11 +4,13 @@ import { dirname, extname } from 'node:path'
 import { EdgeInferError } from '../errors.js'
 import { renderHtml } from './report-html.js'
 import type { RecordRow, Report } from './report.js'
+import { stackCharts } from './svg.js'
 
 const WRITERS: Readonly<Record<string, (report: Report) => string>> = {
   '.json': renderJson,
   '.csv': (report) => renderCsv(report.records),
   '.html': renderHtml,
+  '.svg': ({ sections }) => stackCharts(sections.flatMap(({ plots = [] }) => plots)),
 }
 
 /** @throws EdgeInferError BAD_OPTION for another extension; called before a bench runs, not after. */

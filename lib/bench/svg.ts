@@ -76,6 +76,18 @@ export function stackedBars(title: string, x: Axis, bars: readonly StackedBar[])
   ])
 }
 
+/** Charts under each other in one file that stands alone, on white. */
+export function stackCharts(charts: readonly string[]): string {
+  let height = 0
+  const placed = charts.map((chart) => {
+    const y = height
+    height += Number(/ height="(\d+)"/.exec(chart)?.[1] ?? 0)
+    return chart.replace('<svg ', `<svg y="${y}" `)
+  })
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" ` +
+    `color="#1b1f24"><rect width="${WIDTH}" height="${height}" fill="#fff"/>${placed.join('')}</svg>\n`
+}
+
 interface Scale {
   ticks: number[]
   at(value: number): number

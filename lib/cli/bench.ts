@@ -1,29 +1,25 @@
-/** `edge-infer bench accuracy | kernel | compare`: measurements, printed as tables and written as report files. */
-import { InvalidArgumentError, Option, type Command } from 'commander'
+/** `edge-infer bench …`: measurements, printed as tables and written as report files. */
+import { Option, type Command } from 'commander'
 import {
   COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS,
   reportAccuracy, reportComparison, reportKernel,
 } from '../bench/index.js'
-import { checkReportPath, renderJson, writeReport } from '../bench/report-file.js'
-import type { Report } from '../bench/report.js'
 import { EdgeInferError } from '../errors.js'
-import { findModel, TASK_NAMES, type TaskName } from '../models/index.js'
+import { findModel, type TaskName } from '../models/index.js'
+import {
+  addCommonOptions, parseCount, parseCounts, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles,
+  type CommonOptions,
+} from './bench-common.js'
+import { configureLimits } from './bench-limits.js'
+import { configureServe } from './bench-serve.js'
 import { interruptSignal } from './interrupt.js'
-import { createProgressBar } from './progress.js'
-import { renderTable } from './table.js'
 
 export function configure(command: Command): void {
   configureAccuracy(command.command('accuracy'))
   configureKernel(command.command('kernel'))
   configureCompare(command.command('compare'))
-}
-
-interface CommonOptions {
-  task?: TaskName[]
-  model?: string[]
-  device: string
-  json?: boolean
-  output?: string
+  configureLimits(command.command('limits'))
+  configureServe(command.command('serve'))
 }
 
 interface AccuracyCommandOptions extends CommonOptions {
@@ -98,7 +94,7 @@ async function runKernel(images: string[], options: KernelCommandOptions): Promi
     const results = await measureKernel({
       ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
     })
-    return reportKernel(results, percentilesOf(options), settingsOf(options))
+    return reportKernel(results, withUsualPercentiles(options.percentile), settingsOf(options))
   })
 }
 
@@ -123,64 +119,8 @@ async function runCompare(images: string[], options: CompareCommandOptions): Pro
     const results = await measureComparison({
       ...options, tasks: compared, models, peers: options.peer, images, signal: interruptSignal(), onProgress,
     })
-    return reportComparison(results, percentilesOf(options), settingsOf(options))
+    return reportComparison(results, withUsualPercentiles(options.percentile), settingsOf(options))
   })
-}
-
-function percentilesOf({ percentile }: LoadOptions): number[] {
-  return [...new Set([50, 90, 99, ...percentile])].sort((a, b) => a - b)
-}
-
-/** Options of every bench. */
-function addCommonOptions(command: Command): Command {
-  const task = new Option('--task <name...>', 'tasks to measure; all unless said otherwise').choices(TASK_NAMES)
-  return command
-    .addOption(task)
-    .option('--model <name...>', "a model to measure in place of its task's default")
-    .option('--device <device>', 'cpu, cuda[:n] or tensorrt[:n]', 'cpu')
-    .option('--output <file>', 'also write a report: .html, .csv or .json')
-    .option('--json', 'print the figures as JSON in place of tables')
-}
-
-/** What a report says of how it was made. */
-function settingsOf<T extends CommonOptions>({ json: _json, output: _output, ...settings }: T): Report['settings'] {
-  return settings
-}
-
-/** Runs a bench under a progress bar; prints its report and writes it where one was asked for. */
-async function present(
-  { json, output }: CommonOptions,
-  measure: (onProgress: (label: string, done: number, total?: number) => void) => Promise<Report>,
-): Promise<void> {
-  if (output !== undefined) checkReportPath(output)
-  const bar = createProgressBar('frames')
-  let report: Report
-  try {
-    report = await measure((label, done, total) => bar.update(label, done, total))
-  } finally {
-    bar.stop()
-  }
-  if (json) process.stdout.write(renderJson(report))
-  else printSections(report)
-  if (output !== undefined) {
-    await writeReport(output, report)
-    if (!json) print(`\nThe report is in ${output}`)
-  }
-}
-
-function printSections({ machine, sections }: Report): void {
-  print(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}; Node.js ${machine.node}, ` +
-    `ONNX Runtime ${machine.onnxruntime}, OpenCV ${machine.opencv}`)
-  for (const { title, table, notes = [] } of sections) {
-    if (!table && notes.length === 0) continue
-    print(`\n${title}`)
-    if (table) {
-      const titles = table.columns.map((column) => column.title)
-      const right = table.columns.filter(({ align }) => align === 'right').map((column) => column.title)
-      print(renderTable(titles, table.rows, right))
-    }
-    for (const note of notes) print(note)
-  }
 }
 
 /** A model's task is the catalogue's; a file of the user's own goes with the one task that is asked for. */
@@ -197,31 +137,4 @@ function modelsByTask({ task, model = [] }: CommonOptions): {
     models[of] = name
   }
   return { tasks: task ?? (model.length > 0 ? Object.keys(models) as TaskName[] : undefined), models }
-}
-
-function parseCount(text: string): number {
-  const count = Number(text)
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('Expected a whole number from 1.')
-  return count
-}
-
-function parseWhole(text: string): number {
-  return text === '0' ? 0 : parseCount(text)
-}
-
-function parseCounts(text: string): number[] {
-  return text.split(',').map(parseCount)
-}
-
-function parsePercentiles(text: string): number[] {
-  return text.split(',').map((part) => {
-    const percent = Number(part)
-    const valid = part !== '' && percent >= 0 && percent <= 100
-    if (!valid) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
-    return percent
-  })
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

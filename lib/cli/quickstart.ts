@@ -10,6 +10,7 @@ import { Analyzer } from './analyzer.js'
 import { commandName } from './command-name.js'
 import { fetchSample } from './fetch.js'
 import { interruptSignal } from './interrupt.js'
+import { runOverHttp } from './quickstart-http.js'
 import { toText } from './run-report.js'
 
 const DIRECTORY = 'edge-infer-quickstart'
@@ -40,6 +41,8 @@ async function quickstart(directory: string): Promise<void> {
   })
   const written: string[] = []
   for (const step of STEPS) written.push(await runStep(step, directory, signal))
+  const [faces, car] = await Promise.all(STEPS.map(({ sample }) => fetchSample(sample, signal)))
+  print(`${await runOverHttp(faces as string, car as string)}\n`)
   const command = commandName()
   print(`The pictures with what was found drawn on them:
   ${written.join('\n  ')}
@@ -47,7 +50,7 @@ async function quickstart(directory: string): Promise<void> {
 What to try next:
   ${command} run face_alignment photo.jpg --out annotated.jpg
   ${command} run car_detection video.mp4 --out annotated.mp4
-  ${command} run --help
+  ${command} serve
   ${command} inspect`)
 }
 

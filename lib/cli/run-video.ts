@@ -61,7 +61,7 @@ export async function runVideo(path: string, analyzer: Analyzer, options: VideoO
     }
   } catch (error) {
     if (!signal.aborted) throw error
-    const kept = out === undefined ? '' : `; ${out} holds them`
+    const kept = writer === undefined ? '' : `; ${out} holds them`
     const message = `Interrupted after ${summary.frames} frames of ${path}${kept}`
     throw new EdgeInferError('ABORTED', message, { cause: error })
   } finally {

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Logger } from 'pino'
 import { Cluster } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
-import { clusterRoutes, createHttpServer, type HttpServer } from '../http/index.js'
+import { clusterRoutes, createHttpServer, eventsRoutes, type HttpServer } from '../http/index.js'
 import { createSampler, defaultAdvertiseAddress } from '../node/index.js'
 import { startWorkers, type WorkerService } from '../workers/index.js'
 import { addServeOptions, resolveServeConfig } from './config.js'
@@ -48,9 +48,9 @@ async function serve(config: ServeConfig): Promise<void> {
       deviceIp: ip,
       control: { token: config.token, open: config.open_control },
       services: () => cluster.registry.services(),
-      nodesJson: () => cluster.nodesJson().toString(),
+      nodes: () => cluster.registry.standings(),
       tls,
-      routes: [clusterRoutes(cluster, { openRegistration: config.open_registration })],
+      routes: [clusterRoutes(cluster, { openRegistration: config.open_registration }), eventsRoutes(cluster)],
     })
     const port = await server.listen(config.host, config.port)
     cluster.start(config.advertise?.port ?? port)
@@ -91,7 +91,7 @@ function announce({ host, token, open_control: open }: ServeConfig, workers: Wor
     log.warn({ task, why }, 'not served')
   }
   if (token === undefined && open) say('Anyone who reaches this server may change its workers (--open-control).')
-  say(`Listening on ${url} (routes: ${url}/docs)`)
+  say(`Listening on ${url} (dashboard: ${url}/, routes: ${url}/docs)`)
   log.info({ url, host, tasks: workers.tasks }, 'listening')
 }
 

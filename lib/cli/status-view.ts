@@ -40,7 +40,7 @@ const LONGEST_TASK = 16
 
 /** The lines of the picture, none longer than `columns`. */
 export function drawCluster(view: ClusterView, { url, columns, colour }: ViewOptions): string {
-  const paint: Paint = colour ? (style, text) => styleText(style, text) : (_style, text) => text
+  const paint: Paint = colour ? (style, text) => styleText(style, text, { validateStream: false }) : (_style, text) => text
   const wide = columns >= WIDE
   const present = view.nodes.filter(({ lost }) => !lost)
   return [
@@ -75,7 +75,7 @@ function nodeColumns(wide: boolean): Column[] {
 
 function nodeRow(node: NodeView, wide: boolean): Cell[] {
   const { device_state: device, lost } = node
-  const bar = wide ? 14 : 7
+  const bar = wide ? 14 : 6
   const busy = mean(device.cpu_ratio)
   const cells: Cell[] = [
     { text: plain(node.key) },
@@ -89,15 +89,13 @@ function nodeRow(node: NodeView, wide: boolean): Cell[] {
   return lost ? cells.map(({ text, style }) => ({ text, style: style === 'red' ? style : 'dim' })) : cells
 }
 
-/** `7% 1%m`: busy, and memory in use, of each. */
+/** `7% 1%m +2`: the first one busy, its memory in use, and how many others there are. */
 function gpus({ gpu_utilization: busy, gpu_mem: memory }: NodeView['device_state'], wide: boolean): string {
-  const indices = [...new Set([...Object.keys(busy), ...Object.keys(memory)])]
-  const shown = indices.slice(0, wide ? 2 : 1).map((index) => {
-    const share = memory[index]
-    return `${(busy[index] ?? 0).toFixed(0)}%${share === undefined ? '' : ` ${(share * 100).toFixed(0)}%m`}`
-  })
-  if (indices.length > shown.length) shown.push(`+${indices.length - shown.length}`)
-  return shown.join(' ') || '-'
+  const [first, ...others] = new Set([...Object.keys(busy), ...Object.keys(memory)])
+  if (first === undefined) return '-'
+  const share = memory[first]
+  const inUse = wide && share !== undefined ? ` ${percent(Math.round(share * 100))}m` : ''
+  return `${(busy[first] ?? 0).toFixed(0)}%${inUse}${others.length > 0 ? ` +${others.length}` : ''}`
 }
 
 function workerColumns(wide: boolean): Column[] {

@@ -186,6 +186,13 @@ export class ClusterRegistry {
       .map(([key, node]) => `${JSON.stringify(key)}:{"node_role":"${node.role}",${node.json}}`).join(',')}}`))
   }
 
+  /** Every node that is remembered, this one first. */
+  standings(): { role: NodeRole; lost: boolean }[] {
+    const now = this.#clock.now()
+    const others = [...this.#nodes.values()].map((node) => ({ role: node.role, lost: isLost(node, now) }))
+    return [{ role: this.#self.role, lost: false }, ...others]
+  }
+
   /** JSON of a list of {@link NodeView}: every node that is remembered, the lost ones too. */
   nodesJson(): Buffer {
     return this.#once('nodes', () => {

@@ -1,5 +1,5 @@
 /** The node's events: connected for as long as the page is open. */
-import { parseState, type State } from './state'
+import type { State } from './state'
 
 /** Milliseconds without an event after which the connection counts as lost: they come once a second. */
 const SILENCE_MS = 6000
@@ -15,7 +15,7 @@ export function followState(onState: (state: State) => void, onLost: () => void)
     source = new EventSource('events')
     source.addEventListener('state', ({ data }: MessageEvent<string>) => {
       wait(SILENCE_MS)
-      onState(parseState(data))
+      onState(JSON.parse(data) as State)
     })
     source.addEventListener('error', () => {
       onLost()

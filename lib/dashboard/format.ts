@@ -13,8 +13,8 @@ export function megabytesPerSecond(value: number): string {
   return value < 0.1 ? `${whole.format(value * 1000)} kB/s` : `${fine.format(value)} MB/s`
 }
 
-export function milliseconds(value: number | undefined): string {
-  if (value === undefined) return '–'
+export function milliseconds(value: number | null): string {
+  if (value === null) return '–'
   return value < 10 ? fine.format(value) : whole.format(value)
 }
 

@@ -16,16 +16,9 @@ export interface DeviceState {
   gpu_utilization: Record<string, number>
 }
 
-/** What only a worker's own node may know of it. */
-export interface WorkerDetails {
+export interface Worker {
   pid: number
-  model?: string
-  p50_ms?: number
-  p99_ms?: number
-  restarts?: number
-}
-
-export interface Worker extends WorkerDetails {
+  model: string
   /** Shares of the machine, (0, 1]. */
   cpu_util_limit: number
   mem_util_limit: number
@@ -33,6 +26,9 @@ export interface Worker extends WorkerDetails {
   cpu_ratio: number
   mem_ratio: number
   task_to_do: number
+  /** Of the last requests; null before the first. */
+  p50_ms: number | null
+  p99_ms: number | null
 }
 
 export interface Service {
@@ -59,8 +55,6 @@ export interface State {
   /** Of a host: its cloud. */
   upstream?: { cloud: string; standing: string }
   nodes: Node[]
-  /** Details of this node's own workers. */
-  workers: (WorkerDetails & { task: string })[]
 }
 
 export const TASKS = ['face_detection', 'face_alignment', 'car_detection', 'helmet_detection'] as const
@@ -68,23 +62,7 @@ export type Task = (typeof TASKS)[number]
 
 /** Where calls to a node go. Its own page's node is called where the page came from, by whatever name that was. */
 export function baseOf({ kind, url }: Pick<Node, 'kind' | 'url'>): string {
-  return kind === 'self' ? location.origin : url
-}
-
-/** @throws SyntaxError when it is no JSON. */
-export function parseState(data: string): State {
-  const state = JSON.parse(data) as State
-  const details = new Map(state.workers.map((worker) => [worker.pid, worker]))
-  const nodes = state.nodes.map((node) => node.kind === 'self' ? withDetails(node, details) : node)
-  return { ...state, nodes }
-}
-
-function withDetails(node: Node, details: ReadonlyMap<number, WorkerDetails>): Node {
-  const services = Object.entries(node.service_state).map(([task, service]): [string, Service] => [task, {
-    ...service,
-    workers: service.workers.map((worker) => ({ ...worker, ...details.get(worker.pid) })),
-  }])
-  return { ...node, service_state: Object.fromEntries(services) }
+  return kind === 'self' ? new URL('.', location.href).href.replace(/\/$/, '') : url
 }
 
 /** Figures of a node over the last two minutes, the newest last. */

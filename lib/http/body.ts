@@ -5,10 +5,16 @@ import { EdgeInferError } from '../errors.js'
 import { GatheredBytes } from './gathered.js'
 import type { HttpSettings } from './settings.js'
 
+/** Bytes that are taken in one turn of the event loop, from all callers together. */
+const BYTES_A_TURN = 2 ** 20
+
 export class BodyReader {
   readonly #settings: Readonly<HttpSettings>
   /** Bytes of all requests that are not answered yet. */
   #buffered = 0
+  #takenThisTurn = 0
+  /** They were stopped when the turn had taken its share. */
+  readonly #paused: IncomingMessage[] = []
 
   constructor(settings: Readonly<HttpSettings>) {
     this.#settings = settings
@@ -43,12 +49,26 @@ export class BodyReader {
         if (this.#buffered > this.#settings.bufferedBytes) return stop(tooMuchAtOnce())
         stall.refresh()
         keep(piece)
+        this.#countTurn(raw, piece.length)
       }
       const onEnd = (): void => stop()
       const onGone = (): void => stop(new EdgeInferError('ABORTED', 'The caller left before its request was complete'))
       raw.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone)
     })
     exchange.receivedAt = performance.now()
+  }
+
+  #countTurn(raw: IncomingMessage, bytes: number): void {
+    if (this.#takenThisTurn === 0) setImmediate(() => this.#beginTurn())
+    this.#takenThisTurn += bytes
+    if (this.#takenThisTurn < BYTES_A_TURN) return
+    raw.pause()
+    this.#paused.push(raw)
+  }
+
+  #beginTurn(): void {
+    this.#takenThisTurn = 0
+    for (const raw of this.#paused.splice(0)) raw.resume()
   }
 }
 

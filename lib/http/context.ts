@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Sampler } from '../node/index.js'
 import type { WorkerService } from '../workers/types.js'
 import type { BodyReader } from './body.js'
+import type { Metrics } from './metrics/metrics.js'
 import type { HttpSettings } from './settings.js'
 
 /** Who may call the control routes. */
@@ -16,8 +17,6 @@ export interface ControlPolicy {
 export interface HttpContext {
   workers: WorkerService
   sampler: Pick<Sampler, 'capacity'>
-  /** The answer of `/nodes`, an object. */
-  nodesJson(): string
   log: Logger
   /** The IP address that others reach this node at. */
   deviceIp: string
@@ -26,6 +25,7 @@ export interface HttpContext {
   bodies: BodyReader
   /** Tasks that can be asked for: this node's, or its cluster's. */
   services(): readonly string[]
+  metrics: Metrics
   /** Set once, when the server begins to stop. */
   draining: boolean
 }

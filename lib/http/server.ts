@@ -15,14 +15,14 @@ import { drainConnections, trackSilent } from './drain.js'
 import { Exchange } from './exchange.js'
 import { sendFailure, toHttpError } from './failure.js'
 import { answerOtherMethods } from './method-not-allowed.js'
+import { Metrics } from './metrics/metrics.js'
 import { registerOpenApi } from './openapi.js'
-import { ownNodesJson } from './own-nodes.js'
 import { ROUTES, type Routes } from './routes/index.js'
 import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
 
 export interface HttpServerOptions {
   workers: WorkerService
-  sampler: Sampler
+  sampler: Pick<Sampler, 'capacity'>
   log: Logger
   version: string
   /** The IP address that others reach this node at. */
@@ -31,10 +31,10 @@ export interface HttpServerOptions {
   settings?: Partial<HttpSettings> | undefined
   /** Tasks that can be asked for; by default those of `workers`. */
   services?: (() => readonly string[]) | undefined
+  /** The nodes of the cluster; by default this one alone. */
+  nodes?: (() => readonly { role: string; lost: boolean }[]) | undefined
   /** Certificate chain and private key, PEM: `https` in place of `http`. */
   tls?: { cert: string; key: string } | undefined
-  /** The answer of `/nodes`, an object; by default this node alone. */
-  nodesJson?: (() => string) | undefined
   /** Routes beside those of this folder. */
   routes?: readonly Routes[] | undefined
 }
@@ -55,17 +55,20 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const context: HttpContext = {
     workers: options.workers,
     sampler: options.sampler,
-    nodesJson: options.nodesJson ?? (() => ownNodes()),
     log: options.log,
     deviceIp: options.deviceIp,
     control: { token, open },
     settings,
     bodies: new BodyReader(settings),
     services: options.services ?? (() => options.workers.tasks),
+    metrics: new Metrics({
+      workers: options.workers,
+      capacity: () => options.sampler.capacity(),
+      nodes: options.nodes ?? (() => [{ role: 'cloud', lost: false }]),
+    }),
     draining: false,
   }
   const app = createApp(context, options.tls)
-  const ownNodes = ownNodesJson({ ip: options.deviceIp, workers: options.workers, sampler: options.sampler }, app.server)
   const silent = trackSilent(app.server)
   answerExpectations(app.server, context)
   app.server.maxConnections = settings.maxConnections

@@ -21,7 +21,10 @@ export interface DetectionThresholds {
 export interface DetectOptions extends CallOptions, DetectionThresholds {
   /** Also answer each object as a JPEG: a square round it, `margin` × the longer side wider on each side. */
   crops?: boolean | { margin?: number; quality?: number } | undefined
-  /** Decode every pixel of a JPEG even where fewer would do. */
+  /**
+   * Decode every pixel of a JPEG and give the model its whole input, even where less would do: for results that are to
+   * be compared with another implementation's.
+   */
   fullDecode?: boolean | undefined
 }
 

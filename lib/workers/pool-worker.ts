@@ -56,11 +56,7 @@ export class PoolWorker {
     this.group = group
     this.taskOptions = taskOptions
     this.threads = threads
-    this.#watch = new ProgressWatch(process.pid, stuckAfterMs, () => {
-      this.stuck = true
-      onStuck(this)
-      process.kill()
-    })
+    this.#watch = new ProgressWatch(process.pid, stuckAfterMs, () => onStuck(this))
     this.#watch.start()
   }
 

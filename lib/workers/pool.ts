@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../models/index.js'
 import { toEdgeInferError } from '../native.js'
+import { readProcess } from '../node/index.js'
 import type { TaskOptions } from '../tasks/index.js'
 import type { Job } from '../tasks/job.js'
 import { BackOff } from './back-off.js'
@@ -14,7 +15,7 @@ import { nextHandOut, shareOut } from './hand-out.js'
 import type { ResourceLimits, TaskGroup } from './limits/index.js'
 import { PoolJob } from './pool-job.js'
 import { PoolWorker, WINDOW } from './pool-worker.js'
-import type { JobRun, RunOptions, WorkerInfo } from './types.js'
+import type { JobRun, RunOptions, WorkerInfo, WorkerUsage } from './types.js'
 import { describeEnd, WorkerProcess, type WorkerEnd } from './worker-process.js'
 
 export interface PoolOptions {
@@ -33,6 +34,8 @@ export interface PoolOptions {
 const TYPICAL_MS = 50
 /** Jobs that wait although a worker has room are looked at again after so long: estimates may be wrong. */
 const LOOK_AGAIN_MS = 20
+/** A worker that has not let go of a given-up job after so many times the patience with an idle one is stuck, too. */
+const OVERRUN_FACTOR = 10
 /** Workers that a job may be the death of. */
 const MAX_DEATHS = 2
 /** Limits are left alone this long before threads follow: another number of threads means loading the model again. */
@@ -50,6 +53,8 @@ export class WorkerPool {
   readonly task: TaskName
   /** Deaths of workers since the start. */
   restarts = 0
+  /** The same by what the workers died of. */
+  readonly restartReasons = new Map<string, number>()
   readonly #options: PoolOptions
   readonly #workers: PoolWorker[] = []
   readonly #waiting: PoolJob[] = []
@@ -150,6 +155,18 @@ export class WorkerPool {
   infos(): WorkerInfo[] {
     const shares = shareOut(this.#candidates(), this.#waiting.length)
     return [...shares].map(([{ worker }, share]) => this.info(worker, share))
+  }
+
+  /** What the ready workers have used since they started. */
+  usage(): WorkerUsage[] {
+    return this.#ready.flatMap(({ process: { pid }, group }) => {
+      const times = readProcess(pid)
+      if (!times) return []
+      const { cpuUtilLimit, memUtilLimit } = group.read()
+      const throttledSeconds = group.stats().throttledSeconds ?? 0
+      const { cpuSeconds, rssBytes: memoryBytes } = times
+      return [{ task: this.task, pid, cpuUtilLimit, memUtilLimit, cpuSeconds, memoryBytes, throttledSeconds }]
+    })
   }
 
   /** `share`: waiting jobs it is likely to get. */
@@ -270,9 +287,8 @@ export class WorkerPool {
       })
       const { stuckAfterMs } = this.#options
       worker = new PoolWorker({
-        process, group, taskOptions, threads, stuckAfterMs, onStuck: ({ process: { pid } }) => {
-          this.#options.log.error({ pid, task: this.task }, `worker did nothing for ${stuckAfterMs} ms: killing it`)
-        },
+        process, group, taskOptions, threads, stuckAfterMs,
+        onStuck: (stuck) => this.#killStuck(stuck, `did nothing for ${stuckAfterMs} ms`),
       })
     } catch (error) {
       await group.remove()
@@ -341,7 +357,24 @@ export class WorkerPool {
   #remove(job: PoolJob): void {
     const index = this.#waiting.indexOf(job)
     if (index >= 0) this.#waiting.splice(index, 1)
+    const worker = this.#workers.find(({ held }) => held.includes(job))
+    if (worker) this.#watchGivenUp(job, worker)
     this.#checkDrained()
+  }
+
+  #watchGivenUp(job: PoolJob, worker: PoolWorker): void {
+    const patience = OVERRUN_FACTOR * this.#options.stuckAfterMs
+    const timer = setTimeout(() => {
+      if (worker.running === job) this.#killStuck(worker, `runs a given-up request for another ${patience} ms`)
+    }, patience)
+    timer.unref()
+  }
+
+  #killStuck(worker: PoolWorker, why: string): void {
+    const { pid } = worker.process
+    this.#options.log.error({ pid, task: this.task }, `worker ${why}: killing it`)
+    worker.stuck = true
+    worker.process.kill()
   }
 
   #checkDrained(): void {
@@ -357,6 +390,8 @@ export class WorkerPool {
     worker.markDead(end.signal, oomKills)
     if (replaced) {
       this.restarts += 1
+      const cause = (oomKills ?? 0) > 0 ? 'out of memory' : end.signal ?? `exit ${end.code}`
+      this.restartReasons.set(cause, (this.restartReasons.get(cause) ?? 0) + 1)
       const wait = this.#backOff.after(worker.latency.percentiles !== undefined)
       const reason = (oomKills ?? 0) > 0 ? 'ran out of memory under its limit' : describeEnd(end)
       log.error({ task: this.task, pid, ...end, oomKills },

@@ -21,6 +21,24 @@ export interface WorkerInfo extends LimitReadings {
   restarts: number
 }
 
+/** What a worker has used since it started, beside its limits. */
+export interface WorkerUsage extends LimitReadings {
+  task: TaskName
+  pid: number
+  cpuSeconds: number
+  /** Resident. */
+  memoryBytes: number
+  /** Held back by its CPU limit; 0 where there are no control groups. */
+  throttledSeconds: number
+}
+
+/** How often workers of a task have been replaced, by what they died of: a signal, `exit <code>`, `out of memory`. */
+export interface RestartCount {
+  task: TaskName
+  reason: string
+  count: number
+}
+
 /** Which worker did a job, and what was granted to it. */
 export interface JobRun extends JobResult {
   pid: number
@@ -45,6 +63,8 @@ export interface WorkerService {
   /** Why tasks that were asked for have no worker. */
   readonly unavailable: ReadonlyMap<TaskName, string>
   workers(task?: TaskName): WorkerInfo[]
+  usage(): WorkerUsage[]
+  restarts(): RestartCount[]
   /** @throws UNKNOWN_TASK, NO_WORKER, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, and the job's own errors. */
   run(task: TaskName, job: Job, options?: RunOptions): Promise<JobRun>
   /** Answers when the worker has loaded and warmed its model. @throws BAD_MODEL_CTX, MODEL_*, CLOSED. */

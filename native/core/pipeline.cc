@@ -83,7 +83,8 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
   result.width = frame.width;
   result.height = frame.height;
   result.form = source.form;
-  Network& network = networks_.for_frame(frame.width, frame.height);
+  Network& network =
+      options.full_decode ? networks_.largest() : networks_.for_frame(frame.width, frame.height);
   Placement placement;
   {
     const StageClock clock(result.timings.preprocess);

@@ -11,6 +11,8 @@ t.test('faces with head poses and a car, twice in one place', async (t) => {
     t.match({ code, stderr }, { code: 0, stderr: '' }, `the ${time} time`)
     t.match(stdout, /face × 5 \(up: 4\) in 1920 × 1398 pixels\n.*YAW +PITCH +ROLL/)
     t.match(stdout, /car × 1 in 1024 × 680 pixels\n/)
+    t.match(stdout, /Over HTTP, at http:\/\/127\.0\.0\.1:\d+:\n.*ROUND TRIP\n/)
+    t.match(stdout, /face_alignment +4 of 5 look up +\d+ +[\d.]+ ms +[\d.]+ ms\ncar_detection +car × 1 /)
     for (const name of ['faces.jpg', 'car.jpg']) t.match(stdout, join(directory, 'edge-infer-quickstart', name))
     t.match(stdout, /run face_alignment photo\.jpg --out/)
   }

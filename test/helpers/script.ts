@@ -8,11 +8,14 @@ export interface Outcome {
   stderr: string
 }
 
-/** `source` is an ES module. It is killed after `timeout` milliseconds. */
-export function runScript(source: string, nodeOptions: readonly string[] = [], timeout = 60_000): Promise<Outcome> {
+/** `source` is an ES module, `environment` is added to this process's. It is killed after `timeout` milliseconds. */
+export function runScript(
+  source: string, nodeOptions: readonly string[] = [], timeout = 60_000, environment: Record<string, string> = {},
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', source], {
       stdio: ['ignore', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL',
+      env: { ...process.env, ...environment },
     })
     const outcome = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => { outcome.stdout += text })

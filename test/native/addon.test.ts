@@ -1,9 +1,12 @@
 /** Wrong arguments straight into the addon, past what TypeScript and lib/tasks check: an error each, never a crash. */
+import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
 import { addonPaths, loadRuntime, native, type NativeImage, type NativeMark, type NativeSession } from '../../lib/native.js'
 import { sparse, writeConstantModel } from '../helpers/onnx.js'
+import { runScript } from '../helpers/script.js'
+import { libraryUrl } from '../helpers/shared.js'
 
 type Callable = (...values: unknown[]) => unknown
 
@@ -33,6 +36,22 @@ async function outcomeOf(call: () => unknown): Promise<unknown> {
     return error
   }
 }
+
+t.test('the runtime reports nothing to its maker', async (t) => {
+  const home = t.testdir()
+  const { code, stdout, stderr } = await runScript(`
+    import { readdirSync } from 'node:fs'
+    import { setTimeout as sleep } from 'node:timers/promises'
+    import { loadRuntime } from '${libraryUrl('index.js')}'
+    const threads = () => readdirSync('/proc/self/task').length
+    const before = threads()
+    loadRuntime()
+    await sleep(200)
+    console.log('threads', threads() - before)`, [], 30_000, { HOME: home, XDG_CACHE_HOME: home })
+  t.equal(code, 0, stderr)
+  t.equal(stdout.trim(), 'threads 2', 'only the two background threads of the addon')
+  t.strictSame(readdirSync(home), [], 'no device id and no events are kept')
+})
 
 t.test('every argument of every function', async (t) => {
   const session = await addon.createSession?.(options) as NativeSession & Record<string, Callable>

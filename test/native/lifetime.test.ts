@@ -95,7 +95,7 @@ if (!shared.present) {
         }
       }
       const settle = async () => { for (let i = 0; i < 10; i++) { globalThis.gc(); await sleep(10) } }
-      await forget(); await settle()
+      for (let round = 0; round < 5; round++) { await forget(); await settle() }
       const before = rss()
       for (let round = 0; round < 4; round++) { await forget(); await settle() }
       console.log('grown', rss() - before < 150 ? 'little' : rss() - before)`), ['--expose-gc']), 0, /grown little/)

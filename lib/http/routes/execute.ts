@@ -44,13 +44,14 @@ function refuseTask(name: string | undefined): never {
 async function execute(
   context: HttpContext, task: TaskName, style: AnswerStyle, request: FastifyRequest, reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { workers, bodies, settings, sampler, deviceIp } = context
+  const { workers, bodies, settings, sampler, deviceIp, metrics } = context
   const { exchange } = request
   refuseWithoutModel(workers, task)
   const posted = await readTaskRequest(request, bodies, settings)
   const plan = planners[task](posted, style, Math.max(1, workers.workers(task).length))
   const runs = await runJobs(workers, task, plan.jobs, exchange, deadline(posted.fields, exchange))
   reply.header('server-timing', serverTiming(runs))
+  metrics.observeRuns(task, runs)
   return sendJson(reply, plan.answer(runs), () => {
     const allLatency = (performance.now() - exchange.receivedAt) / 1000
     const list = resourceInfoList(runs, sampler.capacity(), { allLatency, deviceIp })

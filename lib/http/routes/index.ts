@@ -2,15 +2,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { HttpContext } from '../context.js'
 import { dashboardRoutes } from './dashboard.js'
-import { eventsRoutes } from './events.js'
 import { executeRoutes } from './execute.js'
 import { healthRoutes } from './health.js'
 import { limitsRoutes } from './limits.js'
+import { metricsRoutes } from './metrics.js'
 import { servicesRoutes } from './services.js'
 import { workersRoutes } from './workers.js'
 
 export type Routes = (app: FastifyInstance, context: HttpContext) => void
 
 export const ROUTES: readonly Routes[] = [
-  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, eventsRoutes, dashboardRoutes,
+  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, metricsRoutes, dashboardRoutes,
 ]

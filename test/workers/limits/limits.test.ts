@@ -8,7 +8,7 @@ import { openLimits, parseLimits, type LimitsBackend } from '../../../lib/worker
 import { kernelFiles } from '../../../lib/workers/limits/kernel-files.js'
 import { locateGroups } from '../../../lib/workers/limits/mounts.js'
 import { allocator, burner, cpuUse, TestProcess } from './busy.js'
-import { preferOverOthers } from './prefer-over-others.js'
+import { preferOverOthers } from '../../../lib/bench/limits/prefer-over-others.js'
 
 const MODULE = new URL('../../../lib/workers/limits/index.js', import.meta.url).href
 const OWNER = `

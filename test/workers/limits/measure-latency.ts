@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { spawn } from 'node:child_process'
 import { openLimits } from '../../../lib/workers/limits/index.js'
-import { preferOverOthers } from './prefer-over-others.js'
+import { preferOverOthers } from '../../../lib/bench/limits/prefer-over-others.js'
 
 const PIECES = `
 const { setTimeout: sleep } = require('node:timers/promises')

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openLimits } from '../../../lib/workers/limits/index.js'
 import { burner, cpuUse } from './busy.js'
-import { preferOverOthers } from './prefer-over-others.js'
+import { preferOverOthers } from '../../../lib/bench/limits/prefer-over-others.js'
 
 const seconds = Number(process.argv[2] ?? 5)
 const loads = [

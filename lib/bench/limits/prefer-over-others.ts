@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
-import type { LimitsBackend } from '../../../lib/workers/limits/index.js'
-import { kernelFiles } from '../../../lib/workers/limits/kernel-files.js'
-import { locateGroups } from '../../../lib/workers/limits/mounts.js'
+import type { LimitsBackend } from '../../workers/limits/index.js'
+import { kernelFiles } from '../../workers/limits/kernel-files.js'
+import { locateGroups } from '../../workers/limits/mounts.js'
 
 /** Gives the server's groups the CPU before anything else that runs, so that what is measured is the limit alone. */
 export function preferOverOthers({ mode, serverGroup }: LimitsBackend): void {

@@ -1,0 +1,21 @@
+/** `/metrics`, for Prometheus. */
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import type { HttpContext } from '../context.js'
+
+const TASK_ROUTE = /^\/((?:concurrent_)?execute_task(?:_old|_new)?)\/(\w+)$/
+
+export function metricsRoutes(app: FastifyInstance, { metrics }: HttpContext): void {
+  app.addHook('onResponse', async ({ routeOptions: { url } }, reply) => {
+    const [, route, task] = TASK_ROUTE.exec(url ?? '') ?? []
+    if (route && task) metrics.observeRequest(task, route, reply.statusCode, reply.elapsedTime / 1000)
+  })
+  app.get('/metrics', {
+    schema: {
+      tags: ['Health'],
+      summary: 'Figures of this node in the text format of Prometheus',
+      produces: ['text/plain'],
+      response: { 200: Type.String() },
+    },
+  }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
+}

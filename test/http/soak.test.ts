@@ -1,0 +1,137 @@
+/** Ten thousand requests of every kind from eight connections, each answer compared with the library's, while workers die. */
+import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { createTask, type BoundingBox } from '../../lib/index.js'
+import { HAS_SHARED_DATA, nestedList, sample, sharedPicture, startServer, TEXT_FORMS } from './server.js'
+
+const REQUESTS = 10_000
+const CONNECTIONS = 8
+const KILL_EVERY_MS = 2000
+
+interface Shot {
+  path: string
+  type: string
+  body: Buffer
+  /** Members of the answer, as the library has them. */
+  expected: Record<string, unknown>
+  /** How often it is sent, relative to the others. */
+  weight: number
+}
+
+interface Sent {
+  status: number
+  body: Record<string, unknown>
+}
+
+function post(agent: Agent, port: number, { path, type, body }: Shot): Promise<Sent> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': type, 'content-length': body.length }
+    const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent, headers }, (answer) => {
+      const chunks: Buffer[] = []
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+      answer.on('error', reject)
+      answer.on('end', () => resolve({
+        status: answer.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
+      }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+const json = (members: object): Buffer => Buffer.from(JSON.stringify(members))
+
+async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
+  await using faces = await createTask('face_detection', { threads: 1 })
+  await using poses = await createTask('face_alignment', { threads: 1 })
+  await using cars = await createTask('car_detection', { threads: 1 })
+  const shots: Shot[] = []
+  for (const picture of pictures) {
+    const { objects, width } = await faces.run(picture)
+    const found = { bbox: objects.map(({ box }) => box), prob: objects.map(({ score }) => score) }
+    shots.push({ path: '/execute_task_old/face_detection', type: 'image/jpeg', body: picture, expected: found, weight: 30 })
+    for (const encode of Object.values(TEXT_FORMS)) {
+      shots.push({
+        path: '/execute_task_old/face_detection', type: 'application/json', body: json({ image: encode(picture) }),
+        expected: found, weight: 10,
+      })
+    }
+    shots.push({
+      path: '/concurrent_execute_task_new/face_detection', type: 'application/json',
+      body: json({ image_list: [picture, picture, picture].map((file) => file.toString('base64')) }),
+      expected: { output_ctx_list: [found, found, found] }, weight: 3,
+    })
+    if (objects.length > 0) {
+      const { poses: angles } = await poses.run(picture, found.bbox)
+      const heads = angles.map(({ yaw, pitch, roll }, index) => {
+        const [x1, y1, x2, y2] = found.bbox[index] as BoundingBox
+        return [yaw, pitch, roll, (x1 + x2) / 2, (y1 + y2) / 2, (y2 - y1) / 2]
+      })
+      shots.push({
+        path: '/execute_task_old/face_alignment', type: 'application/json',
+        body: json({ image: picture.toString('base64'), ...found }), expected: { bbox: found.bbox, head_pose: heads }, weight: 4,
+      })
+    }
+    if (width < 500) {
+      const list = await nestedList(picture, width)
+      shots.push({
+        path: '/execute_task_old/face_detection', type: 'application/json', body: Buffer.from(`{"image": ${list}}`),
+        expected: found, weight: 1,
+      })
+    }
+  }
+  const [first] = pictures as [Buffer]
+  const result = (await cars.run(first)).objects.map(({ box, score, classId }) => [...box, score, classId])
+  shots.push({ path: '/execute_task_old/car_detection', type: 'image/jpeg', body: first, expected: { result }, weight: 2 })
+  shots.push({
+    path: '/execute_task/face_detection', type: 'image/jpeg', body: first.subarray(0, 5000),
+    expected: { execute_flag: false }, weight: 10,
+  })
+  return shots
+}
+
+t.test('every answer is the library\'s, also while workers are killed', { timeout: 900_000 }, async (t) => {
+  const pictures = HAS_SHARED_DATA
+    ? ['0_Parade_Parade_0_194', '0_Parade_Parade_0_459', '1_Handshaking_Handshaking_1_158', '3_Riot_Riot_3_166']
+      .map((name) => sharedPicture('wider_val416', `${name}.jpg`))
+    : [await sample('faces'), await sample('car')]
+  const shots = await makeShots(pictures)
+  const deck = shots.flatMap((shot) => Array.from({ length: shot.weight }, () => shot))
+  const { port, workers } = await startServer(t, {
+    tasks: { face_detection: { workers: 2 }, face_alignment: { workers: 1 }, car_detection: { workers: 1 } },
+  })
+
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
+  t.teardown(() => agent.destroy())
+  const wrong: string[] = []
+  let next = 0
+  let killed = 0
+  let sending = true
+  const client = async (): Promise<void> => {
+    while (next < REQUESTS) {
+      // A stride without a common factor mixes the kinds, the same way in every run.
+      const shot = deck[next++ * 7919 % deck.length] as Shot
+      const { status, body } = await post(agent, port, shot)
+      const expectedStatus = shot.expected['execute_flag'] === false ? 400 : 200
+      const same = Object.entries(shot.expected).every(([key, value]) => JSON.stringify(body[key]) === JSON.stringify(value))
+      if (status !== expectedStatus || !same) wrong.push(`${shot.path} ${shot.type}: ${status} ${JSON.stringify(body).slice(0, 300)}`)
+    }
+  }
+  const killer = async (): Promise<void> => {
+    while (sending) {
+      await sleep(KILL_EVERY_MS)
+      const all = workers.workers()
+      const victim = all[killed % all.length]
+      if (!sending || !victim) continue
+      process.kill(victim.pid, 'SIGKILL')
+      killed += 1
+    }
+  }
+  const killing = killer()
+  await Promise.all(Array.from({ length: CONNECTIONS }, client))
+  sending = false
+  await killing
+  t.same(wrong.slice(0, 5), [], `${wrong.length} of ${REQUESTS} answers are wrong`)
+  t.ok(killed >= 5, `${killed} workers were killed meanwhile`)
+})
