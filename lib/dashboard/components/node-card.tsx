@@ -20,7 +20,8 @@ export function NodeCard({ node, history }: { node: Node; history: History | und
         <Figure label="CPU" values={cpu} format={percent} top={100} />
         <Figure label="Memory" values={memory} format={percent} top={100} />
         {Object.entries(gpus).map(([gpu, values]) => (
-          <Figure key={gpu} label={`GPU ${gpu}`} values={values} format={percent} top={100} {...gpuMemory(device.gpu_mem[gpu])} />
+          <Figure key={gpu} label={`GPU ${gpu}`} values={values} format={percent} top={100}
+            {...gpuMemory(device.gpu_mem[gpu])} />
         ))}
         <Figure label="Network" values={network} format={megabytesPerSecond} />
       </dl>

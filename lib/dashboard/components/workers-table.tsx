@@ -21,7 +21,7 @@ export function WorkersTable({ node }: { node: Node }) {
               <th scope="col">Worker</th>
               <th scope="col" class="number">Queue</th>
               <th scope="col" class="number"><abbr title="Median latency of the last requests">p50 ms</abbr></th>
-              <th scope="col" class="number"><abbr title="99th percentile of the latency of the last requests">p99 ms</abbr></th>
+              <th scope="col" class="number"><abbr title="99th percentile of the same">p99 ms</abbr></th>
               <th scope="col" class="number wide">CPU</th>
               <th scope="col" class="number wide">Memory</th>
               <th scope="col" class="number">Limit</th>
@@ -107,9 +107,11 @@ function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }
       <td class="number wide">{percent(worker.mem_ratio)}</td>
       <td class="number">
         {onLimit
-          ? <button type="button" class="small" aria-label={`Limit of worker ${pid}: ${limit}. Change`} onClick={onLimit}>
-            {limit}
-          </button>
+          ? (
+            <button type="button" class="small" aria-label={`Limit of worker ${pid}: ${limit}. Change`} onClick={onLimit}>
+              {limit}
+            </button>
+          )
           : limit}
       </td>
     </tr>
