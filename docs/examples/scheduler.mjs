@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { EdgeInferClient } from 'edge-infer/client'
 import { drawRun, quantile } from './latency-plot.mjs'
 
-const TASK = 'face_detection'
+const TASK = 'car_detection'
 const STARVED_LIMIT = 0.15
 const TICK_MS = 1000
 const WINDOW_MS = 2000
@@ -15,15 +15,15 @@ const FEWEST_FRAMES = 4
 const MOST_IN_FLIGHT = 8
 const MOST_WORKERS = 3
 /** A worker that uses this share of its limit is held back by it. */
-const HELD_BACK = 0.8
+const HELD_BACK = 0.7
 /** What is given back is given back after so many calm ticks. */
 const CALM_TICKS = 3
 
 const { values, positionals: [url, photo] } = parseArgs({
   allowPositionals: true,
   options: {
-    target: { type: 'string', default: '250' },
-    rate: { type: 'string', default: '12' },
+    target: { type: 'string', default: '300' },
+    rate: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '36' },
     out: { type: 'string', default: 'latency.svg' },
   },
@@ -35,9 +35,9 @@ if (!url || !photo || !(targetMs > 0 && rate > 0 && seconds > 0 && seconds <= 40
 }
 
 const phases = [
-  { name: `starved: limit ${STARVED_LIMIT}, no control`, rate, controlled: false, share: 0.22 },
-  { name: 'the same frames, controlled', rate, controlled: true, share: 0.5 },
-  { name: 'a third of the frames, controlled', rate: rate / 3, controlled: true, share: 0.28 },
+  { name: `before: limit ${STARVED_LIMIT}`, rate, controlled: false, share: 0.22 },
+  { name: 'controlled, the same load', rate, controlled: true, share: 0.5 },
+  { name: 'controlled, a third of the load', rate: rate / 3, controlled: true, share: 0.28 },
 ]
 let ends = 0
 for (const phase of phases) {
@@ -139,13 +139,16 @@ function decide(seen) {
   if (p95 > targetMs) {
     state.calm = 0
     const heldBack = cpuUse >= HELD_BACK * limit
-    const raised = { kind: 'limit', limit: Math.min(1, limit * 1.7) }
-    if (heldBack && limit < 1) return { ...raised, why: `${figures}; workers use ${percent(cpuUse)}, all they may` }
+    if (heldBack && limit < 1) {
+      const why = `${figures}; a worker uses ${percent(cpuUse)}, of at most ${percent(limit)}`
+      return { kind: 'limit', limit: Math.min(1, limit * 1.7), why }
+    }
     // Nothing holds the worker back and still frames wait longer than they are computed: it is one too few.
     if (allMs - computeMs > computeMs / 2 && workers < MOST_WORKERS) {
       return { kind: 'add', why: `${figures}; frames wait ${(allMs - computeMs).toFixed(0)} ms` }
     }
-    return limit < 1 ? { ...raised, why: `${figures}; to be on the safe side` } : undefined
+    // What is left is the machine's other work, which is not the scheduler's to stop.
+    return undefined
   }
   if (p95 > 0.7 * targetMs) {
     state.calm = 0
@@ -158,7 +161,7 @@ function decide(seen) {
   }
   const enough = Math.min(1, cpuUse * 1.4)
   if (enough < 0.8 * limit && enough > 1.2 * state.tooLow) {
-    return { kind: 'limit', limit: enough, why: `${figures}; workers use ${percent(cpuUse)} of ${percent(limit)}` }
+    return { kind: 'limit', limit: enough, why: `${figures}; a worker uses ${percent(cpuUse)}, of at most ${percent(limit)}` }
   }
   return undefined
 }
