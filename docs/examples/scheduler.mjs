@@ -12,8 +12,7 @@ const TICK_MS = 1000
 const WINDOW_MS = 2000
 const FEWEST_FRAMES = 4
 /** Frames under way; a camera drops what comes on top. */
-const MOST_IN_FLIGHT = 8
-const MOST_WORKERS = 3
+const MOST_IN_FLIGHT = 4
 /** A worker that uses this share of its limit is held back by it. */
 const HELD_BACK = 0.7
 /** What is given back is given back after so many calm ticks. */
@@ -54,7 +53,9 @@ const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 
 const { proc_resource_info: first } = await client.executeTask(TASK, { image })
-const before = { limit: first.cpu_util_limit, workers: (await status()).length }
+const [node] = Object.values(await client.getClusterInfo())
+const before = { limit: first.cpu_util_limit, workers: node.service_state[TASK].workers.length }
+const mostWorkers = Math.max(before.workers, node.device_state.n_cpu)
 const state = { limit: STARVED_LIMIT, workers: before.workers, tooLow: 0, calm: 0, changedAt: 0 }
 await client.limitTaskResource(TASK, { cpu_util_limit: STARVED_LIMIT })
 
@@ -71,12 +72,6 @@ try {
 report()
 await writeFile(values.out, drawRun({ frames, lost, actions, steps, phases, targetMs, windowMs: WINDOW_MS, task: TASK }))
 console.log(`drawn in ${values.out}`)
-
-/** The task's live workers on this node. */
-async function status() {
-  const [node] = Object.values(await client.getClusterInfo())
-  return node.service_state[TASK].workers ?? [first.pid]
-}
 
 /** At the phase's rate, whatever becomes of the frames before: a camera does not wait. */
 async function postFrames() {
@@ -141,10 +136,10 @@ function decide(seen) {
     const heldBack = cpuUse >= HELD_BACK * limit
     if (heldBack && limit < 1) {
       const why = `${figures}; a worker uses ${percent(cpuUse)}, of at most ${percent(limit)}`
-      return { kind: 'limit', limit: Math.min(1, limit * 1.7), why }
+      return { kind: 'limit', limit: Math.min(1, limit * 2), why }
     }
     // Nothing holds the worker back and still frames wait longer than they are computed: it is one too few.
-    if (allMs - computeMs > computeMs / 2 && workers < MOST_WORKERS) {
+    if (allMs - computeMs > computeMs / 2 && workers < mostWorkers) {
       return { kind: 'add', why: `${figures}; frames wait ${(allMs - computeMs).toFixed(0)} ms` }
     }
     // What is left is the machine's other work, which is not the scheduler's to stop.
