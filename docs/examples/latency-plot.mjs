@@ -62,7 +62,7 @@ function movingP95(frames, windowMs, last) {
   const points = []
   for (let at = windowMs / 2; at <= last; at += 250) {
     const seen = frames.filter((frame) => frame.at > at - windowMs && frame.at <= at)
-    if (seen.length >= 4) points.push({ at, p95: quantile(seen.map(({ allMs }) => allMs), 0.95) })
+    if (seen.length >= 3) points.push({ at, p95: quantile(seen.map(({ allMs }) => allMs), 0.95) })
   }
   return points
 }
@@ -73,7 +73,7 @@ function drawPhase({ name, begin, end }, index, x, frames) {
     : `p50 ${quantile(during, 0.5).toFixed(0)}, p95 ${quantile(during, 0.95).toFixed(0)} ms`
   return [
     `<rect x="${x(begin)}" y="${LATENCY.top - 34}" width="${x(end) - x(begin)}" height="${CONTROL.bottom - LATENCY.top + 34}" ` +
-      `fill="${['#fff1ec', '#f2f7ff', '#f1faf5'][index]}"/>`,
+      `fill="${['#fff1ec', '#f2f7ff', '#f6f3fd', '#f1faf5'][index]}"/>`,
     text(x(begin) + 6, LATENCY.top - 20, name, 'font-weight="600" font-size="11"'),
     text(x(begin) + 6, LATENCY.top - 6, figures, `fill="${INK.faint}" font-size="11"`),
   ]
