@@ -5,7 +5,10 @@ const LEFT = 64
 const RIGHT = 916
 const LATENCY = { top: 108, bottom: 354 }
 const CONTROL = { top: 396, bottom: 476 }
-const INK = { text: '#1f2430', faint: '#667085', grid: '#e4e7ec', frame: '#2563eb', p95: '#1e3a8a', target: '#c2410c', limit: '#047857', workers: '#7c3aed' }
+const INK = {
+  text: '#1f2430', faint: '#667085', grid: '#e4e7ec', frame: '#2563eb', p95: '#1e3a8a', target: '#c2410c',
+  limit: '#047857', workers: '#7c3aed',
+}
 const TICKS_MS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]
 
 export function drawRun({ frames, lost, actions, steps, phases, targetMs, windowMs, task }) {
@@ -87,7 +90,7 @@ function drawAction({ at, text: what, why }, index, x) {
     badge(LEFT + 4, row - 4, index + 1),
     text(LEFT + 20, row, `${(at / 1000).toFixed(1)} s`),
     text(LEFT + 70, row, what, 'font-weight="600"'),
-    text(LEFT + 340, row, why, `fill="${INK.faint}"`),
+    text(LEFT + 350, row, why, `fill="${INK.faint}"`),
   ]
 }
 

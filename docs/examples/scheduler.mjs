@@ -1,7 +1,7 @@
 // Holds a latency target on a node by giving its workers, and taking from them, CPU and company; draws latency.svg.
 // node docs/examples/scheduler.mjs URL PHOTO [--target MS] [--rate FPS] [--seconds S] [--out latency.svg]
 import { readFile, writeFile } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { EdgeInferClient } from 'edge-infer/client'
 import { drawRun, quantile } from './latency-plot.mjs'
@@ -59,6 +59,9 @@ const before = { limit: first.cpu_util_limit, workers: node.service_state[TASK].
 const mostWorkers = Math.max(before.workers, node.device_state.n_cpu)
 const state = { limit: STARVED_LIMIT, workers: before.workers, tooLow: { limit: 0, framesPerSecond: 0 }, calm: 0, changedAt: 0 }
 await client.limitTaskResource(TASK, { cpu_util_limit: STARVED_LIMIT })
+
+/** Until then, or Ctrl-C. */
+const sleep = (ms) => setTimeout(ms, undefined, { signal: stop.signal }).catch(() => {})
 
 const start = performance.now()
 const now = () => performance.now() - start
@@ -191,10 +194,10 @@ async function act(action) {
   state.changedAt = now()
   const text = action.kind === 'limit'
     ? `limit_task_resource ${asked.limit.toFixed(2)} → ${state.limit.toFixed(2)}`
-    : `${action.kind}_work_process: ${asked.workers} → ${state.workers} workers`
+    : `${action.kind}_work_process: ${asked.workers} → ${state.workers} worker${state.workers === 1 ? '' : 's'}`
   steps.push({ at: now(), ...state })
   actions.push({ at: now(), text, why: action.why })
-  console.log(`${seconds1(now())} s  ${text}  (${action.why}; took ${seconds1(now() - begin)} s)`)
+  console.log(`${inSeconds(now())} s  ${text}  (${action.why}; took ${inSeconds(now() - begin)} s)`)
 }
 
 /** As the node was found. */
@@ -223,7 +226,7 @@ function percent(share) {
   return `${(share * 100).toFixed(0)} %`
 }
 
-function seconds1(ms) {
+function inSeconds(ms) {
   return (ms / 1000).toFixed(1)
 }
 
