@@ -3,9 +3,12 @@
 const WIDTH = 960
 const LEFT = 64
 const RIGHT = 916
-const LATENCY = { top: 84, bottom: 330 }
-const CONTROL = { top: 366, bottom: 446 }
-const INK = { text: '#1f2430', faint: '#667085', grid: '#e4e7ec', frame: '#2563eb', p95: '#1e3a8a', target: '#c2410c', limit: '#047857', workers: '#7c3aed' }
+const LATENCY = { top: 108, bottom: 354 }
+const CONTROL = { top: 396, bottom: 476 }
+const INK = {
+  text: '#1f2430', faint: '#667085', grid: '#e4e7ec', frame: '#2563eb', p95: '#1e3a8a', target: '#c2410c',
+  limit: '#047857', workers: '#7c3aed',
+}
 const TICKS_MS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]
 
 export function drawRun({ frames, lost, actions, steps, phases, targetMs, windowMs, task }) {
@@ -62,7 +65,7 @@ function movingP95(frames, windowMs, last) {
   const points = []
   for (let at = windowMs / 2; at <= last; at += 250) {
     const seen = frames.filter((frame) => frame.at > at - windowMs && frame.at <= at)
-    if (seen.length >= 4) points.push({ at, p95: quantile(seen.map(({ allMs }) => allMs), 0.95) })
+    if (seen.length >= 3) points.push({ at, p95: quantile(seen.map(({ allMs }) => allMs), 0.95) })
   }
   return points
 }
@@ -73,7 +76,7 @@ function drawPhase({ name, begin, end }, index, x, frames) {
     : `p50 ${quantile(during, 0.5).toFixed(0)}, p95 ${quantile(during, 0.95).toFixed(0)} ms`
   return [
     `<rect x="${x(begin)}" y="${LATENCY.top - 34}" width="${x(end) - x(begin)}" height="${CONTROL.bottom - LATENCY.top + 34}" ` +
-      `fill="${['#fff1ec', '#f2f7ff', '#f1faf5'][index]}"/>`,
+      `fill="${['#fff1ec', '#f2f7ff', '#f6f3fd', '#f1faf5'][index]}"/>`,
     text(x(begin) + 6, LATENCY.top - 20, name, 'font-weight="600" font-size="11"'),
     text(x(begin) + 6, LATENCY.top - 6, figures, `fill="${INK.faint}" font-size="11"`),
   ]
@@ -87,7 +90,7 @@ function drawAction({ at, text: what, why }, index, x) {
     badge(LEFT + 4, row - 4, index + 1),
     text(LEFT + 20, row, `${(at / 1000).toFixed(1)} s`),
     text(LEFT + 70, row, what, 'font-weight="600"'),
-    text(LEFT + 340, row, why, `fill="${INK.faint}"`),
+    text(LEFT + 350, row, why, `fill="${INK.faint}"`),
   ]
 }
 
@@ -97,13 +100,14 @@ function badge(x, y, number) {
 }
 
 function legend(windowMs, targetMs) {
-  const y = 20
+  const y = 48
   return [
-    `<circle cx="${RIGHT - 458}" cy="${y}" r="3" fill="${INK.frame}" fill-opacity=".6"/>`, text(RIGHT - 448, y + 4, 'one frame'),
-    line(RIGHT - 376, y, RIGHT - 356, y, INK.p95, 'stroke-width="2"'), text(RIGHT - 350, y + 4, `p95 of ${windowMs / 1000} s`),
-    line(RIGHT - 268, y, RIGHT - 244, y, INK.target, 'stroke-width="1.5" stroke-dasharray="7 4"'),
-    text(RIGHT - 238, y + 4, `target ${targetMs} ms`),
-    line(RIGHT - 128, y - 4, RIGHT - 128, y + 4, INK.target), text(RIGHT - 120, y + 4, 'frame lost or skipped'),
+    `<circle cx="${LEFT + 5}" cy="${y}" r="3" fill="${INK.frame}" fill-opacity=".6"/>`, text(LEFT + 14, y + 4, 'one frame'),
+    line(LEFT + 96, y, LEFT + 118, y, INK.p95, 'stroke-width="2"'), text(LEFT + 124, y + 4, `p95 of ${windowMs / 1000} s`),
+    line(LEFT + 212, y, LEFT + 236, y, INK.target, 'stroke-width="1.5" stroke-dasharray="7 4"'),
+    text(LEFT + 242, y + 4, `target ${targetMs} ms`),
+    line(LEFT + 352, y - 4, LEFT + 352, y + 4, INK.target), text(LEFT + 360, y + 4, 'frame skipped or refused'),
+    badge(LEFT + 534, y, 1), text(LEFT + 548, y + 4, 'what the scheduler did, below'),
   ].join('\n')
 }
 
