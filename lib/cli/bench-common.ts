@@ -1,6 +1,6 @@
 /** What the benches' commands have in common: options, the progress bar, printing and writing the report. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { checkReportPath, writeReport } from '../bench/report-file.js'
+import { checkReportPath, renderJson, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
 import { TASK_NAMES, type TaskName } from '../models/index.js'
 import { createProgressBar } from './progress.js'
@@ -64,7 +64,7 @@ export async function present(
   } finally {
     bar.stop()
   }
-  if (json) print(JSON.stringify({ machine: report.machine, settings: report.settings, records: report.records }, null, 2))
+  if (json) process.stdout.write(renderJson(report))
   else printSections(report)
   if (output !== undefined) {
     await writeReport(output, report)

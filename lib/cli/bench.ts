@@ -1,7 +1,8 @@
 /** `edge-infer bench …`: measurements, printed as tables and written as report files. */
 import { Option, type Command } from 'commander'
 import {
-  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS, reportAccuracy, reportComparison, reportKernel,
+  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS,
+  reportAccuracy, reportComparison, reportKernel,
 } from '../bench/index.js'
 import { EdgeInferError } from '../errors.js'
 import { findModel, type TaskName } from '../models/index.js'
@@ -76,7 +77,7 @@ function configureKernel(command: Command): void {
     .option('--as-exported', "run a model's file as it is, not its faster form")
     .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
     .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
-    .option('--concurrent-runs <count>', 'car_detection runs at once while the event loop is watched; 0: none', parseWhole, 8)
+    .option('--concurrent-runs <count>', 'car_detection runs while the event loop is watched; 0: none', parseWhole, 8)
   addCommonOptions(command).action(runKernel)
 }
 

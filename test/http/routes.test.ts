@@ -183,7 +183,7 @@ t.test('the OpenAPI document and its page', async (t) => {
     ...['execute_task', 'execute_task_old', 'execute_task_new', 'concurrent_execute_task_new']
       .flatMap((path) => TASK_NAMES.map((task) => `/${path}/${task}`)),
     '/get_service_list', '/add_work_process', '/decrease_work_process', '/limit_process_resource', '/limit_task_resource',
-    '/healthz', '/readyz', '/metrics', '/events',
+    '/healthz', '/readyz', '/metrics',
   ]
   t.same(expected.filter((path) => !document.paths[path]), [], 'every route is there')
   for (const [path, methods] of Object.entries(document.paths)) {
