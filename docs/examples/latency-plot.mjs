@@ -42,12 +42,17 @@ export function drawRun({ frames, lost, actions, steps, phases, targetMs, window
     line(LEFT, LATENCY.bottom, RIGHT, LATENCY.bottom, INK.faint),
 
     ...[0, 0.5, 1].flatMap((share) =>
-      [line(LEFT, control(share), RIGHT, control(share), INK.grid), label(LEFT - 8, control(share) + 4, share, INK.limit)]),
+      [
+      line(LEFT, control(share), RIGHT, control(share), INK.grid),
+      label(LEFT - 8, control(share) + 4, share, INK.limit),
+    ]),
     ...Array.from({ length: mostWorkers + 1 }, (_, count) => text(
       RIGHT + 8, control(count / mostWorkers) + 4, String(count), `fill="${INK.workers}"`)),
     text(LEFT, CONTROL.top - 9, 'CPU limit of each worker, share of the machine', `fill="${INK.limit}"`),
     text(RIGHT, CONTROL.top - 9, 'workers', `fill="${INK.workers}" text-anchor="end"`),
-    polyline(stairs(steps, last, x, ({ workers }) => control(workers / mostWorkers)), INK.workers, 'stroke-dasharray="5 3"'),
+    polyline(
+      stairs(steps, last, x, ({ workers }) => control(workers / mostWorkers)), INK.workers, 'stroke-dasharray="5 3"',
+    ),
     polyline(stairs(steps, last, x, ({ limit }) => control(limit)), INK.limit),
     ...secondsAxis(total, x),
 
@@ -75,8 +80,8 @@ function drawPhase({ name, begin, end }, index, x, frames) {
   const figures = during.length === 0 ? 'no frame answered'
     : `p50 ${quantile(during, 0.5).toFixed(0)}, p95 ${quantile(during, 0.95).toFixed(0)} ms`
   return [
-    `<rect x="${x(begin)}" y="${LATENCY.top - 34}" width="${x(end) - x(begin)}" height="${CONTROL.bottom - LATENCY.top + 34}" ` +
-      `fill="${['#fff1ec', '#f2f7ff', '#f6f3fd', '#f1faf5'][index]}"/>`,
+    `<rect x="${x(begin)}" y="${LATENCY.top - 34}" width="${x(end) - x(begin)}" ` +
+      `height="${CONTROL.bottom - LATENCY.top + 34}" fill="${['#fff1ec', '#f2f7ff', '#f6f3fd', '#f1faf5'][index]}"/>`,
     text(x(begin) + 6, LATENCY.top - 20, name, 'font-weight="600" font-size="11"'),
     text(x(begin) + 6, LATENCY.top - 6, figures, `fill="${INK.faint}" font-size="11"`),
   ]
@@ -102,8 +107,10 @@ function badge(x, y, number) {
 function legend(windowMs, targetMs) {
   const y = 48
   return [
-    `<circle cx="${LEFT + 5}" cy="${y}" r="3" fill="${INK.frame}" fill-opacity=".6"/>`, text(LEFT + 14, y + 4, 'one frame'),
-    line(LEFT + 96, y, LEFT + 118, y, INK.p95, 'stroke-width="2"'), text(LEFT + 124, y + 4, `p95 of ${windowMs / 1000} s`),
+    `<circle cx="${LEFT + 5}" cy="${y}" r="3" fill="${INK.frame}" fill-opacity=".6"/>`,
+    text(LEFT + 14, y + 4, 'one frame'),
+    line(LEFT + 96, y, LEFT + 118, y, INK.p95, 'stroke-width="2"'),
+    text(LEFT + 124, y + 4, `p95 of ${windowMs / 1000} s`),
     line(LEFT + 212, y, LEFT + 236, y, INK.target, 'stroke-width="1.5" stroke-dasharray="7 4"'),
     text(LEFT + 242, y + 4, `target ${targetMs} ms`),
     line(LEFT + 352, y - 4, LEFT + 352, y + 4, INK.target), text(LEFT + 360, y + 4, 'frame skipped or refused'),

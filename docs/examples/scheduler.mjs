@@ -57,7 +57,8 @@ const { proc_resource_info: first } = await client.executeTask(TASK, { image })
 const [node] = Object.values(await client.getClusterInfo())
 const before = { limit: first.cpu_util_limit, workers: node.service_state[TASK].workers.length }
 const mostWorkers = Math.max(before.workers, node.device_state.n_cpu)
-const state = { limit: STARVED_LIMIT, workers: before.workers, tooLow: { limit: 0, framesPerSecond: 0 }, calm: 0, changedAt: 0 }
+const tooLow = { limit: 0, framesPerSecond: 0 }
+const state = { limit: STARVED_LIMIT, workers: before.workers, tooLow, calm: 0, changedAt: 0 }
 await client.limitTaskResource(TASK, { cpu_util_limit: STARVED_LIMIT })
 
 /** Until then, or Ctrl-C. */
@@ -75,7 +76,8 @@ try {
   await client.close()
 }
 report()
-await writeFile(values.out, drawRun({ frames, lost, actions, steps, phases, targetMs, windowMs: WINDOW_MS, task: TASK }))
+const run = { frames, lost, actions, steps, phases, targetMs, windowMs: WINDOW_MS, task: TASK }
+await writeFile(values.out, drawRun(run))
 console.log(`drawn in ${values.out}`)
 
 /** At the phase's rate, whatever becomes of the frames before: a camera does not wait. */
@@ -100,7 +102,8 @@ async function postFrame() {
   try {
     const { proc_resource_info: info } = await client.executeTask(TASK, { image }, { timeoutMs: 10_000 })
     frames.push({
-      at: now(), posted, allMs: info.all_latency * 1000, computeMs: info.compute_latency * 1000, cpuUse: info.cpu_util_use,
+      at: now(), posted, cpuUse: info.cpu_util_use,
+      allMs: info.all_latency * 1000, computeMs: info.compute_latency * 1000,
     })
   } catch (error) {
     lost.push({ at: now(), why: error.code ?? error.message })
@@ -219,7 +222,8 @@ function summarise(name, begin, end) {
   const [p50, p95] = [0.5, 0.95].map((share) => during.length > 0 ? quantile(during, share).toFixed(0) : '–')
   const within = during.filter((ms) => ms <= targetMs).length
   const without = lost.filter(({ at }) => at >= begin && at < end).length
-  console.log(`${name}: p50 ${p50} ms, p95 ${p95} ms; ${within} of ${during.length} frames within ${targetMs} ms, ${without} lost`)
+  const met = `${within} of ${during.length} frames within ${targetMs} ms, ${without} lost`
+  console.log(`${name}: p50 ${p50} ms, p95 ${p95} ms; ${met}`)
 }
 
 function percent(share) {
