@@ -18,7 +18,8 @@ export class ContenderProcess implements Contender {
   readonly #errors: () => string
 
   private constructor(
-    name: string, greeting: Answer, child: ChildProcessWithoutNullStreams, lines: AsyncIterator<string>, errors: () => string,
+    name: string, greeting: Answer, child: ChildProcessWithoutNullStreams, lines: AsyncIterator<string>,
+    errors: () => string,
   ) {
     this.name = name
     this.greeting = greeting

@@ -16,7 +16,10 @@ export function benchDirectory(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'edge-infer', 'bench')
 }
 
-/** Path of the program of that CMake target. @throws EdgeInferError RUNTIME_UNAVAILABLE: what is missing to build it. */
+/**
+ * Path of the program of that CMake target.
+ * @throws EdgeInferError RUNTIME_UNAVAILABLE: what is missing to build it.
+ */
 export async function buildNativeProgram(target: string, signal?: AbortSignal): Promise<string> {
   // A build directory belongs to one source directory.
   const key = createHash('sha256').update(PACKAGE_ROOT).digest('hex').slice(0, 12)

@@ -10,10 +10,12 @@ const STYLE = `
     margin: 2rem auto; padding: 0 1rem }
   h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.5rem }
   table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto }
-  th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap }
+  th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left;
+    white-space: nowrap }
   th { color: var(--faint); font-weight: 600 } .right { text-align: right }
   svg { max-width: 100%; height: auto; display: block; margin: 1rem 0 }
-  p, dd { max-width: 48rem } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem } dd { margin: 0 }
+  p, dd { max-width: 48rem } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem }
+  dd { margin: 0 }
   dt { color: var(--faint) }
 `
 

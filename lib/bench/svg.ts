@@ -38,7 +38,8 @@ export function lineChart(title: string, x: Axis, y: Axis, series: readonly Seri
       const [cx, cy] = place.split(',')
       return `<circle cx="${cx}" cy="${cy}" r="3" fill="${colourOf(index)}"/>`
     })
-    return `<polyline points="${places.join(' ')}" fill="none" stroke="${colourOf(index)}" stroke-width="2"/>${dots.join('')}`
+    const stroke = `fill="none" stroke="${colourOf(index)}" stroke-width="2"`
+    return `<polyline points="${places.join(' ')}" ${stroke}/>${dots.join('')}`
   })
   return frame(title, height, series.map(({ name }) => name), [
     ...across.ticks.map((tick) => vertical(across.at(tick), height, show(tick))),
@@ -65,7 +66,8 @@ export function stackedBars(title: string, x: Axis, bars: readonly StackedBar[])
       return `<rect x="${round(from)}" y="${y}" width="${round(across.at(begin) - from)}" height="20" ` +
         `fill="${colourOf(names.indexOf(name))}"><title>${escapeMarkup(`${name}: ${show(value)}`)}</title></rect>`
     })
-    return text(left - 8, y + 15, bar.name, 'end') + parts.join('') + text(across.at(begin) + 6, y + 15, show(begin), 'start')
+    const sum = text(across.at(begin) + 6, y + 15, show(begin), 'start')
+    return text(left - 8, y + 15, bar.name, 'end') + parts.join('') + sum
   })
   return frame(title, height, names, [
     ...across.ticks.map((tick) => vertical(across.at(tick), height, show(tick))),
@@ -111,20 +113,23 @@ function niceStep(step: number): number {
 function frame(title: string, height: number, legend: readonly string[], content: readonly string[]): string {
   let x = MARGIN.left
   const keys = legend.map((name, index) => {
-    const key = `<rect x="${x}" y="32" width="12" height="12" fill="${colourOf(index)}"/>${text(x + 18, 43, name, 'start')}`
+    const square = `<rect x="${x}" y="32" width="12" height="12" fill="${colourOf(index)}"/>`
+    const key = square + text(x + 18, 43, name, 'start')
     x += 36 + 7 * name.length
     return key
   })
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" ` +
-    `role="img" aria-label="${escapeMarkup(title)}" font-family="system-ui, sans-serif" font-size="12" fill="currentColor">` +
+  return '<svg xmlns="http://www.w3.org/2000/svg" ' +
+    `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" ` +
+    `role="img" aria-label="${escapeMarkup(title)}" ` +
+    'font-family="system-ui, sans-serif" font-size="12" fill="currentColor">' +
     `<text x="${MARGIN.left}" y="20" font-size="14" font-weight="600">${escapeMarkup(title)}</text>` +
     `${keys.join('')}${content.join('')}</svg>`
 }
 
 function vertical(x: number, height: number, label: string): string {
   const bottom = height - MARGIN.bottom
-  return `<line x1="${round(x)}" y1="${MARGIN.top}" x2="${round(x)}" y2="${bottom}" stroke="currentColor" opacity="0.15"/>` +
-    text(x, bottom + 16, label, 'middle')
+  return `<line x1="${round(x)}" y1="${MARGIN.top}" x2="${round(x)}" y2="${bottom}" ` +
+    'stroke="currentColor" opacity="0.15"/>' + text(x, bottom + 16, label, 'middle')
 }
 
 function horizontal(y: number, label: string): string {
@@ -134,8 +139,8 @@ function horizontal(y: number, label: string): string {
 
 function axisLabels(x: string, y: string, height: number): string {
   const middle = height / 2
-  const turned = y === '' ? '' : `<text transform="rotate(-90 16 ${middle})" x="16" y="${middle}" text-anchor="middle">` +
-    `${escapeMarkup(y)}</text>`
+  const turned = y === '' ? '' :
+    `<text transform="rotate(-90 16 ${middle})" x="16" y="${middle}" text-anchor="middle">${escapeMarkup(y)}</text>`
   return text(WIDTH / 2, height - 8, x, 'middle') + turned
 }
 

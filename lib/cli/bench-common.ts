@@ -1,6 +1,6 @@
 /** What the benches' commands have in common: options, the progress bar, printing and writing the report. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { checkReportPath, writeReport } from '../bench/report-file.js'
+import { checkReportPath, renderJson, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
 import { TASK_NAMES, type TaskName } from '../models/index.js'
 import { createProgressBar } from './progress.js'
@@ -32,8 +32,8 @@ export function addCommonOptions(command: Command): Command {
 }
 
 /** Options of the benches that measure one task. */
-export function addTaskOptions(command: Command): Command {
-  const task = new Option('--task <name>', 'the task to measure').choices(TASK_NAMES).default('face_detection')
+export function addTaskOptions(command: Command, tasks: readonly TaskName[] = TASK_NAMES): Command {
+  const task = new Option('--task <name>', 'the task to measure').choices(tasks).default('face_detection')
   return addOutputOptions(command
     .addOption(task)
     .option('--model <name>', "a model to measure in place of the task's default"))
@@ -64,7 +64,7 @@ export async function present(
   } finally {
     bar.stop()
   }
-  if (json) print(JSON.stringify({ machine: report.machine, settings: report.settings, records: report.records }, null, 2))
+  if (json) process.stdout.write(renderJson(report))
   else printSections(report)
   if (output !== undefined) {
     await writeReport(output, report)
@@ -107,6 +107,11 @@ export function parsePercentiles(text: string): number[] {
     if (part === '' || !(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
     return percent
   })
+}
+
+/** 50, 90 and 99 with those asked for. */
+export function withUsualPercentiles(percents: readonly number[]): number[] {
+  return [...new Set([50, 90, 99, ...percents])].sort((a, b) => a - b)
 }
 
 function print(text: string): void {

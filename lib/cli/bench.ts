@@ -1,14 +1,17 @@
 /** `edge-infer bench …`: measurements, printed as tables and written as report files. */
 import { Option, type Command } from 'commander'
 import {
-  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS, reportAccuracy, reportComparison, reportKernel,
+  COMPARED_TASKS, measureAccuracy, measureComparison, measureKernel, PEERS,
+  reportAccuracy, reportComparison, reportKernel,
 } from '../bench/index.js'
 import { EdgeInferError } from '../errors.js'
 import { findModel, type TaskName } from '../models/index.js'
 import {
-  addCommonOptions, parseCount, parseCounts, parsePercentiles, parseWhole, present, settingsOf, type CommonOptions,
+  addCommonOptions, parseCount, parseCounts, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles,
+  type CommonOptions,
 } from './bench-common.js'
 import { configureLimits } from './bench-limits.js'
+import { configureServe } from './bench-serve.js'
 import { interruptSignal } from './interrupt.js'
 
 export function configure(command: Command): void {
@@ -16,6 +19,7 @@ export function configure(command: Command): void {
   configureKernel(command.command('kernel'))
   configureCompare(command.command('compare'))
   configureLimits(command.command('limits'))
+  configureServe(command.command('serve'))
 }
 
 interface AccuracyCommandOptions extends CommonOptions {
@@ -73,7 +77,7 @@ function configureKernel(command: Command): void {
     .option('--as-exported', "run a model's file as it is, not its faster form")
     .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
     .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
-    .option('--concurrent-runs <count>', 'car_detection runs at once while the event loop is watched; 0: none', parseWhole, 8)
+    .option('--concurrent-runs <count>', 'car_detection runs while the event loop is watched; 0: none', parseWhole, 8)
   addCommonOptions(command).action(runKernel)
 }
 
@@ -90,7 +94,7 @@ async function runKernel(images: string[], options: KernelCommandOptions): Promi
     const results = await measureKernel({
       ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
     })
-    return reportKernel(results, percentilesOf(options), settingsOf(options))
+    return reportKernel(results, withUsualPercentiles(options.percentile), settingsOf(options))
   })
 }
 
@@ -115,12 +119,8 @@ async function runCompare(images: string[], options: CompareCommandOptions): Pro
     const results = await measureComparison({
       ...options, tasks: compared, models, peers: options.peer, images, signal: interruptSignal(), onProgress,
     })
-    return reportComparison(results, percentilesOf(options), settingsOf(options))
+    return reportComparison(results, withUsualPercentiles(options.percentile), settingsOf(options))
   })
-}
-
-function percentilesOf({ percentile }: LoadOptions): number[] {
-  return [...new Set([50, 90, 99, ...percentile])].sort((a, b) => a - b)
 }
 
 /** A model's task is the catalogue's; a file of the user's own goes with the one task that is asked for. */

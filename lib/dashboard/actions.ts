@@ -1,7 +1,7 @@
 /** What buttons do to nodes, and what becomes of it. */
 import { createContext } from 'preact'
 import { useCallback, useContext, useMemo, useState } from 'preact/hooks'
-import { ApiError, control, keepToken, tokenOf, type Control } from './api'
+import { ApiError, control, keepToken, tokenOf, type Answer, type Control } from './api'
 import { baseOf, type Node } from './state'
 
 export interface Notice {
@@ -21,9 +21,9 @@ export interface TokenRequest {
 
 export interface Actions {
   /** Asks for the token where one is wanted. @throws ApiError */
-  run(node: Node, call: Control): Promise<Record<string, unknown>>
+  run(node: Node, call: Control): Promise<Answer>
   /** The same; the outcome is shown and announced. */
-  runAloud(node: Node, call: Control, done: (answer: Record<string, unknown>) => string): Promise<void>
+  runAloud(node: Node, call: Control, done: (answer: Answer) => string): Promise<void>
   tell(notice: Notice | undefined): void
 }
 
@@ -35,7 +35,13 @@ export function useActions(): Actions {
   return actions
 }
 
-export function useActionsOfPage(): { actions: Actions; notice: Notice | undefined; request: TokenRequest | undefined } {
+export interface PageActions {
+  actions: Actions
+  notice: Notice | undefined
+  request: TokenRequest | undefined
+}
+
+export function useActionsOfPage(): PageActions {
   const [notice, tell] = useState<Notice>()
   const [request, setRequest] = useState<TokenRequest>()
 
@@ -51,7 +57,7 @@ export function useActionsOfPage(): { actions: Actions; notice: Notice | undefin
   }), [])
 
   const actions = useMemo<Actions>(() => {
-    async function run(node: Node, call: Control): Promise<Record<string, unknown>> {
+    async function run(node: Node, call: Control): Promise<Answer> {
       const base = baseOf(node)
       for (;;) {
         try {
@@ -64,7 +70,7 @@ export function useActionsOfPage(): { actions: Actions; notice: Notice | undefin
         }
       }
     }
-    async function runAloud(node: Node, call: Control, done: (answer: Record<string, unknown>) => string): Promise<void> {
+    async function runAloud(node: Node, call: Control, done: (answer: Answer) => string): Promise<void> {
       tell(undefined)
       try {
         tell({ kind: 'done', text: done(await run(node, call)) })

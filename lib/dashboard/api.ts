@@ -15,6 +15,8 @@ export class ApiError extends Error {
   }
 }
 
+export type Answer = Record<string, unknown>
+
 export interface Limits {
   cpu_util_limit?: number
   mem_limit?: number
@@ -26,7 +28,7 @@ export type Control =
   | { route: 'limit_process_resource'; body: { task_name: string; pid: number } & Limits }
 
 /** @throws ApiError */
-export async function control(base: string, { route, body }: Control): Promise<Record<string, unknown>> {
+export async function control(base: string, { route, body }: Control): Promise<Answer> {
   const token = tokenOf(base)
   const { answer } = await post(`${base}/${route}`, JSON.stringify(body), {
     'content-type': 'application/json',
@@ -46,7 +48,7 @@ export function keepToken(base: string, token: string | null): void {
 }
 
 export interface TaskReply {
-  answer: Record<string, unknown>
+  answer: Answer
   /** Milliseconds by stage, as the node measured them. */
   stages: [name: string, milliseconds: number][]
   /** Milliseconds from the call to the last byte of the answer. */
@@ -54,11 +56,14 @@ export interface TaskReply {
 }
 
 /** @throws ApiError */
-export async function executeTask(base: string, task: string, body: Blob | string, signal?: AbortSignal): Promise<TaskReply> {
+export async function executeTask(
+  base: string, task: string, body: Blob | string, signal?: AbortSignal,
+): Promise<TaskReply> {
   const type = typeof body === 'string' ? 'application/json' : body.type
+  const headers = type ? { 'content-type': type } : undefined
   const start = performance.now()
-  const { answer, headers } = await post(`${base}/execute_task/${task}`, body, type ? { 'content-type': type } : {}, signal)
-  return { answer, stages: parseServerTiming(headers.get('server-timing') ?? ''), roundTrip: performance.now() - start }
+  const { answer, headers: sent } = await post(`${base}/execute_task/${task}`, body, headers ?? {}, signal)
+  return { answer, stages: parseServerTiming(sent.get('server-timing') ?? ''), roundTrip: performance.now() - start }
 }
 
 function parseServerTiming(header: string): TaskReply['stages'] {
@@ -67,7 +72,7 @@ function parseServerTiming(header: string): TaskReply['stages'] {
 
 async function post(
   url: string, body: BodyInit, headers: Record<string, string>, signal?: AbortSignal,
-): Promise<{ answer: Record<string, unknown>; headers: Headers }> {
+): Promise<{ answer: Answer; headers: Headers }> {
   let response: Response
   let answer: unknown
   try {
@@ -78,6 +83,7 @@ async function post(
     throw new ApiError('NODE_UNREACHABLE', `${new URL(url).host} did not answer: ${(error as Error).message}`)
   }
   const { error } = answer as { error?: { code: string; message: string } }
-  if (!response.ok || error) throw new ApiError(error?.code ?? `HTTP ${response.status}`, error?.message ?? response.statusText)
-  return { answer: answer as Record<string, unknown>, headers: response.headers }
+  if (error) throw new ApiError(error.code, error.message)
+  if (!response.ok) throw new ApiError(`HTTP ${response.status}`, response.statusText)
+  return { answer: answer as Answer, headers: response.headers }
 }

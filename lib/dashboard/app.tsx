@@ -28,7 +28,9 @@ export function App() {
         <div role="status">{notice?.kind === 'done' && <p class="done">{notice.text}</p>}</div>
         {notice?.kind === 'failed' && <Failure notice={notice} />}
         {notice && (
-          <button type="button" class="small" aria-label="Close the message" onClick={() => actions.tell(undefined)}>✕</button>
+          <button type="button" class="small" aria-label="Close the message" onClick={() => actions.tell(undefined)}>
+            ✕
+          </button>
         )}
       </div>
       <main class={live || !state ? '' : 'stale'}>

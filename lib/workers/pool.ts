@@ -157,19 +157,18 @@ export class WorkerPool {
     return [...shares].map(([{ worker }, share]) => this.info(worker, share))
   }
 
-  /** `share`: waiting jobs it is likely to get. */
   /** What the ready workers have used since they started. */
   usage(): WorkerUsage[] {
-    return this.#ready.flatMap(({ process: { pid }, group }) => {
+    return this.#ready.flatMap(({ process: { pid }, group, limits }) => {
       const times = readProcess(pid)
       if (!times) return []
-      const { cpuUtilLimit, memUtilLimit } = group.read()
       const throttledSeconds = group.stats().throttledSeconds ?? 0
       const { cpuSeconds, rssBytes: memoryBytes } = times
-      return [{ task: this.task, pid, cpuUtilLimit, memUtilLimit, cpuSeconds, memoryBytes, throttledSeconds }]
+      return [{ task: this.task, pid, ...limits, cpuSeconds, memoryBytes, throttledSeconds }]
     })
   }
 
+  /** `share`: waiting jobs it is likely to get. */
   info(worker: PoolWorker, share = 0): WorkerInfo {
     return {
       task: this.task,

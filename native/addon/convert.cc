@@ -1,5 +1,6 @@
 #include "convert.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -203,6 +204,7 @@ DetectOptions to_detect_options(const Napi::Object& object) {
     for (uint32_t i = 0; i < classes.Length(); ++i) {
       options.limits.classes.push_back(to_integer(classes.Get(i), "a class id", 0));
     }
+    std::sort(options.limits.classes.begin(), options.limits.classes.end());
   }
   if (present(object, "crops")) {
     const Napi::Object crops = member(object, "crops");

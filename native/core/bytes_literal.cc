@@ -126,16 +126,18 @@ void decode_together(Part (&parts)[kParts], ptrdiff_t rounds) {
 }
 
 /// Decodes all but the end of a long text. Where a byte begins depends on the one before it, so a walk through the text
-/// mostly waits; four at once do not. False where a part does not end at the place that was taken for its end.
+/// mostly waits; four at once do not. False where the text has no such parts.
 bool decode_in_parts(JsonCharacters& text, uint32_t quote, uint8_t*& out) {
   const uint8_t* const begin = text.cursor();
   const size_t length = static_cast<size_t>(text.end() - begin);
   if (length < kWorthParting) return true;
+  const uint8_t* const end = text.end() - kMargin;
   Part parts[kParts];
   for (int i = 0; i < kParts; ++i) {
     const uint8_t* const from = i == 0 ? begin : parts[i - 1].end;
-    const uint8_t* const to = i + 1 < kParts ? next_boundary(begin + length / kParts * (i + 1), text.end())
-                                             : text.end() - kMargin;
+    const bool last = i + 1 == kParts;
+    const uint8_t* const to = last ? end : next_boundary(begin + length / kParts * (i + 1), end);
+    if (!last && to == end) return false;
     parts[i] = {from, to, out + (from - begin), out + (from - begin)};
   }
   const auto left = [](const Part& part) { return part.end - part.at; };
@@ -190,9 +192,8 @@ Bytes decode_bytes_literal(JsonCharacters text) {
 }
 
 std::string encode_bytes_literal(ByteView bytes) {
-  const bool has_single = std::memchr(bytes.data, '\'', bytes.size) != nullptr;
-  const bool has_double = std::memchr(bytes.data, '"', bytes.size) != nullptr;
-  const char quote = has_single && !has_double ? '"' : '\'';
+  const auto has = [&](char c) { return std::find(bytes.data, bytes.end(), static_cast<uint8_t>(c)) != bytes.end(); };
+  const char quote = has('\'') && !has('"') ? '"' : '\'';
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(bytes.size * 3 + 3);

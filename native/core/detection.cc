@@ -6,7 +6,7 @@
 namespace edge_infer {
 
 bool DetectionLimits::keeps(int class_id) const {
-  return classes.empty() || std::find(classes.begin(), classes.end(), class_id) != classes.end();
+  return classes.empty() || std::binary_search(classes.begin(), classes.end(), class_id);
 }
 
 float intersection_over_union(const Detection& a, const Detection& b) {

@@ -17,7 +17,7 @@ struct DetectionLimits {
   float score_threshold = 0.25f;
   float iou_threshold = 0.45f;
   int max_detections = 1000;
-  /// Class ids to keep; all when empty.
+  /// Class ids to keep, ascending; all when empty.
   std::vector<int> classes;
 
   bool keeps(int class_id) const;

@@ -60,6 +60,9 @@ class InputWriter {
   static Axis make_axis(int length, int target);
   void prepare(const Geometry& geometry);
   void fill_border(const Placement& placement, float* input) const;
+  /// Rows first, then columns: for pictures about twice as large as the input.
+  void shrink(const cv::Mat& source, const Placement& placement, float* input);
+  /// Columns first, each source row once.
   void resample(const cv::Mat& source, const Placement& placement, float* input);
   void interpolate_row(const uint8_t* row, float* planes) const;
 
@@ -74,6 +77,7 @@ class InputWriter {
   Axis columns_;
   Axis rows_;
   std::vector<float> row_buffers_[2];
+  std::vector<float> blended_;
   int buffered_row_[2] = {-1, -1};
 };
 

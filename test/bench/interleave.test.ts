@@ -29,8 +29,13 @@ t.test('a signal stops it between requests', async (t) => {
 t.test('a contender in a process of its own', async (t) => {
   const script = `console.log('{"ready": true, "version": "1"}')
     require('readline').createInterface({ input: process.stdin })
-      .on('line', (line) => line === 'die' ? (console.error('I fell'), process.exit(3)) : console.log('{"total": 3, "decode": 1}'))`
-  const start = (code: string): Promise<ContenderProcess> => ContenderProcess.start('peer', process.execPath, ['-e', code])
+      .on('line', (line) => {
+        if (line !== 'die') return console.log('{"total": 3, "decode": 1}')
+        console.error('I fell')
+        process.exit(3)
+      })`
+  const start = (code: string): Promise<ContenderProcess> =>
+    ContenderProcess.start('peer', process.execPath, ['-e', code])
   const peer = await start(script)
   t.match(peer.greeting, { version: '1' })
   t.same(await peer.measure(), { total: 3, stages: { decode: 1 } })

@@ -22,7 +22,8 @@ t.test('bench kernel measures each stage, and the floor beside it', async (t) =>
   const output = join(t.testdir(), 'kernel.json')
   const { code, stdout, stderr } = await runCli(
     'bench', 'kernel', join(data, 'images', 'demo', 'people.jpg'), '--task', 'face_detection', 'face_alignment',
-    '--threads', '1,2', '--request-count', '5', '--warmup-request-count', '2', '--concurrent-runs', '0', '--output', output,
+    '--threads', '1,2', '--request-count', '5', '--warmup-request-count', '2', '--concurrent-runs', '0',
+    '--output', output,
   )
   t.equal(code, 0, stderr)
   t.match(stdout, /face_detection +ultraface-rfb-320 +320×240 +people.jpg 1280×720 +1 +5 /)

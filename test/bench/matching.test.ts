@@ -25,7 +25,9 @@ t.test('precision, recall and average precision of a case worked out by hand', a
 })
 
 t.test('a second box on an object is false, and so is one of another class', async (t) => {
-  const twice = [{ box: A, classId: 0, score: 0.9 }, { box: A, classId: 0, score: 0.8 }, { box: B, classId: 1, score: 0.7 }]
+  const twice = [
+    { box: A, classId: 0, score: 0.9 }, { box: A, classId: 0, score: 0.8 }, { box: B, classId: 1, score: 0.7 },
+  ]
   const truth = [{ box: A, classId: 0 }, { box: B, classId: 0 }]
   t.match(scoreDetections([{ truth, found: twice }], RULES), { precision: 1 / 3, recall: 1 / 2 })
 })

@@ -19,7 +19,9 @@ const REPORT: Report = {
     table: { columns: [{ title: 'TASK' }, { title: 'p50', align: 'right' }], rows: [['a<b', '1.5']] },
     plots: [
       lineChart('Lines', { label: 'x' }, { label: 'y' }, [{ name: 'one', points: [[0, 0], [10, 50]] }]),
-      stackedBars('Bars', { label: 'ms' }, [{ name: 'bar', parts: [{ name: 'decode', value: 30 }, { name: 'run', value: 70 }] }]),
+      stackedBars('Bars', { label: 'ms' }, [
+        { name: 'bar', parts: [{ name: 'decode', value: 30 }, { name: 'run', value: 70 }] },
+      ]),
     ],
   }],
 }
@@ -40,7 +42,8 @@ t.test('an HTML report stands alone and escapes what it shows', async (t) => {
 })
 
 t.test('bars are as long as their values', async (t) => {
-  const widths = [...(REPORT.sections[0]?.plots?.[1] ?? '').matchAll(/width="([\d.]+)" height="20"/g)].map(([, w]) => Number(w))
+  const bars = REPORT.sections[0]?.plots?.[1] ?? ''
+  const widths = [...bars.matchAll(/width="([\d.]+)" height="20"/g)].map(([, width]) => Number(width))
   t.equal(widths.length, 2)
   const [decode, run] = widths as [number, number]
   t.ok(Math.abs(run / decode - 7 / 3) < 0.01, `${run} : ${decode}`)

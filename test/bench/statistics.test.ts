@@ -14,7 +14,7 @@ t.test('a summary sorts by value, not by text, and leaves its input alone', asyn
   t.same(values, [100, 9, 20])
 })
 
-t.test('a ratio is that of the medians; its quartiles are of rounds, so a slow round for both shows in neither', async (t) => {
+t.test('a ratio is that of the medians; its quartiles are of rounds, so one slow for both does not show', async (t) => {
   const ratio = ratioOfMedians([1, 2, 30], [2, 4, 60])
   t.same(ratio, { median: 0.5, lowerQuartile: 0.5, upperQuartile: 0.5 })
 })

@@ -12,7 +12,8 @@ const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 const ARGUMENTS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+  '--disable-component-update', '--disable-sync',
+  '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
 ]
 
 export async function startBrowser(t: Test): Promise<BrowserContext> {
@@ -48,5 +49,6 @@ const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.
 export async function accessibilityFaults(page: Page): Promise<string[]> {
   await page.evaluate(axe)
   const { violations } = await page.evaluate('axe.run()') as AxeResults
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id} ${target}: ${failureSummary}`))
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id} ${target}: ${failureSummary}`))
 }

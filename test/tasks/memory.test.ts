@@ -51,7 +51,7 @@ if (!shared.present) {
       const controller = new AbortController()
       const call = faces.run(broken[round % 4] ?? small, { signal: controller.signal })
       if (round % 4 === 3) controller.abort()
-      await t.rejects(call)
+      await call.then(() => t.fail('no error'), () => undefined)
     }))
   })
 }

@@ -84,8 +84,8 @@ async function measureDetection(set: DetectionSet, options: AccuracyOptions): Pr
         const { entry } = detector.model
         const rules = { iou: HIT_IOU, scoreThreshold: entry.thresholds?.scoreThreshold ?? 0, minSide: set.minSide }
         results.push({
-          kind: 'detection', set: name, task: set.task, model: entry.name, counts: set.counts, pictures: pictures.length,
-          mode, differing: exact && countDiffering(answers, exact), rules,
+          kind: 'detection', set: name, task: set.task, model: entry.name, counts: set.counts,
+          pictures: pictures.length, mode, differing: exact && countDiffering(answers, exact), rules,
           ...scoreDetections(answers.map((found, index) => toPicture(found, pictures[index] as LabelledImage)), rules),
         })
         exact ??= answers
@@ -177,7 +177,8 @@ async function measureHeadPose(set: HeadPoseSet, options: AccuracyOptions): Prom
       options.onProgress?.(set.name, errors.length, heads.length)
       const { poses: [found] } = await estimator.run(file, [box], { signal: options.signal })
       if (found === undefined) continue
-      errors.push([Math.abs(found.yaw - pose.yaw), Math.abs(found.pitch - pose.pitch), Math.abs(found.roll - pose.roll)])
+      const { yaw, pitch, roll } = pose
+      errors.push([Math.abs(found.yaw - yaw), Math.abs(found.pitch - pitch), Math.abs(found.roll - roll)])
     }
     const [yaw, pitch, roll] = [0, 1, 2].map((axis) => mean(errors.map((error) => error[axis] as number))) as
       [number, number, number]

@@ -54,7 +54,9 @@ function samplePoints(length: number, target: number): Array<{ low: number; high
 
 /** Up to four pictures in a 2×2 grid on grey, with the place of each one's top left corner. */
 export function tilePixels(tiles: readonly Pixels[]): Pixels & { places: Array<{ x: number; y: number }> } {
-  const cell = { width: Math.max(...tiles.map(({ width }) => width)), height: Math.max(...tiles.map(({ height }) => height)) }
+  const cell = {
+    width: Math.max(...tiles.map((tile) => tile.width)), height: Math.max(...tiles.map((tile) => tile.height)),
+  }
   const width = 2 * cell.width
   const height = 2 * cell.height
   const data = new Uint8Array(width * height * 3).fill(BORDER_GREY)

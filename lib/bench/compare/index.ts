@@ -33,7 +33,7 @@ export interface ComparedContender {
   agreement: Agreement | undefined
 }
 
-/** All contenders on one picture; index `i` of every `measured` is one round. The first is the library as it is used. */
+/** All contenders on one picture, the library first; index `i` of every `measured` is one round. */
 export interface ComparedTask {
   task: DetectionTask
   model: string

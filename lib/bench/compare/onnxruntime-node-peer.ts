@@ -19,6 +19,12 @@ interface Sharp {
   toBuffer(): Promise<Buffer>
 }
 
+interface SharpModule {
+  (file: Buffer): Sharp
+  concurrency(threads: number): number
+  cache(on: boolean): void
+}
+
 interface Tensor {
   data: Float32Array
   dims: readonly number[]
@@ -45,7 +51,7 @@ const settings = JSON.parse(process.argv[2] as string) as PeerSettings & { direc
 const { family, preprocessing, thresholds, inputSize: { width, height } } = settings
 const requirePeer = createRequire(join(settings.directory, 'package.json'))
 const ort = requirePeer('onnxruntime-node') as OnnxRuntime
-const sharp = requirePeer('sharp') as ((file: Buffer) => Sharp) & { concurrency(threads: number): number; cache(on: boolean): void }
+const sharp = requirePeer('sharp') as SharpModule
 
 sharp.concurrency(settings.threads)
 sharp.cache(false)

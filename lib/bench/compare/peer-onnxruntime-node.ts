@@ -1,4 +1,4 @@
-/** `onnxruntime-node` and `sharp`, installed with npm into the cache directory; its process is onnxruntime-node-peer.ts. */
+/** `onnxruntime-node` and `sharp`, installed with npm into the cache directory; run by onnxruntime-node-peer.ts. */
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -29,9 +29,8 @@ export const onnxruntimeNodePeer: Peer = {
 async function install(signal: AbortSignal | undefined): Promise<string> {
   const runtime = versionOf(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
   const directory = join(benchDirectory(), `onnxruntime-node-${runtime}-sharp-${SHARP}`)
-  if (existsSync(join(directory, 'node_modules', 'sharp')) && existsSync(join(directory, 'node_modules', 'onnxruntime-node'))) {
-    return directory
-  }
+  const isInstalled = (name: string): boolean => existsSync(join(directory, 'node_modules', name, 'package.json'))
+  if (['sharp', 'onnxruntime-node'].every(isInstalled)) return directory
   await mkdir(directory, { recursive: true })
   const manifest = { private: true, dependencies: { 'onnxruntime-node': runtime, sharp: SHARP } }
   await writeFile(join(directory, 'package.json'), JSON.stringify(manifest))

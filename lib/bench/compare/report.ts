@@ -1,8 +1,8 @@
 /** A comparison as a report. */
 import { STAGES } from '../kernel/library.js'
 import { describeMachine } from '../machine.js'
-import type { Report, ReportSection } from '../report.js'
-import { median, percentile, ratioOfMedians, sorted, summarize } from '../statistics.js'
+import type { RecordRow, Report, ReportSection } from '../report.js'
+import { median, percentile, ratioOfMedians, sorted, summarize, type Ratio } from '../statistics.js'
 import { stackedBars } from '../svg.js'
 import type { ComparedContender, ComparedTask } from './index.js'
 
@@ -14,7 +14,8 @@ export function reportComparison(
     title: 'Side by side with what people use today',
     machine: describeMachine(),
     settings,
-    records: results.flatMap((result) => result.contenders.map((contender) => toRecord(result, contender, percentiles))),
+    records: results.flatMap((result) =>
+      result.contenders.map((contender) => toRecord(result, contender, percentiles))),
     sections: results.map((result) => section(result, percentiles)),
   }
 }
@@ -53,20 +54,22 @@ function section(result: ComparedTask, percentiles: readonly number[]): ReportSe
       }),
     },
     notes: [
-      'Milliseconds a frame, measured in turns. SAME OBJECTS: found both by it and by the library with every pixel decoded ' +
-        'and the model as exported. The floor is decode and session.run with nothing around them, on the model as exported.',
+      'Milliseconds a frame, measured in turns. SAME OBJECTS: found both by it and by the library with every pixel ' +
+        'decoded and the model as exported. The floor is decode and session.run with nothing around them, on the ' +
+        'model as exported.',
       ...skipped.map((reason) => `Left out: ${reason}.`),
     ],
   }
 }
 
-function toRecord(result: ComparedTask, contender: ComparedContender, percentiles: readonly number[]): Report['records'][0] {
+function toRecord(result: ComparedTask, contender: ComparedContender, percentiles: readonly number[]): RecordRow {
   const { task, model, image, width, height, threads, contenders } = result
   const { count, mean, min, max, percentiles: values } = summarize(totals(contender), percentiles)
   const ratio = ratioTo(contenders[0], contender)
   const { agreement } = contender
   return {
-    task, model, image, width, height, threads, contender: contender.name, count, mean_ms: mean, min_ms: min, max_ms: max,
+    task, model, image, width, height, threads, contender: contender.name, count,
+    mean_ms: mean, min_ms: min, max_ms: max,
     ...Object.fromEntries(percentiles.map((percent) => [`p${percent}_ms`, values[percent] as number])),
     ...Object.fromEntries(STAGES.map((stage) =>
       [`${stage}_p50_ms`, median(contender.measured.map(({ stages }) => stages[stage] ?? 0))])),
@@ -78,7 +81,7 @@ function toRecord(result: ComparedTask, contender: ComparedContender, percentile
   }
 }
 
-function ratioTo(library: ComparedContender | undefined, contender: ComparedContender): ReturnType<typeof ratioOfMedians> {
+function ratioTo(library: ComparedContender | undefined, contender: ComparedContender): Ratio {
   return ratioOfMedians(library ? totals(library) : [], totals(contender))
 }
 

@@ -1,4 +1,4 @@
-/** The form in which the library runs a model on a picture: the files and the input's size, for others to run the same. */
+/** The form in which the library runs a model on a picture: its files and its input's size, for others to run too. */
 import { defaultModelFor, resolveModel, variantOf, type TaskName } from '../../models/index.js'
 import type { ModelOptions } from '../../tasks/index.js'
 

@@ -178,7 +178,7 @@ async function measureStep(
   return {
     task: subject.task, workers: subject.workers, from, to, acknowledged,
     effect: within === undefined ? undefined : within - begin,
-    slowest: Math.max(...load.take().answered.map(({ latency }) => latency)),
+    slowest: Math.max(0, ...load.take().answered.map(({ latency }) => latency)),
   }
 }
 

@@ -72,7 +72,8 @@ function LimitField({ label, value, onInput }: LimitFieldProps) {
     <div class="limit">
       <label>
         {label}
-        <input type="number" step="any" required value={value} onInput={(event) => onInput(event.currentTarget.value)} />
+        <input type="number" step="any" required value={value}
+          onInput={(event) => onInput(event.currentTarget.value)} />
       </label>
       <input type="range" min="1" max="100" aria-label={`${label}, slider`} value={value}
         onInput={(event) => onInput(event.currentTarget.value)} />

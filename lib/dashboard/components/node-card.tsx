@@ -7,9 +7,9 @@ export function NodeCard({ node, history }: { node: Node; history: History | und
   const { id, key, kind, role, lost, device_state: device } = node
   const { cpu = [], memory = [], network = [], gpus = {} } = history ?? {}
   return (
-    <article class={lost ? 'node lost' : 'node'} aria-labelledby={`node ${id}`}>
+    <article class={lost ? 'node lost' : 'node'} aria-labelledby={`node-${id}`}>
       <header>
-        <h3 id={`node ${id}`}>{key}</h3>
+        <h3 id={`node-${id}`}>{key}</h3>
         <span class="badge">{role}</span>
         {kind === 'self' && <span class="badge">this node</span>}
         {kind === 'poll' && <span class="badge">older kind</span>}
@@ -20,7 +20,8 @@ export function NodeCard({ node, history }: { node: Node; history: History | und
         <Figure label="CPU" values={cpu} format={percent} top={100} />
         <Figure label="Memory" values={memory} format={percent} top={100} />
         {Object.entries(gpus).map(([gpu, values]) => (
-          <Figure key={gpu} label={`GPU ${gpu}`} values={values} format={percent} top={100} {...gpuMemory(device.gpu_mem[gpu])} />
+          <Figure key={gpu} label={`GPU ${gpu}`} values={values} format={percent} top={100}
+            {...gpuMemory(device.gpu_mem[gpu])} />
         ))}
         <Figure label="Network" values={network} format={megabytesPerSecond} />
       </dl>

@@ -6,7 +6,7 @@ import { Failure } from './failure'
 export function TokenDialog({ request: { node, refusal, answer } }: { request: TokenRequest }) {
   const [token, setToken] = useState('')
   return (
-    <Dialog title={`Token of ${node}`} onCancel={() => answer(null)} onSubmit={() => token.trim() && answer(token.trim())}>
+    <Dialog title={`Token of ${node}`} onCancel={() => answer(null)} onSubmit={() => answer(token.trim())}>
       <p>This node changes its workers only for those who know its token. It is kept until this tab is closed.</p>
       <label>
         Token

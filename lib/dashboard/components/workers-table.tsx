@@ -21,7 +21,7 @@ export function WorkersTable({ node }: { node: Node }) {
               <th scope="col">Worker</th>
               <th scope="col" class="number">Queue</th>
               <th scope="col" class="number"><abbr title="Median latency of the last requests">p50 ms</abbr></th>
-              <th scope="col" class="number"><abbr title="99th percentile of the latency of the last requests">p99 ms</abbr></th>
+              <th scope="col" class="number"><abbr title="99th percentile of the same">p99 ms</abbr></th>
               <th scope="col" class="number wide">CPU</th>
               <th scope="col" class="number wide">Memory</th>
               <th scope="col" class="number">Limit</th>
@@ -92,7 +92,8 @@ function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
 
 function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }) {
   const { pid, model, cpu_util_limit: cpu, mem_util_limit: memory } = worker
-  const limit = memory < 1 ? `${share(cpu)}, ${share(memory)} memory` : share(cpu)
+  const limits = [cpu < 1 && share(cpu), memory < 1 && `${share(memory)} memory`].filter(Boolean)
+  const limit = limits.join(', ') || 'none'
   return (
     <tr>
       <th scope="row">
@@ -106,9 +107,11 @@ function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }
       <td class="number wide">{percent(worker.mem_ratio)}</td>
       <td class="number">
         {onLimit
-          ? <button type="button" class="small" aria-label={`Limit of worker ${pid}: ${limit}. Change`} onClick={onLimit}>
-            {cpu < 1 || memory < 1 ? limit : 'none'}
-          </button>
+          ? (
+            <button type="button" class="small" aria-label={`Limit of worker ${pid}: ${limit}. Change`} onClick={onLimit}>
+              {limit}
+            </button>
+          )
           : limit}
       </td>
     </tr>
@@ -121,7 +124,7 @@ function AbsentServices({ node, tasks }: { node: Node; tasks: readonly string[] 
     <p class="absent">
       <span>Not served:</span>
       {tasks.map((task) => (
-        <ActionButton key={task} label={`Serve ${task} on ${node.key}`}
+        <ActionButton key={task} label={`Start ${taskName(task).toLowerCase()}: ${task} of ${node.key}`}
           onClick={() => runAloud(node, { route: 'add_work_process', body: { task_name: task } },
             ({ pid }) => `Worker ${String(pid)} of ${task} is ready`)}>
           Start {taskName(task).toLowerCase()}

@@ -56,7 +56,8 @@ export function Camera({ onFrame, onClose }: CameraProps) {
       <div class="actions">
         <button type="button" class="primary" aria-disabled={!ready} onClick={() => void take()}>Take a frame</button>
         <label class="check">
-          <input type="checkbox" checked={going} onChange={(event) => setGoing(event.currentTarget.checked)} /> One after another
+          <input type="checkbox" checked={going} onChange={(event) => setGoing(event.currentTarget.checked)} />
+          One after another
         </label>
         <button type="button" onClick={onClose}>Close the camera</button>
       </div>

@@ -48,8 +48,10 @@ export function isTurned(file: ArrayBuffer): boolean {
 
 function orientation(view: DataView): number {
   if (view.getUint16(0) !== 0xffd8) return 1
-  for (let at = 2; view.getUint8(at) === 0xff && view.getUint8(at + 1) !== START_OF_SCAN; at += 2 + view.getUint16(at + 2)) {
-    if (view.getUint8(at + 1) === APP1 && view.getUint32(at + 4) === EXIF) return tiffOrientation(view, at + 10)
+  for (let at = 2; view.getUint8(at) === 0xff; at += 2 + view.getUint16(at + 2)) {
+    const marker = view.getUint8(at + 1)
+    if (marker === START_OF_SCAN) break
+    if (marker === APP1 && view.getUint32(at + 4) === EXIF) return tiffOrientation(view, at + 10)
   }
   return 1
 }

@@ -1,5 +1,5 @@
 /** Runs tasks over a picture and reads their answers into marks to draw. */
-import { executeTask, type TaskReply } from '../api'
+import { executeTask, type Answer, type TaskReply } from '../api'
 import type { Task } from '../state'
 
 export interface Mark {
@@ -40,8 +40,6 @@ export const PURPOSES: readonly Purpose[] = [
   { id: 'helmet_detection', name: 'Hard hats', tasks: ['helmet_detection'] },
 ]
 
-type Answer = Record<string, unknown>
-
 const READERS: Readonly<Record<Task, (answer: Answer, before: Mark[]) => Mark[]>> = {
   face_detection: ({ bbox, prob }) => (bbox as Mark['box'][]).map((box, index) =>
     mark(box, 'face', (prob as number[])[index])),
@@ -58,7 +56,9 @@ function mark(box: Mark['box'], label: string, score: number | undefined): Mark 
 }
 
 /** @throws ApiError */
-export async function runPurpose(base: string, { tasks }: Purpose, picture: Blob, signal: AbortSignal): Promise<Outcome> {
+export async function runPurpose(
+  base: string, { tasks }: Purpose, picture: Blob, signal: AbortSignal,
+): Promise<Outcome> {
   let body: Blob | string = picture
   let marks: Mark[] = []
   const timings: Timing[] = []

@@ -81,7 +81,9 @@ export function TryIt({ nodes }: { nodes: readonly Node[] }) {
           <select value={purpose?.id} onChange={({ currentTarget: { value } }) => {
             setPurposeId(value)
             const next = PURPOSES.find(({ id }) => id === value)
-            if (picture && next) void look(picture, next, node && serves(node, next.tasks) ? node : nodes.find((other) => serves(other, next.tasks)))
+            if (!picture || !next) return
+            const better = nodes.find((other) => serves(other, next.tasks))
+            void look(picture, next, node && serves(node, next.tasks) ? node : better)
           }}>
             {PURPOSES.map((one) => (
               <option key={one.id} value={one.id} disabled={!offered.includes(one)}>

@@ -1,0 +1,156 @@
+/** What HTTP and the hand-over to a worker add to the library call, and what the server does under load. */
+import { resolveSample, type TaskName } from '../../models/index.js'
+import { Detector } from '../../tasks/index.js'
+import { interleave, type Measurement } from '../interleave.js'
+import { timeCall } from '../kernel/library.js'
+import { median, percentile, sorted } from '../statistics.js'
+import { makeBody, type Form } from './body.js'
+import { Caller } from './caller.js'
+import { measureLevel, type Level, type LevelResult } from './levels.js'
+import { makeFrame, type Frame } from './picture.js'
+import type { ServerFigures } from './server-process.js'
+import { BenchServer } from './server.js'
+
+export { FORMS, type Form } from './body.js'
+export type { Level } from './levels.js'
+
+export const SERVED_TASKS = ['face_detection', 'car_detection', 'helmet_detection'] as const
+export type ServedTask = (typeof SERVED_TASKS)[number]
+
+export interface ServeBenchOptions {
+  task: ServedTask
+  model?: string | undefined
+  device?: string | undefined
+  /** A server that runs; one is started when absent. */
+  url?: string | undefined
+  /** Workers of the server that is started. */
+  workers: number
+  /** The sample photograph when absent. */
+  image?: string | undefined
+  /** Those that the time added is measured of. */
+  forms: readonly Form[]
+  /** Those that levels of load are run with. */
+  loadForms: readonly Form[]
+  levels: readonly Level[]
+  /** Milliseconds. */
+  measurementInterval: number
+  stabilityPercentage: number
+  warmupRequestCount: number
+  signal?: AbortSignal | undefined
+  onProgress?: ((label: string, done: number, total?: number) => void) | undefined
+}
+
+/** One client, in turns with the library: index `i` of all is one round. */
+export interface FormResult {
+  form: Form
+  /** Bytes of the request's body. */
+  bytes: number
+  /** The call over HTTP; stages are the worker's. */
+  served: Measurement[]
+  /** The library's call: on the file, or on pixels for a nested list. */
+  library: Measurement[]
+}
+
+export interface ServedLevel extends LevelResult {
+  form: Form
+  /** Undefined for a server that was there before. */
+  server: ServerFigures | undefined
+  /** Whether it was run for being 80 % of the most that was served. */
+  atEightyPercent: boolean
+}
+
+export interface ServeResults {
+  task: TaskName
+  workers: number | undefined
+  jpegBytes: number
+  forms: FormResult[]
+  levels: ServedLevel[]
+}
+
+const COMFORTABLE_LOAD = 0.8
+const MOST_CONNECTIONS = 256
+
+/** @throws EdgeInferError BAD_OPTION, NO_WORKER, NODE_UNREACHABLE, BAD_REPLY, ABORTED. */
+export async function measureServe(options: ServeBenchOptions): Promise<ServeResults> {
+  const { task, url, workers, model, device, signal } = options
+  const detector = await Detector.open(task, { model, device, threads: 1 })
+  let server: BenchServer | undefined
+  let caller: Caller | undefined
+  try {
+    const frame = await makeFrame(options.image ?? await resolveSample('faces'), detector)
+    server = url === undefined ? await BenchServer.start({ task, model, device, workers }, signal) : undefined
+    caller = new Caller(url ?? server?.url ?? '', task, MOST_CONNECTIONS)
+    return {
+      task,
+      workers: server ? workers : undefined,
+      jpegBytes: frame.jpeg.length,
+      forms: await measureForms(detector, caller, frame, options),
+      levels: await measureLevels(caller, server, frame, options),
+    }
+  } finally {
+    await caller?.close()
+    await server?.close()
+    await detector.close()
+  }
+}
+
+async function measureForms(
+  detector: Detector, caller: Caller, frame: Frame, options: ServeBenchOptions,
+): Promise<FormResult[]> {
+  const results: FormResult[] = []
+  for (const form of options.forms) {
+    const body = makeBody(frame, form)
+    const image = form === 'nested-list'
+      ? { kind: 'raw' as const, data: frame.pixels, width: 1280, height: 720, channels: 3, order: 'bgr' as const }
+      : frame.jpeg
+    const contenders = [
+      { name: 'library', measure: () => timeCall(() => detector.run(image)) },
+      { name: 'served', measure: () => caller.call(body) },
+    ]
+    const [library = [], served = []] = await interleave(contenders, {
+      ...options, onProgress: (done, total) => options.onProgress?.(`${form}, one client`, done, total),
+    })
+    results.push({ form, bytes: body.bytes.length, library, served })
+  }
+  return results
+}
+
+async function measureLevels(
+  caller: Caller, server: BenchServer | undefined, frame: Frame, options: ServeBenchOptions,
+): Promise<ServedLevel[]> {
+  const results: ServedLevel[] = []
+  for (const form of options.loadForms) {
+    const body = makeBody(frame, form)
+    const call = (): Promise<unknown> => caller.call(body)
+    for (let index = 0; index < options.warmupRequestCount; index++) await call()
+    const run = async (level: Level, atEightyPercent = false): Promise<ServedLevel> => {
+      server?.reset()
+      const label = `${form}, ${nameOfLevel(level)}, windows`
+      const result = await measureLevel(level, call, {
+        ...options, onWindow: (window) => options.onProgress?.(label, window),
+      })
+      return { ...result, form, atEightyPercent, server: await server?.figures() }
+    }
+    const own: ServedLevel[] = []
+    for (const level of options.levels) own.push(await run(level))
+    const most = Math.max(0, ...own.filter(({ level }) => 'concurrency' in level).map((result) => result.requestsPerSecond))
+    if (most > 0) own.push(await run({ requestRate: most * COMFORTABLE_LOAD }, true))
+    results.push(...own)
+  }
+  return results
+}
+
+export function nameOfLevel(level: Level): string {
+  return 'concurrency' in level ? `concurrency ${level.concurrency}` : `${level.requestRate.toFixed(0)} requests/s`
+}
+
+/** Milliseconds that the server takes more than the library: of the medians, or of another percentile. */
+export function addedBy({ served, library }: FormResult, percent = 50): number {
+  const at = (measured: readonly Measurement[]): number => percentile(sorted(measured.map(({ total }) => total)), percent)
+  return at(served) - at(library)
+}
+
+/** Median milliseconds of all that is not the model's own: before inference, and the answer's way back. */
+export function aroundInference({ served }: FormResult): number {
+  return median(served.map(({ total, stages: { inference = 0, postprocess = 0 } }) => total - inference - postprocess))
+}

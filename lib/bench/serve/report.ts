@@ -1,0 +1,201 @@
+/** Measurements of a server as a report. */
+import { availableParallelism } from 'node:os'
+import { describeMachine } from '../machine.js'
+import type { RecordRow, Report, ReportSection } from '../report.js'
+import { median, summarize } from '../statistics.js'
+import { lineChart, stackedBars } from '../svg.js'
+import {
+  addedBy, aroundInference, nameOfLevel, type Form, type FormResult, type ServedLevel, type ServeResults,
+} from './index.js'
+
+/** Milliseconds. */
+const ADDED_TARGETS: Partial<Record<Form, number>> = { raw: 1, base64: 2, 'bytes-literal': 2 }
+const NESTED_LIST_TARGET = 40
+/** Percentile that other programs on the machine disturb least. */
+const UNDISTURBED = 10
+const STALL_TARGET = 10
+const SATURATION_TARGET = 0.9
+const TAIL_TARGET = 2
+
+export function reportServe(
+  results: ServeResults, percentiles: readonly number[], settings: Report['settings'],
+): Report {
+  return {
+    bench: 'serve',
+    title: 'Requests over HTTP',
+    machine: describeMachine(),
+    settings: { ...settings, jpegBytes: results.jpegBytes },
+    records: [
+      ...results.forms.map((result) => toFormRecord(results, result)),
+      ...results.levels.map((level) => toLevelRecord(results, level, percentiles)),
+    ],
+    sections: [
+      ...(results.forms.length > 0 ? [formSection(results)] : []),
+      ...(results.levels.length > 0 ? [levelSection(results, percentiles)] : []),
+      targetSection(results),
+    ],
+  }
+}
+
+function formSection({ task, forms, jpegBytes }: ServeResults): ReportSection {
+  return {
+    title: `${task}, one client, a 1280×720 JPEG of ${kilobytes(jpegBytes)}: median milliseconds`,
+    plots: [stackedBars('One request: the library call, and what HTTP and the hand-over add', { label: 'milliseconds' },
+      forms.map((result) => ({
+        name: result.form,
+        parts: [
+          { name: 'library', value: totalOf(result.library) },
+          { name: 'added', value: Math.max(0, addedBy(result)) },
+        ],
+      })))],
+    table: {
+      columns: [
+        { title: 'FORM' },
+        ...right('BODY', 'REQUESTS', 'SERVED', 'LIBRARY', 'ADDED', 'ADDED, p10', 'AROUND INFERENCE'),
+      ],
+      rows: forms.map((result) => [
+        result.form, kilobytes(result.bytes), String(result.served.length), totalOf(result.served).toFixed(2),
+        totalOf(result.library).toFixed(2), addedBy(result).toFixed(2),
+        addedBy(result, UNDISTURBED).toFixed(2), aroundInference(result).toFixed(2),
+      ]),
+    },
+    notes: [
+      'Library and server were asked in turns, with one thread each; the library is given the file, and for a nested ' +
+        'list the pixels. ' +
+        'ADDED, p10: between the 10th percentiles, which other programs disturb least. ' +
+        'AROUND INFERENCE: the request without the worker\'s own inference and postprocessing.',
+    ],
+  }
+}
+
+function levelSection({ levels }: ServeResults, percentiles: readonly number[]): ReportSection {
+  const curve = levels.filter(({ level }) => 'concurrency' in level)
+  const forms = [...new Set(curve.map(({ form }) => form))]
+  const at = (form: Form, value: (level: ServedLevel) => number): Array<readonly [number, number]> =>
+    curve.filter((level) => level.form === form)
+      .map((level) => ['concurrency' in level.level ? level.level.concurrency : 0, value(level)] as const)
+  return {
+    title: 'Under load, latency in milliseconds',
+    plots: forms.length === 0 ? [] : [
+      lineChart('Requests a second', { label: 'concurrency', whole: true }, { label: 'requests/s' },
+        forms.map((form) => ({ name: form, points: at(form, (level) => level.requestsPerSecond) }))),
+      lineChart('Latency', { label: 'concurrency', whole: true }, { label: 'milliseconds' },
+        forms.flatMap((form) => [50, 99].map((percent) => ({
+          name: `${form} p${percent}`, points: at(form, (level) => percentileOf(level, percent)),
+        })))),
+    ],
+    table: {
+      columns: [
+        { title: 'FORM' }, { title: 'LEVEL' }, ...right(
+          'REQUESTS/S', ...percentiles.map((percent) => `p${percent}`), 'ERRORS', 'LONGEST STALL', 'p99 STALL',
+          'SERVER CPU', 'LOADER CPU',
+        ),
+        { title: 'STEADY' },
+      ],
+      rows: levels.map((result) => [
+        result.form, nameOfLevel(result.level) + (result.atEightyPercent ? ' (80 %)' : ''),
+        result.requestsPerSecond.toFixed(1),
+        ...percentiles.map((percent) => percentileOf(result, percent).toFixed(1)), String(result.errors),
+        result.server?.longestStall.toFixed(1) ?? '', result.server?.p99Stall.toFixed(1) ?? '',
+        result.server ? percent(result.server.cpu) : '', percent(result.loaderCpu),
+        result.stable ? 'yes' : 'no',
+      ]),
+    },
+    notes: [
+      'STALL: how late the server\'s event loop was, beyond its timer. SERVER CPU: of the HTTP process, without its ' +
+        'workers, as a share of one core; LOADER CPU likewise. The loader runs on the same cores.',
+      ...levels.flatMap(({ form, level, errors, firstError }) =>
+        errors > 0 && firstError !== undefined ? [`${form}, ${nameOfLevel(level)}: ${firstError}`] : []),
+    ],
+  }
+}
+
+function targetSection(results: ServeResults): ReportSection {
+  const rows: string[][] = []
+  const judge = (name: string, value: number, holds: boolean, shown: string): void => {
+    if (Number.isFinite(value)) rows.push([name, shown, holds ? 'holds' : 'missed'])
+  }
+  for (const result of results.forms) {
+    const target = ADDED_TARGETS[result.form]
+    const added = addedBy(result)
+    if (target !== undefined) {
+      judge(`added to ${result.form} ≤ ${target.toFixed(1)} ms`, added, added <= target, added.toFixed(2))
+    }
+    if (result.form === 'nested-list') {
+      const before = aroundInference(result)
+      judge(`nested list ≤ ${NESTED_LIST_TARGET} ms around inference`, before, before <= NESTED_LIST_TARGET, before.toFixed(1))
+    }
+  }
+  const saturation = saturationOf(results)
+  if (saturation !== undefined) {
+    const { result, share, ideal } = saturation
+    const shown = `${result.requestsPerSecond.toFixed(1)} of ${ideal.toFixed(1)}: ${share.toFixed(2)}`
+    judge(`requests/s at saturation ≥ ${SATURATION_TARGET} × cores ÷ library time (${result.form})`, share,
+      share >= SATURATION_TARGET, shown)
+    const stall = result.server?.longestStall ?? Number.NaN
+    judge(`longest stall at saturation ≤ ${STALL_TARGET} ms`, stall, stall <= STALL_TARGET, stall.toFixed(1))
+  }
+  for (const level of results.levels.filter(({ atEightyPercent }) => atEightyPercent)) {
+    const tail = percentileOf(level, 99) / percentileOf(level, 50)
+    // Where requests pile up they are all late alike.
+    const shown = level.stable ? tail.toFixed(2) : 'the load was not steady'
+    judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.form})`, tail, level.stable && tail <= TAIL_TARGET, shown)
+  }
+  return {
+    title: 'Targets',
+    table: { columns: [{ title: 'TARGET' }, { title: 'MEASURED', align: 'right' }, { title: 'OUTCOME' }], rows },
+  }
+}
+
+/** The level with the most requests a second, of the first form that was loaded and whose library time is known. */
+function saturationOf({ forms, levels }: ServeResults): { result: ServedLevel; ideal: number; share: number } | undefined {
+  const form = levels[0]?.form
+  const library = forms.find((result) => result.form === form)?.library
+  if (library === undefined || library.length === 0) return undefined
+  const [result] = levels.filter((level) => level.form === form && !level.atEightyPercent)
+    .sort((a, b) => b.requestsPerSecond - a.requestsPerSecond)
+  if (result === undefined) return undefined
+  const ideal = availableParallelism() * 1000 / totalOf(library)
+  return { result, ideal, share: result.requestsPerSecond / ideal }
+}
+
+function toFormRecord({ task }: ServeResults, result: FormResult): RecordRow {
+  return {
+    kind: 'form', task, form: result.form, body_bytes: result.bytes, requests: result.served.length,
+    served_p50_ms: totalOf(result.served), library_p50_ms: totalOf(result.library), added_ms: addedBy(result),
+    added_p10_ms: addedBy(result, UNDISTURBED),
+    around_inference_ms: aroundInference(result),
+  }
+}
+
+function toLevelRecord({ task }: ServeResults, result: ServedLevel, percentiles: readonly number[]): RecordRow {
+  const { form, level, requestsPerSecond, latencies, errors, stable, loaderCpu, server, atEightyPercent } = result
+  return {
+    kind: 'level', task, form,
+    ...('concurrency' in level ? { concurrency: level.concurrency } : { request_rate: level.requestRate }),
+    eighty_percent: String(atEightyPercent), requests: latencies.length, errors, requests_per_second: requestsPerSecond,
+    ...Object.fromEntries(percentiles.map((percent) => [`p${percent}_ms`, percentileOf(result, percent)])),
+    steady: String(stable), loader_cpu_cores: loaderCpu,
+    ...(server && { longest_stall_ms: server.longestStall, p99_stall_ms: server.p99Stall, server_cpu_cores: server.cpu }),
+  }
+}
+
+function percentileOf({ latencies }: ServedLevel, percent: number): number {
+  return summarize(latencies, [percent]).percentiles[percent] ?? Number.NaN
+}
+
+function totalOf(measured: FormResult['served']): number {
+  return median(measured.map(({ total }) => total))
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`
+}
+
+function right(...titles: string[]): { title: string; align: 'right' }[] {
+  return titles.map((title) => ({ title, align: 'right' }))
+}
+
+function kilobytes(bytes: number): string {
+  return `${(bytes / 1000).toFixed(0)} kB`
+}

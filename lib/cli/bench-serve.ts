@@ -1,0 +1,74 @@
+/** `edge-infer bench serve`, in the words of Triton's perf_analyzer. */
+import { availableParallelism } from 'node:os'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import {
+  FORMS, measureServe, reportServe, SERVED_TASKS, type Form, type Level, type ServedTask,
+} from '../bench/index.js'
+import {
+  addTaskOptions, parseCount, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles, type TaskBenchOptions,
+} from './bench-common.js'
+import { interruptSignal } from './interrupt.js'
+
+interface ServeCommandOptions extends TaskBenchOptions {
+  task: ServedTask
+  url?: string
+  workers: number
+  form?: Form[]
+  concurrencyRange: number[]
+  requestRateRange?: number[]
+  measurementInterval: number
+  stabilityPercentage: number
+  percentile: number[]
+  warmupRequestCount: number
+}
+
+const ONE_CLIENT_FORMS: readonly Form[] = ['raw', 'base64', 'bytes-literal', 'nested-list']
+const LOAD_FORMS: readonly Form[] = ['raw']
+const MOST_LEVELS = 100
+
+export function configureServe(command: Command): void {
+  command
+    .description('Requests over HTTP on the loopback interface: what they take more than the library call, and load by level')
+    .argument('[image]', 'the picture to ask about, brought to 1280×720; the sample photograph unless said otherwise')
+    .option('--url <url>', 'a server that runs on this machine; one is started unless said otherwise')
+    .option('--workers <count>', 'workers of the server that is started', parseCount, availableParallelism())
+    .addOption(new Option('--form <form...>', 'forms of the body (one client: all but latin1, under load: raw)').choices(FORMS))
+    .addOption(new Option('--concurrency-range <start:end:step>', 'requests in flight')
+      .argParser((text) => parseRange(text, parseCount)).default([1, 2, 4, 8], '1, 2, 4 and 8'))
+    .addOption(new Option('--request-rate-range <start:end:step>', 'requests sent a second, whatever is answered')
+      .argParser((text) => parseRange(text, parsePositive)).conflicts('concurrencyRange'))
+    .option('--measurement-interval <milliseconds>', 'of a window, and of each form with one client', parseCount, 2000)
+    .option('--stability-percentage <percent>', 'steady: three windows in a row this close to their mean', parsePositive, 10)
+    .option('--percentile <percents>', 'percentiles beside 50, 90, 95 and 99, separated by commas', parsePercentiles, [])
+    .option('--warmup-request-count <count>', 'requests before a measurement', parseWhole, 10)
+  addTaskOptions(command, SERVED_TASKS).action(runServe)
+}
+
+async function runServe(image: string | undefined, options: ServeCommandOptions): Promise<void> {
+  const { form, requestRateRange, concurrencyRange, percentile } = options
+  const levels: Level[] = requestRateRange?.map((requestRate) => ({ requestRate })) ??
+    concurrencyRange.map((concurrency) => ({ concurrency }))
+  await present(options, async (onProgress) => {
+    const results = await measureServe({
+      ...options, image, levels, forms: form ?? ONE_CLIENT_FORMS, loadForms: form ?? LOAD_FORMS,
+      signal: interruptSignal(), onProgress,
+    })
+    return reportServe(results, withUsualPercentiles([95, ...percentile]), settingsOf(options))
+  })
+}
+
+/** `start[:end[:step]]`, the end included. */
+function parseRange(text: string, parse: (part: string) => number): number[] {
+  const [start = Number.NaN, end = start, step = 1, ...more] = text.split(':').map(parse)
+  const count = Math.floor((end - start) / step + 1e-9) + 1
+  if (more.length > 0 || !(count >= 1 && count <= MOST_LEVELS)) {
+    throw new InvalidArgumentError(`Expected start:end:step that makes 1 to ${MOST_LEVELS} levels.`)
+  }
+  return Array.from({ length: count }, (_, index) => start + index * step)
+}
+
+function parsePositive(text: string): number {
+  const value = Number(text)
+  if (text === '' || !(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('Expected a number above 0.')
+  return value
+}
