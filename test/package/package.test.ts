@@ -148,7 +148,7 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     await writeFile(addon, withAnotherLibrary(built))
     t.match(await detect('detect.mjs'), {
       code: 1,
-      stderr: /needs libopencv_videoio\.so\.\d+\. .*apt-get install --no-install-recommends libopencv-videoio406.*build it/,
+      stderr: /needs libopencv_videoio\.so\.\d+\. .*apt-get install --no-install-recommends libopencv-videoio406/,
     })
     await writeFile(addon, built)
 
