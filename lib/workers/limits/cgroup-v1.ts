@@ -110,6 +110,7 @@ class CgroupV1 implements CgroupDriver {
   }
 
   removeDirectory(group: string): void {
+    this.#releaseBandwidth(group)
     for (const directory of this.#directories(group)) {
       try {
         this.#files.removeDirectory(directory)
@@ -117,6 +118,13 @@ class CgroupV1 implements CgroupDriver {
         if (errnoOf(error) !== 'ENOENT') throw error
       }
     }
+  }
+
+  /** The kernel counts a removed group's quota against its parent's for a while: lowering that would be refused. */
+  #releaseBandwidth(group: string): void {
+    if (!this.#located.has('cpu')) return
+    const path = this.#file('cpu', group, 'cpu.cfs_quota_us')
+    if (readOr(this.#files, path, NO_LIMIT) !== NO_LIMIT) this.#files.write(path, `${NO_LIMIT}\n`)
   }
 
   subgroups(group: string): string[] {

@@ -153,6 +153,21 @@ t.test('what the kernel refuses leaves everything as it was', async (t) => {
   rmdirSync(`${directory}/inner`)
 })
 
+t.test('a worker that is gone does not stand in the way of a lower limit of its task', async (t) => {
+  const backend = await open(t)
+  const task = backend.createTaskGroup('task')
+  for (let i = 0; i < 50; i++) {
+    await task.apply({ cpuUtilLimit: 1 })
+    const worker = task.createWorkerGroup(`${i}`)
+    await worker.apply({ cpuUtilLimit: 0.8 })
+    await using process = new TestProcess('process.stdin.resume()')
+    worker.enter(process.pid)
+    await worker.remove()
+    await task.apply({ cpuUtilLimit: 0.6 })
+  }
+  t.equal(task.read().cpuUtilLimit, 0.6)
+})
+
 t.test('memory: refused below what is in use, and a real kill is seen', async (t) => {
   const backend = await open(t)
   const fraction = (mebibytes: number) => mebibytes * 2 ** 20 / backend.capacity.memoryBytes
