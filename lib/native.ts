@@ -207,6 +207,7 @@ interface Addon {
   extractImages(body: Uint8Array): Promise<ExtractedRequest>
   encodeBytesLiteral(bytes: Uint8Array): string
   annotate(image: NativeImage, marks: readonly NativeMark[], extension: string, quality: number): Promise<Buffer>
+  reclaim(bytes: Uint8Array): void
   createSharedMemory(bytes: number): SharedMemory
   mapSharedMemory(fd: number): Buffer
   releaseSharedPages(fd: number, offset: number, bytes: number): void
@@ -368,6 +369,12 @@ export const native = {
   extractImages: (body: Uint8Array): Promise<ExtractedRequest> => translated(() => loadAddon().extractImages(body)),
   /** What Python's `str(bytes)` writes. */
   encodeBytesLiteral: (bytes: Uint8Array): string => loadAddon().encodeBytesLiteral(bytes),
+  /**
+   * Frees a buffer's memory at once: memory outside V8's heap that waits for the garbage collector makes it collect all
+   * of the heap, again and again. Nothing may read the buffer any more; it has no bytes afterwards. One that is a part
+   * of a larger memory is left alone.
+   */
+  reclaim: (bytes: Uint8Array): void => loadAddon().reclaim(bytes),
   /** `bytes` of memory to share; pages are taken when first written. */
   createSharedMemory: (bytes: number): SharedMemory => loadAddon().createSharedMemory(bytes),
   mapSharedMemory: (fd: number): Buffer => loadAddon().mapSharedMemory(fd),

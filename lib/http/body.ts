@@ -22,7 +22,7 @@ export class BodyReader {
 
   /** The whole body. @throws EdgeInferError TOO_LARGE, REQUEST_TIMEOUT, QUEUE_FULL, ABORTED. */
   async read(request: FastifyRequest, limit: number): Promise<Buffer> {
-    const body = new GatheredBytes(declaredLength(request.raw) ?? limit)
+    const body = new GatheredBytes(limit, declaredLength(request.raw))
     await this.receive(request, limit, (piece) => body.add(piece))
     return body.finish()
   }

@@ -1,6 +1,7 @@
 /** A posted task in any body form, as a {@link TaskRequest}. */
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../errors.js'
+import { native } from '../native.js'
 import { parseTaskRequest, type TaskRequest } from '../tasks/wire/index.js'
 import { parseArguments } from './arguments.js'
 import type { BodyReader } from './body.js'
@@ -19,7 +20,16 @@ export async function readTaskRequest(
   if (body.length === 0) throw new EdgeInferError('BAD_REQUEST', 'Expected a body with an image but received none')
   if (kind === 'image') return { fields: query, image: fileImage(body), imageList: undefined, faces: undefined }
   if (kind === 'unnamed') requireJsonLook(body, request.headers)
-  return withArguments(query, await parseTaskRequest(body))
+  try {
+    return withArguments(query, await parseTaskRequest(body))
+  } finally {
+    native.reclaim(body)
+  }
+}
+
+/** Frees the images of a request whose jobs have been settled. */
+export function reclaimImages({ image, imageList = [], faces = [] }: TaskRequest): void {
+  for (const posted of [...(image ? [image] : []), ...imageList, ...faces]) native.reclaim(posted.image.data)
 }
 
 /** Members of the body come before arguments of the query string. */

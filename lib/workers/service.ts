@@ -87,6 +87,10 @@ export class Workers implements WorkerService {
     return pools.flatMap((pool) => pool?.infos() ?? [])
   }
 
+  count(task: TaskName): number {
+    return this.#pools.get(task)?.live ?? 0
+  }
+
   usage(): WorkerUsage[] {
     return [...this.#pools.values()].flatMap((pool) => pool.usage())
   }

@@ -63,6 +63,8 @@ export interface WorkerService {
   /** Why tasks that were asked for have no worker. */
   readonly unavailable: ReadonlyMap<TaskName, string>
   workers(task?: TaskName): WorkerInfo[]
+  /** How many workers of the task take jobs. */
+  count(task: TaskName): number
   usage(): WorkerUsage[]
   restarts(): RestartCount[]
   /** @throws UNKNOWN_TASK, NO_WORKER, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, and the job's own errors. */

@@ -103,7 +103,8 @@ export class WorkerProcess {
     const slot = this.#memory.write(data)
     const shared = slot && { offset: slot.offset, bytes: slot.bytes }
     this.#sent.set(id, { ...settle, release: slot?.release })
-    this.#channel.send({ type: 'run', id, job: header, shared }, slot ? [] : data)
+    // The caller may reclaim the pictures before they have left by the socket.
+    this.#channel.send({ type: 'run', id, job: header, shared }, slot ? [] : data.map((part) => Buffer.from(part)))
     return { result, cancel: () => this.#channel.send({ type: 'cancel', id }) }
   }
 

@@ -72,6 +72,14 @@ Napi::Value encode_literal(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), encode_bytes_literal(to_bytes(info[0])));
 }
 
+/// `reclaim(bytes)`: frees the memory of a buffer at once. One that shares its memory with others is left alone.
+Napi::Value reclaim(const Napi::CallbackInfo& info) {
+  const auto view = info[0].As<Napi::Uint8Array>();
+  Napi::ArrayBuffer memory = view.ArrayBuffer();
+  if (view.ByteLength() == memory.ByteLength()) memory.Detach();
+  return info.Env().Undefined();
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   SessionObject::define(env);
@@ -83,6 +91,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("annotate", Napi::Function::New<annotate_image>(env, "annotate"));
   exports.Set("extractImages", Napi::Function::New<extract>(env, "extractImages"));
   exports.Set("encodeBytesLiteral", Napi::Function::New<encode_literal>(env, "encodeBytesLiteral"));
+  exports.Set("reclaim", Napi::Function::New<reclaim>(env, "reclaim"));
   exports.Set("createSharedMemory", Napi::Function::New<create_shared_memory>(env, "createSharedMemory"));
   exports.Set("mapSharedMemory", Napi::Function::New<map_shared_memory>(env, "mapSharedMemory"));
   exports.Set("releaseSharedPages", Napi::Function::New<release_shared_pages>(env, "releaseSharedPages"));

@@ -85,7 +85,7 @@ function registerWorkerMetrics({ workers, capacity }: MetricsSources, registers:
     name: 'edge_infer_workers', help: 'Workers that are ready', labelNames: ['task'], registers,
     collect() {
       this.reset()
-      for (const task of workers.tasks) this.set({ task }, workers.workers(task).length)
+      for (const task of workers.tasks) this.set({ task }, workers.count(task))
     },
   })
   new Counter({

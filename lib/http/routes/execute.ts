@@ -13,7 +13,7 @@ import { sendJson } from '../json-reply.js'
 import { resourceInfoList } from '../resource-info.js'
 import { executeSchema } from '../schemas/execute.js'
 import { taskConf } from '../task-conf.js'
-import { readTaskRequest } from '../task-request.js'
+import { readTaskRequest, reclaimImages } from '../task-request.js'
 
 const STYLES: Readonly<Record<string, AnswerStyle>> = {
   execute_task: 'new',
@@ -48,8 +48,9 @@ async function execute(
   const { exchange } = request
   refuseWithoutModel(workers, task)
   const posted = await readTaskRequest(request, bodies, settings)
-  const plan = planners[task](posted, style, Math.max(1, workers.workers(task).length))
+  const plan = planners[task](posted, style, Math.max(1, workers.count(task)))
   const runs = await runJobs(workers, task, plan.jobs, exchange, deadline(posted.fields, exchange))
+    .finally(() => reclaimImages(posted))
   reply.header('server-timing', serverTiming(runs))
   metrics.observeRuns(task, runs)
   return sendJson(reply, plan.answer(runs), () => {
