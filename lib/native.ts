@@ -11,8 +11,8 @@ export const HEAD_POSE_FAMILIES = ['hopenet', 'fsanet'] as const
 export type DetectionFamily = (typeof DETECTION_FAMILIES)[number]
 export type HeadPoseFamily = (typeof HEAD_POSE_FAMILIES)[number]
 export type ModelFamily = DetectionFamily | HeadPoseFamily
-/** `yolov8-raw`: a YOLOv8 graph cut before its decode; never a family of the catalogue. */
-export type NativeFamily = ModelFamily | 'yolov8-raw'
+/** `…-raw`: a graph cut before its decode; never a family of the catalogue. */
+export type NativeFamily = ModelFamily | 'yolov8-raw' | 'ultraface-raw'
 
 export type ChannelOrder = 'rgb' | 'bgr'
 

@@ -4,9 +4,13 @@
  */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { native, type NativeSessionOptions } from '../native.js'
+import {
+  native, type ModelFamily, type NativeDetections, type NativeFamily, type NativeSessionOptions,
+} from '../native.js'
 import { digestOf } from './digest.js'
+import { cutUltraFace } from './onnx/cut-ultraface.js'
 import { cutYoloV8 } from './onnx/cut-yolov8.js'
+import type { CutModel } from './onnx/model.js'
 import { storeDirectory } from './paths.js'
 import type { CatalogEntry } from './types.js'
 
@@ -15,9 +19,19 @@ const VERSION = 1
 
 export interface ModelVariant {
   path: string
-  family: 'yolov8-raw'
+  family: NativeFamily
   /** The input the model was made for, pixels. */
   inputSize: { width: number; height: number }
+}
+
+interface Cut {
+  family: NativeFamily
+  cut(file: Buffer): CutModel | undefined
+}
+
+const CUTS: Partial<Record<ModelFamily, Cut>> = {
+  yolov8: { family: 'yolov8-raw', cut: cutYoloV8 },
+  ultraface: { family: 'ultraface-raw', cut: cutUltraFace },
 }
 
 /** What the store remembers: where no variant is to be had, that too. */
@@ -27,44 +41,52 @@ const DEFAULT_SIZE = { width: 640, height: 640 }
 /** The share of its area by which a box may differ, and the score. */
 const LEAST_IOU = 0.99
 const MOST_SCORE_DIFFERENCE = 0.005
+/** Low enough that each grid has objects; and what of them must be in both forms. */
+const LEAST_SCORE = 1e-5
+const SURE_SCORE = 2 * LEAST_SCORE
 
 /** The variant of a model's file, made now if need be; undefined where there is none that gives the same results. */
 export async function variantOf(entry: CatalogEntry, path: string): Promise<ModelVariant | undefined> {
-  if (entry.family !== 'yolov8') return undefined
+  const cut = CUTS[entry.family]
+  if (!cut) return undefined
   const directory = join(storeDirectory(), 'variants')
   const stem = join(directory, `${(await digestOf(path)).slice(0, 32)}-raw-v${VERSION}`)
   const file = `${stem}.onnx`
   const known = await readNote(`${stem}.json`)
-  if (known) return known.usable ? { path: file, family: 'yolov8-raw', inputSize: known.inputSize } : undefined
+  if (known) return known.usable ? { path: file, family: cut.family, inputSize: known.inputSize } : undefined
   try {
     await mkdir(directory, { recursive: true })
-    const note = await make(entry, path, file)
+    const note = await make(entry, cut, path, file)
     await writeAtomically(`${stem}.json`, JSON.stringify(note))
-    return note.usable ? { path: file, family: 'yolov8-raw', inputSize: note.inputSize } : undefined
+    return note.usable ? { path: file, family: cut.family, inputSize: note.inputSize } : undefined
   } catch {
     // A store that cannot be written costs speed, not the model.
     return undefined
   }
 }
 
-async function make(entry: CatalogEntry, path: string, target: string): Promise<Note> {
-  const cut = cutYoloV8(await readFile(path))
-  if (!cut) return { usable: false, reason: 'its graph does not end as YOLOv8 exports do' }
-  const inputSize = cut.inputSize ?? entry.input ?? DEFAULT_SIZE
+async function make(entry: CatalogEntry, { cut, family }: Cut, path: string, target: string): Promise<Note> {
+  const made = cut(await readFile(path))
+  if (!made) return { usable: false, reason: `its graph does not end as exports of ${entry.family} do` }
+  const inputSize = made.inputSize ?? entry.input ?? DEFAULT_SIZE
   const size = { width: inputSize.width, height: inputSize.height }
-  await writeAtomically(target, cut.file)
-  const reason = await differs(entry, path, target, size).catch((error: unknown) => String(error))
+  await writeAtomically(target, made.file)
+  const reason = await differs(entry, { path, family: entry.family }, { path: target, family }, size)
+    .catch((error: unknown) => String(error))
   if (reason === undefined) return { usable: true, inputSize: size }
   await rm(target, { force: true })
   return { usable: false, reason }
 }
 
+type Form = Pick<ModelVariant, 'path' | 'family'>
+
 /** Runs both forms on a picture of coloured blocks; says how they differ, if they do. */
 async function differs(
-  entry: CatalogEntry, path: string, variant: string, size: ModelVariant['inputSize'],
+  entry: CatalogEntry, exported: Form, variant: Form, size: ModelVariant['inputSize'],
 ): Promise<string | undefined> {
   const common: Omit<NativeSessionOptions, 'modelPaths' | 'family'> = {
     preprocessing: entry.preprocessing,
+    boxesDecoded: entry.boxesDecoded,
     inputSize: size,
     device: { kind: 'cpu', index: 0 },
     fallbackToCpu: false,
@@ -73,28 +95,49 @@ async function differs(
     concurrency: 1,
   }
   const image = { kind: 'raw' as const, data: testPicture(size), ...size, channels: 3, order: 'bgr' as const }
-  // Low enough that an untrained eye's noise has boxes, high enough to leave few.
-  const options = { scoreThreshold: 0.001, iouThreshold: 0.45, maxDetections: 20 }
-  const [before, after] = await Promise.all([[path, 'yolov8'], [variant, 'yolov8-raw']].map(async ([file, family]) => {
-    const session = await native.createSession({
-      ...common, modelPaths: [file as string], family: family as 'yolov8' | 'yolov8-raw',
-    })
+  // All that any cell of any grid answers, whatever overlaps it.
+  const options = { scoreThreshold: LEAST_SCORE, iouThreshold: 1, maxDetections: 100_000 }
+  const [before, after] = await Promise.all([exported, variant].map(async ({ path, family }) => {
+    const session = await native.createSession({ ...common, modelPaths: [path], family })
     try {
       return await session.detect(image, options, 1)
     } finally {
       await session.close()
     }
   }))
-  if (!before || !after || before.scores.length !== after.scores.length) return 'the variant finds other objects'
-  for (let index = 0; index < before.scores.length; index += 1) {
-    const difference = Math.abs((before.scores[index] as number) - (after.scores[index] as number))
-    const boxes = [before, after].map(({ boxes: all }) => all.subarray(4 * index, 4 * index + 4))
-    const iou = overlap(boxes[0] as Float32Array, boxes[1] as Float32Array)
-    if (difference > MOST_SCORE_DIFFERENCE || iou < LEAST_IOU) {
-      return `object ${index} differs: score by ${difference.toFixed(4)}, IoU ${iou.toFixed(4)}`
+  return before && after && firstDifference(before, after)
+}
+
+/** Each object of the one must have its like in the other; those about as sure as the threshold may be in one only. */
+function firstDifference(before: NativeDetections, after: NativeDetections): string | undefined {
+  if (before.scores.length === 0) return 'neither form finds anything to compare'
+  const left = new Set(after.scores.keys())
+  for (const [index, score] of before.scores.entries()) {
+    const box = boxAt(before, index)
+    let [like, iou] = [-1, 0]
+    for (const other of nearest(after.scores, score, left)) {
+      const shared = overlap(box, boxAt(after, other))
+      if (shared > iou) [like, iou] = [other, shared]
     }
+    if (iou >= LEAST_IOU) left.delete(like)
+    else if (score > SURE_SCORE) return `the variant has no object of score ${score} at ${box.join(' ')}`
   }
-  return undefined
+  const more = [...left].find((index) => (after.scores[index] as number) > SURE_SCORE)
+  return more === undefined ? undefined : `only the variant has an object of score ${after.scores[more]}`
+}
+
+/** Those left with nearly that score; scores fall from one to the next. */
+function* nearest(scores: Float32Array, score: number, left: ReadonlySet<number>): Generator<number> {
+  for (const index of left) {
+    const difference = (scores[index] as number) - score
+    if (difference > MOST_SCORE_DIFFERENCE) continue
+    if (difference < -MOST_SCORE_DIFFERENCE) return
+    yield index
+  }
+}
+
+function boxAt({ boxes }: NativeDetections, index: number): Float32Array {
+  return boxes.subarray(4 * index, 4 * index + 4)
 }
 
 function testPicture({ width, height }: ModelVariant['inputSize']): Buffer {

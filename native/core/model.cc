@@ -15,8 +15,8 @@ int round_up(int side) { return (side + kSizeStep - 1) / kSizeStep * kSizeStep; 
 
 Model::Model(const ModelOptions& options) : options_(options) {
   if (!is_detection_family(options.family) && !is_head_pose_family(options.family)) {
-    throw Error("BAD_OPTION", "Expected a model family (yolov8, yolov8-raw, yolov5, yolox, ultraface, hopenet, fsanet) "
-                              "but received " + options.family);
+    throw Error("BAD_OPTION", "Expected a model family (yolov8, yolov8-raw, yolov5, yolox, ultraface, "
+                              "ultraface-raw, hopenet, fsanet) but received " + options.family);
   }
   if (options.model_paths.empty()) throw Error("BAD_OPTION", "Expected at least one model file but received none");
   if (options.model_paths.size() > 1 && !is_head_pose_family(options.family)) {

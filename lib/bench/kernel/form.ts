@@ -27,7 +27,7 @@ export async function formOf(
     const inputSize = entry.input && { width: entry.input.width, height: entry.input.height }
     return { model: entry.name, paths, inputSize }
   }
-  const inputSize = rectangular ? smallestInput(frame, variant.inputSize) : variant.inputSize
+  const inputSize = rectangular && entry.preprocessing.resize !== 'stretch' ? smallestInput(frame, variant.inputSize) : variant.inputSize
   return { model: entry.name, paths: [variant.path], inputSize }
 }
 

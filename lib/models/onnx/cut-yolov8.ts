@@ -3,16 +3,10 @@
  * each class) in graph nodes that were fixed to one input size. Cut before that, the network takes any height and width
  * that are multiples of 32, and only the cells that can pass the threshold are decoded, natively.
  */
-import { OnnxModel, type OnnxNode } from './model.js'
+import { OnnxModel, type CutModel, type OnnxNode } from './model.js'
 
 /** The grids of strides 8, 16 and 32. */
 const LEVELS = 3
-
-export interface CutModel {
-  file: Buffer
-  /** The input the model was exported for, pixels; undefined where it left it open. */
-  inputSize: { width: number; height: number } | undefined
-}
 
 /**
  * The file cut before its decode: outputs box and class logits of stride 8, of stride 16, of stride 32, the input

@@ -22,6 +22,13 @@ export interface OnnxValue {
   shape: (number | string | undefined)[] | undefined
 }
 
+/** A model without the end of its graph. */
+export interface CutModel {
+  file: Buffer
+  /** The input the model was exported for, pixels; undefined where it left it open. */
+  inputSize: { width: number; height: number } | undefined
+}
+
 interface Initializer {
   name: string
   bytes: Buffer

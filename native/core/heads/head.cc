@@ -4,6 +4,7 @@
 #include "fsanet.h"
 #include "hopenet.h"
 #include "ultraface.h"
+#include "ultraface_raw.h"
 #include "yolov5.h"
 #include "yolov8.h"
 #include "yolov8_raw.h"
@@ -12,7 +13,8 @@
 namespace edge_infer {
 
 bool is_detection_family(const std::string& family) {
-  return family == "yolov8" || family == "yolov8-raw" || family == "yolov5" || family == "yolox" || family == "ultraface";
+  return family == "yolov8" || family == "yolov8-raw" || family == "yolov5" || family == "yolox" ||
+         family == "ultraface" || family == "ultraface-raw";
 }
 
 bool is_head_pose_family(const std::string& family) { return family == "hopenet" || family == "fsanet"; }
@@ -24,6 +26,7 @@ std::unique_ptr<DetectionHead> make_detection_head(const std::string& family, co
   if (family == "yolov5") return std::make_unique<YoloV5Head>(parameters, outputs);
   if (family == "yolox") return std::make_unique<YoloXHead>(parameters, outputs);
   if (family == "ultraface") return std::make_unique<UltraFaceHead>(parameters, outputs);
+  if (family == "ultraface-raw") return std::make_unique<UltraFaceRawHead>(parameters, outputs);
   throw Error("BAD_OPTION", "Expected a detection family (yolov8, yolov5, yolox, ultraface) but received " + family);
 }
 

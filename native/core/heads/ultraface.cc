@@ -1,25 +1,13 @@
 #include "ultraface.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "grid.h"
+#include "ultraface_grid.h"
 
 namespace edge_infer {
 namespace {
-
-constexpr float kCentreVariance = 0.1f;
-constexpr float kSizeVariance = 0.2f;
-
-struct Level {
-  int stride;
-  std::vector<float> sides;
-};
-
-const std::vector<Level>& levels() {
-  static const std::vector<Level> kLevels = {
-      {8, {10, 16, 24}}, {16, {32, 48}}, {32, {64, 96}}, {64, {128, 192, 256}}};
-  return kLevels;
-}
 
 bool has_shape(const TensorInfo& tensor, int64_t rows, int64_t columns) { return tensor.shape == Shape{1, rows, columns}; }
 
@@ -27,14 +15,13 @@ bool has_shape(const TensorInfo& tensor, int64_t rows, int64_t columns) { return
 
 std::vector<UltraFaceHead::Prior> UltraFaceHead::make_priors(int input_width, int input_height) {
   std::vector<Prior> priors;
-  for (const Level& level : levels()) {
-    const int columns = (input_width + level.stride - 1) / level.stride;
-    const int rows = (input_height + level.stride - 1) / level.stride;
+  for (const UltraFaceLevel& level : ultraface_levels()) {
+    const int columns = level.columns(input_width), rows = level.rows(input_height);
     for (int y = 0; y < rows; ++y) {
       for (int x = 0; x < columns; ++x) {
         for (const float side : level.sides) {
-          priors.push_back({(x + 0.5f) * level.stride / input_width, (y + 0.5f) * level.stride / input_height,
-                            side / input_width, side / input_height});
+          priors.push_back({(x + 0.5f) / columns, (y + 0.5f) / rows, std::min(side / input_width, 1.f),
+                            std::min(side / input_height, 1.f)});
         }
       }
     }
