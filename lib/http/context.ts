@@ -18,6 +18,8 @@ export interface HttpContext {
   workers: WorkerService
   sampler: Pick<Sampler, 'capacity'>
   log: Logger
+  /** Of this program. */
+  version: string
   /** The IP address that others reach this node at. */
   deviceIp: string
   control: ControlPolicy

@@ -21,6 +21,9 @@ const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/^\/limit_(process|task)_resource\b/, 'limit_flag'],
 ]
 
+/** Where `error` is a text. */
+const INFERENCE_PROTOCOL_ROUTE = /^\/v2\b/
+
 const TASK_ROUTE = /^\/(?:concurrent_)?execute_task(?:_old|_new)?(?:\/(\w*)|\b)/
 
 export function sendFailure(
@@ -33,6 +36,7 @@ export function sendFailure(
 
 function failureBody(context: HttpContext, request: FastifyRequest, error: EdgeInferError): Record<string, unknown> {
   const member = errorMember(error)
+  if (INFERENCE_PROTOCOL_ROUTE.test(request.url)) return { error: member.message }
   const task = TASK_ROUTE.exec(request.url)
   if (task) {
     const { receivedAt } = request.exchange

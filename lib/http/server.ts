@@ -56,6 +56,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     workers: options.workers,
     sampler: options.sampler,
     log: options.log,
+    version: options.version,
     deviceIp: options.deviceIp,
     control: { token, open },
     settings,

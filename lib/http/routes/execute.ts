@@ -3,14 +3,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../models/index.js'
 import type { StageTimings } from '../../native.js'
-import type { Job } from '../../tasks/job.js'
 import { numberIn } from '../../tasks/options.js'
 import { planners, type AnswerStyle } from '../../tasks/wire/index.js'
-import type { JobRun, WorkerService } from '../../workers/types.js'
+import type { JobRun } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
 import type { Exchange } from '../exchange.js'
 import { sendJson } from '../json-reply.js'
 import { resourceInfoList } from '../resource-info.js'
+import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
 import { executeSchema } from '../schemas/execute.js'
 import { taskConf } from '../task-conf.js'
 import { readTaskRequest, reclaimImages } from '../task-request.js'
@@ -65,34 +65,9 @@ async function execute(
   })
 }
 
-/** A task without a model is refused before its images are received. */
-function refuseWithoutModel(workers: WorkerService, task: TaskName): void {
-  const why = workers.unavailable.get(task)
-  if (why !== undefined) throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node: ${why}`)
-}
-
 /** Milliseconds from now until the caller no longer waits. */
-function deadline(fields: Readonly<Record<string, unknown>>, { receivedAt }: Exchange): number | undefined {
-  const timeoutMs = numberIn('timeout_ms', fields.timeout_ms ?? undefined, 1, MAX_TIMEOUT_MS, 'BAD_REQUEST')
-  if (timeoutMs === undefined) return undefined
-  const left = timeoutMs - (performance.now() - receivedAt)
-  if (left > 0) return left
-  throw new EdgeInferError('TIMEOUT', `The request was not answered within its ${timeoutMs} ms`)
-}
-
-async function runJobs(
-  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal }: Exchange, timeoutMs: number | undefined,
-): Promise<JobRun[]> {
-  const [first] = jobs
-  if (first && jobs.length === 1) return [await workers.run(task, first, { signal, timeoutMs })]
-  const siblings = new AbortController()
-  const options = { signal: AbortSignal.any([signal, siblings.signal]), timeoutMs }
-  try {
-    return await Promise.all(jobs.map((job) => workers.run(task, job, options)))
-  } catch (error) {
-    siblings.abort()
-    throw error
-  }
+function deadline(fields: Readonly<Record<string, unknown>>, exchange: Exchange): number | undefined {
+  return timeLeft(numberIn('timeout_ms', fields.timeout_ms ?? undefined, 1, MAX_TIMEOUT_MS, 'BAD_REQUEST'), exchange)
 }
 
 /** Milliseconds of each stage, for the header that browsers and curl show. */

@@ -4,6 +4,7 @@ import type { HttpContext } from '../context.js'
 import { dashboardRoutes } from './dashboard.js'
 import { executeRoutes } from './execute.js'
 import { healthRoutes } from './health.js'
+import { inferenceProtocolRoutes } from './inference-protocol.js'
 import { limitsRoutes } from './limits.js'
 import { metricsRoutes } from './metrics.js'
 import { servicesRoutes } from './services.js'
@@ -12,5 +13,6 @@ import { workersRoutes } from './workers.js'
 export type Routes = (app: FastifyInstance, context: HttpContext) => void
 
 export const ROUTES: readonly Routes[] = [
-  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, metricsRoutes, dashboardRoutes,
+  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, metricsRoutes, inferenceProtocolRoutes,
+  dashboardRoutes,
 ]

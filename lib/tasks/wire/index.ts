@@ -14,5 +14,6 @@ export const planners: Planners = {
 
 export { encodeImage } from './encode-image.js'
 export { parseTaskRequest } from './parse.js'
+export { split } from './plan.js'
 export type { Plan, Planner, Planners } from './plan.js'
 export type { AnswerStyle, PostedImage, TaskRequest } from './request.js'

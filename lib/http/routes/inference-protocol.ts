@@ -1,0 +1,101 @@
+/** The Open Inference Protocol, version 2, over the same workers: what clients of KServe and Triton speak. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { EdgeInferError } from '../../errors.js'
+import { TASK_NAMES, type TaskName } from '../../models/index.js'
+import { native } from '../../native.js'
+import { isTaskName } from '../../tasks/index.js'
+import { integerIn } from '../../tasks/options.js'
+import type { JobRun } from '../../workers/types.js'
+import type { HttpContext } from '../context.js'
+import { encodeAnswer, requireOutputs } from '../inference-protocol/encode-answer.js'
+import { answerOf, jobsOf, MODEL_VERSION, tensorsOf } from '../inference-protocol/models.js'
+import { parseInferenceRequest } from '../inference-protocol/parse-request.js'
+import { JSON_TYPE } from '../json-reply.js'
+import { bodyKind } from '../media-type.js'
+import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
+import {
+  inferSchema, liveSchema, metadataSchema, modelReadySchema, modelSchema, readySchema, repositorySchema,
+} from '../schemas/inference-protocol.js'
+
+const SERVER = 'edge-infer'
+const EXTENSIONS = ['binary_tensor_data', 'model_repository']
+const JSON_LENGTH_HEADER = 'inference-header-content-length'
+const MAX_TIMEOUT_MICROSECONDS = 3_600_000_000
+
+export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { workers } = context
+  const isReady = (task: TaskName): boolean => workers.tasks.includes(task)
+
+  app.get('/v2', { schema: metadataSchema }, () => ({ name: SERVER, version: context.version, extensions: EXTENSIONS }))
+  app.get('/v2/health/live', { schema: liveSchema }, () => ({ live: true }))
+  app.get('/v2/health/ready', { schema: readySchema }, (_request, reply) => {
+    const ready = !context.draining && workers.ready
+    return reply.code(ready ? 200 : 503).send({ ready })
+  })
+  app.post('/v2/repository/index', { schema: repositorySchema }, () => TASK_NAMES.map((name) => {
+    const reason = isReady(name) ? '' : workers.unavailable.get(name) ?? 'it has no worker'
+    return { name, version: MODEL_VERSION, state: isReady(name) ? 'READY' : 'UNAVAILABLE', reason }
+  }))
+
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
+    const hide = path.endsWith(':version')
+    app.get(path, { schema: { ...modelSchema, hide } }, (request) => {
+      const name = requireModel(request)
+      return { name, versions: [MODEL_VERSION], platform: 'onnxruntime_onnx', ...tensorsOf(name) }
+    })
+    app.get(`${path}/ready`, { schema: { ...modelReadySchema, hide } }, (request, reply) => {
+      const name = requireModel(request)
+      const ready = isReady(name)
+      return reply.code(ready ? 200 : 503).send({ name, ready })
+    })
+    app.post(`${path}/infer`, { schema: { ...inferSchema, hide } }, (request, reply) =>
+      infer(context, requireModel(request), request, reply))
+  }
+}
+
+function requireModel(request: FastifyRequest): TaskName {
+  const { model, version = MODEL_VERSION } = request.params as { model: string; version?: string }
+  const received = JSON.stringify(model.slice(0, 60))
+  if (!isTaskName(model)) {
+    throw new EdgeInferError('UNKNOWN_TASK', `Expected a model of ${TASK_NAMES.join(', ')} but received ${received}`)
+  }
+  if (version === MODEL_VERSION) return model
+  const sent = JSON.stringify(version.slice(0, 60))
+  throw new EdgeInferError('UNKNOWN_TASK', `Expected version ${MODEL_VERSION} of ${model} but received ${sent}`)
+}
+
+async function infer(
+  context: HttpContext, task: TaskName, request: FastifyRequest, reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { workers, bodies, settings, metrics } = context
+  const { exchange, headers } = request
+  refuseWithoutModel(workers, task)
+  const kind = bodyKind(headers)
+  if (kind === 'image' || kind === 'multipart') {
+    const sent = headers['content-type']
+    throw new EdgeInferError(
+      'UNSUPPORTED_MEDIA_TYPE', `Expected application/json or application/octet-stream but received ${sent}`)
+  }
+  const body = await bodies.read(request, settings.bodyLimit)
+  try {
+    const jsonLength = headers[JSON_LENGTH_HEADER]
+    const parsed = parseInferenceRequest(body, Array.isArray(jsonLength) ? jsonLength[0] : jsonLength)
+    const outputs = requireOutputs(parsed, tensorsOf(task).outputs.map(({ name }) => name))
+    const jobs = jobsOf(task, parsed.inputs, Math.max(1, workers.count(task)))
+    const microseconds = integerIn('timeout', parsed.parameters.timeout, 0, MAX_TIMEOUT_MICROSECONDS, 'BAD_REQUEST')
+    const runs = await runJobs(workers, task, jobs, exchange, timeLeft(microseconds && microseconds / 1000, exchange))
+    metrics.observeRuns(task, runs)
+    const header = { model_name: task, model_version: MODEL_VERSION, parameters: costOf(runs) }
+    const answer = encodeAnswer(header, answerOf(task, runs), parsed, outputs)
+    if (answer.jsonLength === undefined) return await reply.type(JSON_TYPE).send(answer.body)
+    return await reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, answer.jsonLength).send(answer.body)
+  } finally {
+    native.reclaim(body)
+  }
+}
+
+/** What the slowest worker took: seconds of its time, and its pid. */
+function costOf(runs: readonly JobRun[]): Record<string, number> {
+  const slowest = runs.reduce((slow, run) => run.usage.wallSeconds > slow.usage.wallSeconds ? run : slow)
+  return { compute_latency: slowest.usage.wallSeconds, pid: slowest.pid }
+}

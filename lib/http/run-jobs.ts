@@ -1,0 +1,39 @@
+/** The jobs of one request, given to the workers of its task. */
+import { EdgeInferError } from '../errors.js'
+import type { TaskName } from '../models/index.js'
+import type { Job } from '../tasks/job.js'
+import type { JobRun, WorkerService } from '../workers/types.js'
+import type { Exchange } from './exchange.js'
+
+/**
+ * Runs of all the jobs, in their order; where one fails the others are given up.
+ * @throws EdgeInferError as {@link WorkerService.run}.
+ */
+export async function runJobs(
+  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal }: Exchange, timeoutMs: number | undefined,
+): Promise<JobRun[]> {
+  const [first] = jobs
+  if (first && jobs.length === 1) return [await workers.run(task, first, { signal, timeoutMs })]
+  const siblings = new AbortController()
+  const options = { signal: AbortSignal.any([signal, siblings.signal]), timeoutMs }
+  try {
+    return await Promise.all(jobs.map((job) => workers.run(task, job, options)))
+  } catch (error) {
+    siblings.abort()
+    throw error
+  }
+}
+
+/** Milliseconds from now until the caller, who waits so long from when its request had come, no longer does. */
+export function timeLeft(timeoutMs: number | undefined, { receivedAt }: Exchange): number | undefined {
+  if (timeoutMs === undefined) return undefined
+  const left = timeoutMs - (performance.now() - receivedAt)
+  if (left > 0) return left
+  throw new EdgeInferError('TIMEOUT', `The request was not answered within its ${timeoutMs} ms`)
+}
+
+/** A task without a model is refused before its images are received. */
+export function refuseWithoutModel(workers: WorkerService, task: TaskName): void {
+  const why = workers.unavailable.get(task)
+  if (why !== undefined) throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node: ${why}`)
+}

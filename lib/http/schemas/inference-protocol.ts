@@ -1,0 +1,124 @@
+/** Requests and answers of the Open Inference Protocol, as the OpenAPI document shows them. */
+import { Type } from 'typebox'
+import { ELEMENT_BYTES, type DataType } from '../inference-protocol/tensors.js'
+import { failures } from './common.js'
+
+const TAGS = ['Open Inference Protocol']
+
+const DataTypeSchema = Type.Enum(Object.keys(ELEMENT_BYTES) as DataType[])
+const Shape = Type.Array(Type.Integer({ minimum: -1 }))
+const Metadata = Type.Object({ name: Type.String(), datatype: DataTypeSchema, shape: Shape })
+const Parameters = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]))
+const Failure = Type.Object({
+  error: Type.String({ description: 'What was wrong, what was expected and what was received' }),
+})
+const Ready = Type.Object({ ready: Type.Boolean() })
+const ModelReady = Type.Object({ name: Type.String(), ready: Type.Boolean() })
+
+export const metadataSchema = {
+  tags: TAGS,
+  summary: 'The server and the extensions it has',
+  response: {
+    200: Type.Object({
+      name: Type.String(), version: Type.String(), extensions: Type.Array(Type.String()),
+    }, { description: 'The server' }),
+  },
+}
+
+export const liveSchema = {
+  tags: TAGS,
+  summary: 'Answers while the process lives',
+  response: { 200: Type.Object({ live: Type.Boolean() }, { description: 'It lives' }) },
+}
+
+export const readySchema = {
+  tags: TAGS,
+  summary: 'Whether every task has a worker that is ready, and the server is not stopping',
+  response: { 200: { ...Ready, description: 'Ready' }, 503: { ...Ready, description: 'Not ready' } },
+}
+
+export const modelReadySchema = {
+  tags: TAGS,
+  summary: 'Whether the task has a worker that is ready',
+  response: {
+    200: { ...ModelReady, description: 'Ready' },
+    503: { ...ModelReady, description: 'Not ready' },
+    ...failures(Failure, 'UNKNOWN_TASK'),
+  },
+}
+
+export const modelSchema = {
+  tags: TAGS,
+  summary: 'The tensors of a task',
+  response: {
+    200: Type.Object({
+      name: Type.String(),
+      versions: Type.Array(Type.String()),
+      platform: Type.String(),
+      inputs: Type.Array(Metadata),
+      outputs: Type.Array(Metadata),
+    }, { description: 'The task' }),
+    ...failures(Failure, 'UNKNOWN_TASK'),
+  },
+}
+
+export const repositorySchema = {
+  tags: TAGS,
+  summary: 'All tasks and whether they have workers',
+  response: {
+    200: Type.Array(Type.Object({
+      name: Type.String(), version: Type.String(), state: Type.Enum(['READY', 'UNAVAILABLE']), reason: Type.String(),
+    }), { description: 'The tasks' }),
+  },
+}
+
+export const inferSchema = {
+  tags: TAGS,
+  summary: 'Runs a task on pictures',
+  body: {
+    content: {
+      'application/json': {
+        schema: Type.Object({
+          id: Type.Optional(Type.String()),
+          parameters: Type.Optional(Parameters),
+          inputs: Type.Array(Type.Object({
+            name: Type.String(),
+            datatype: DataTypeSchema,
+            shape: Shape,
+            parameters: Type.Optional(Parameters),
+            data: Type.Optional(Type.Array(Type.Unknown(), { description: 'Picture files in base64; numbers' })),
+          })),
+          outputs: Type.Optional(Type.Array(Type.Object({
+            name: Type.String(), parameters: Type.Optional(Parameters),
+          }))),
+        }),
+      },
+      'application/octet-stream': {
+        schema: Type.String({
+          format: 'binary',
+          description: 'That JSON, as long as Inference-Header-Content-Length says, then the bytes of tensors',
+        }),
+      },
+    },
+  },
+  response: {
+    200: Type.Object({
+      model_name: Type.String(),
+      model_version: Type.String(),
+      id: Type.Optional(Type.String()),
+      parameters: Type.Object({
+        compute_latency: Type.Number({ description: 'Seconds the slowest worker took' }),
+        pid: Type.Integer({ description: 'Its process' }),
+      }),
+      outputs: Type.Array(Type.Object({
+        name: Type.String(),
+        datatype: DataTypeSchema,
+        shape: Shape,
+        parameters: Type.Optional(Parameters),
+        data: Type.Optional(Type.Array(Type.Unknown())),
+      })),
+    }, { description: 'The results' }),
+    ...failures(Failure, 'BAD_REQUEST', 'BAD_IMAGE', 'UNKNOWN_TASK', 'REQUEST_TIMEOUT', 'TOO_LARGE',
+      'UNSUPPORTED_MEDIA_TYPE', 'INFERENCE', 'INTERNAL', 'NO_WORKER', 'QUEUE_FULL', 'WORKER_DIED', 'CLOSED', 'TIMEOUT'),
+  },
+}

@@ -1,0 +1,209 @@
+/** The Open Inference Protocol over real sockets; every result is the library's. */
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { createTask } from '../../lib/index.js'
+import { native } from '../../lib/native.js'
+import { repositoryPath } from '../helpers/shared.js'
+import { sample, startServer } from './server.js'
+
+const run = promisify(execFile)
+
+interface Tensor {
+  name: string
+  datatype: string
+  shape: number[]
+  parameters?: { binary_data_size: number }
+  data?: (number | string)[]
+}
+
+interface Answer {
+  status: number
+  headers: Headers
+  error?: string
+  model_name?: string
+  id?: string
+  parameters?: { compute_latency: number; pid: number }
+  outputs: Tensor[]
+  /** Behind the JSON. */
+  binary: Buffer
+}
+
+/** One BYTES element. */
+function element(bytes: Buffer): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(bytes.length)
+  return Buffer.concat([length, bytes])
+}
+
+function floats(values: readonly number[]): Buffer {
+  return Buffer.from(Float32Array.from(values).buffer)
+}
+
+async function post(url: string, json: unknown, ...binary: Buffer[]): Promise<Answer> {
+  const head = Buffer.from(typeof json === 'string' ? json : JSON.stringify(json))
+  const headers: Record<string, string> = binary.length === 0
+    ? { 'content-type': 'application/json' }
+    : { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(head.length) }
+  const response = await fetch(url, { method: 'POST', headers, body: Buffer.concat([head, ...binary]) })
+  const body = Buffer.from(await response.arrayBuffer())
+  const length = Number(response.headers.get('inference-header-content-length') ?? body.length)
+  const answer = JSON.parse(body.toString('utf8', 0, length)) as Omit<Answer, 'status' | 'headers' | 'binary'>
+  return { ...answer, status: response.status, headers: response.headers, binary: body.subarray(length) }
+}
+
+function output(answer: Answer, name: string): Tensor {
+  return answer.outputs.find((tensor) => tensor.name === name) as Tensor
+}
+
+t.test('the protocol', { timeout: 120_000 }, async (t) => {
+  const { url, port } = await startServer(t, {
+    tasks: { face_detection: { workers: 2 }, face_alignment: { workers: 1 }, car_detection: { workers: 1 } },
+  })
+  const [faces, car] = [await sample('faces'), await sample('car')]
+  await using faceTask = await createTask('face_detection', { threads: 1 })
+  await using poseTask = await createTask('face_alignment', { threads: 1 })
+  await using carTask = await createTask('car_detection', { threads: 1 })
+  const expected = await faceTask.run(faces)
+  const boxes = expected.objects.map(({ box }) => [...box])
+  const infer = `${url}/v2/models/face_detection/infer`
+
+  await t.test('what the server is and has', async (t) => {
+    const get = async (path: string, method = 'GET') => {
+      const response = await fetch(`${url}${path}`, { method })
+      return [response.status, await response.json()]
+    }
+    t.match(await get('/v2'), [200, { name: 'edge-infer', extensions: ['binary_tensor_data', 'model_repository'] }])
+    t.strictSame(await get('/v2/health/live'), [200, { live: true }])
+    t.strictSame(await get('/v2/health/ready'), [200, { ready: true }])
+    t.strictSame(await get('/v2/models/car_detection/ready'), [200, { name: 'car_detection', ready: true }])
+    t.strictSame(await get('/v2/models/helmet_detection/ready'), [503, { name: 'helmet_detection', ready: false }])
+    t.match(await get('/v2/models/face_alignment/versions/1'), [200, {
+      name: 'face_alignment', versions: ['1'],
+      inputs: [{ name: 'image', datatype: 'BYTES', shape: [-1] }, { name: 'boxes', datatype: 'FP32', shape: [-1, 4] }],
+    }])
+    const [, index] = await get('/v2/repository/index', 'POST') as [number, { name: string; state: string }[]]
+    t.strictSame(index.map(({ state }) => state), ['READY', 'READY', 'READY', 'UNAVAILABLE'])
+    t.match(await get('/v2/models/face_detection/versions/2'), [404, { error: /version 1 of face_detection.*"2"/ }])
+    t.match(await get('/v2/models/ducks'), [404, { error: /face_detection.*"ducks"/ }])
+    t.match(await get('/v2/models'), [404, { error: /GET .*models/ }])
+  })
+
+  await t.test('a picture behind the JSON', async (t) => {
+    const tensor = element(faces)
+    const answer = await post(infer, {
+      id: 'one', inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', parameters: { binary_data_size: tensor.length } }],
+    }, tensor)
+    t.match(answer, { status: 200, model_name: 'face_detection', id: 'one', parameters: { pid: Number } })
+    t.strictSame(output(answer, 'boxes').shape, [boxes.length, 4])
+    t.strictSame(output(answer, 'boxes').data, boxes.flat())
+    t.strictSame(output(answer, 'scores').data, expected.objects.map(({ score }) => score))
+    t.strictSame(output(answer, 'labels').data, boxes.map(() => 'face'))
+    t.strictSame(output(answer, 'image_size').data, [expected.width, expected.height])
+    t.ok(answer.headers.get('content-type')?.startsWith('application/json'))
+  })
+
+  await t.test('several pictures in base64, shared by the workers; tensors of the answer as bytes', async (t) => {
+    const answer = await post(infer, {
+      parameters: { binary_data_output: true },
+      inputs: [{ name: 'image', shape: [3, 1], datatype: 'BYTES', data: [[faces], [car], [faces]].map(([file]) =>
+        [(file as Buffer).toString('base64')]) }],
+      outputs: [{ name: 'image_index' }, { name: 'boxes' }, { name: 'labels', parameters: { binary_data: false } }],
+    })
+    t.equal(answer.status, 200)
+    const [index, box, labels] = answer.outputs as [Tensor, Tensor, Tensor]
+    t.equal(labels.data?.length, labels.shape[0])
+    const sizes = [index, box].map(({ parameters }) => parameters?.binary_data_size ?? 0) as [number, number]
+    t.equal(sizes[0] + sizes[1], answer.binary.length)
+    const numbers = Buffer.from(answer.binary)
+    const indices = [...new Int32Array(numbers.buffer, numbers.byteOffset, sizes[0] / 4)]
+    t.strictSame(indices.filter((image) => image !== 1), [...boxes.map(() => 0), ...boxes.map(() => 2)])
+    const first = numbers.subarray(sizes[0], sizes[0] + 16 * boxes.length)
+    t.strictSame(first, floats(boxes.flat()))
+  })
+
+  await t.test('pixels, in either order', async (t) => {
+    const pixels = await native.annotate({ kind: 'encoded', data: faces }, [], 'raw')
+    const ask = async (data: Buffer, order?: string) => post(infer, {
+      inputs: [{ name: 'image', shape: [expected.height, expected.width, 3], datatype: 'UINT8',
+        parameters: { binary_data_size: data.length, ...(order && { color_order: order }) } }],
+      outputs: [{ name: 'boxes' }],
+    }, data)
+    const swapped = Buffer.from(pixels)
+    for (let at = 0; at < pixels.length; at += 3) [swapped[at], swapped[at + 2]] = [pixels[at + 2] as number, pixels[at] as number]
+    const [bgr, rgb] = [await ask(pixels), await ask(swapped, 'rgb')]
+    t.equal(bgr.status, 200)
+    t.strictSame(rgb.outputs, bgr.outputs)
+    t.strictSame(bgr.outputs[0]?.shape, [boxes.length, 4])
+    t.match(await ask(pixels, 'hsv'), { status: 400, error: /bgr or rgb.*"hsv"/ })
+  })
+
+  await t.test('head poses of faces in a picture', async (t) => {
+    const { poses } = await poseTask.run(faces, expected.objects.map(({ box }) => box))
+    const [tensor, box] = [element(faces), floats(boxes.flat())]
+    const answer = await post(`${url}/v2/models/face_alignment/infer`, {
+      inputs: [
+        { name: 'image', shape: [1], datatype: 'BYTES', parameters: { binary_data_size: tensor.length } },
+        { name: 'boxes', shape: [boxes.length, 4], datatype: 'FP32', parameters: { binary_data_size: box.length } },
+      ],
+    }, tensor, box)
+    t.strictSame(output(answer, 'angles').shape, [boxes.length, 3])
+    const angles = poses.flatMap(({ yaw, pitch, roll }) => [yaw, pitch, roll])
+    t.ok(output(answer, 'angles').data?.every((angle, index) => Math.abs(angle as number - (angles[index] as number)) < 0.1))
+  })
+
+  await t.test('a caller in Python, as Triton\'s writes its requests', async (t) => {
+    const picture = join(t.testdir(), 'car.jpg')
+    writeFileSync(picture, car)
+    const { stdout } = await run('python3', [repositoryPath('test', 'http', 'inference_caller.py'), String(port), picture])
+    const found = (await carTask.run(car)).objects
+    const answer = JSON.parse(stdout) as { boxes: number[]; labels: string[] }
+    t.match(answer, { status: 200, id: 'from-python', left: 0 })
+    t.ok(found.length > 0)
+    t.strictSame(answer.labels, found.map(({ label }) => label))
+    t.strictSame(answer.boxes, found.flatMap(({ box }) => [...box]))
+  })
+
+  await t.test('what is wrong is named, and is the caller\'s', async (t) => {
+    const image = { name: 'image', shape: [1], datatype: 'BYTES' }
+    const inText = { ...image, data: [faces.toString('base64')] }
+    const sized = (size: number) => ({ inputs: [{ ...image, parameters: { binary_data_size: size } }] })
+    const refused: [RegExp, unknown, Buffer?][] = [
+      [/no JSON/, '{"inputs":'],
+      [/no JSON/, '['.repeat(1e6)],
+      [/JSON object but received a list/, []],
+      [/list of inputs but received undefined/, {}],
+      [/input to be an object with a name/, { inputs: [{ datatype: 'BYTES' }] }],
+      [/datatype of UINT8, .*"FP8"/, { inputs: [{ ...inText, datatype: 'FP8' }] }],
+      [/shape of image/, { inputs: [{ ...inText, shape: [-1] }] }],
+      [/2 elements of image by its shape but received 1/, { inputs: [{ ...inText, shape: [2] }] }],
+      [/inputs of image for face_detection but received sound/, { inputs: [{ ...inText, name: 'sound' }] }],
+      [/image twice/, { inputs: [inText, inText] }],
+      [/1 to 64 images but received 65/, { inputs: [{ ...image, shape: [65], data: Array.from({ length: 65 }, () => '') }] }],
+      [/pixels of image behind the JSON/, { inputs: [{ ...image, datatype: 'UINT8', shape: [1, 1, 3], data: [1, 2, 3] }] }],
+      [/outputs of boxes, .* received sound/, { inputs: [inText], outputs: [{ name: 'sound' }] }],
+      [/binary_data_size of image .* 3 bytes .* received 9/, sized(9), Buffer.from('abc')],
+      [/element 0 of image to end within its 8 bytes/, sized(8), Buffer.from([9, 0, 0, 0, 1, 2, 3, 4])],
+      [/8 bytes behind the JSON but received 9/, sized(8), Buffer.alloc(9)],
+      [/for timeout but received "soon"/, { inputs: [inText], parameters: { timeout: 'soon' } }],
+    ]
+    for (const [error, json, binary] of refused) {
+      t.match(await post(infer, json, ...(binary ? [binary] : [])), { status: 400, error }, String(error))
+    }
+    const noPicture = { inputs: [{ ...image, data: [Buffer.from('no picture').toString('base64')] }] }
+    t.match(await post(infer, noPicture), { status: 400, error: /image/i })
+    t.match(await post(infer, `{"inputs":[],"more":"${'x'.repeat(5 * 2 ** 20)}"}`), { status: 413, error: /4194304 bytes of JSON/ })
+    t.match(await post(infer, { inputs: [inText], parameters: { timeout: 1 } }), { status: 504, error: /not answered within/ })
+    const helmets = await post(`${url}/v2/models/helmet_detection/infer`, { inputs: [inText] })
+    t.match(helmets, { status: 503, error: /helmet_detection has no worker/ })
+    const typed = await fetch(infer, { method: 'POST', headers: { 'content-type': 'image/jpeg' }, body: faces })
+    t.match([typed.status, await typed.json()], [415, { error: /application\/octet-stream but received image\/jpeg/ }])
+    const lying = await fetch(infer, {
+      method: 'POST', headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': '99999999' }, body: faces,
+    })
+    t.match([lying.status, await lying.json()], [400, { error: /Inference-Header-Content-Length/ }])
+    t.equal((await post(infer, { inputs: [inText] })).status, 200, 'and others are served')
+  })
+})
