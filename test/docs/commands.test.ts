@@ -1,0 +1,155 @@
+/** Every command of the documentation, run as its readers run it: by a shell, in a directory of their own. */
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { EdgeInferClient } from '../../lib/client/index.js'
+import { resolveSample } from '../../lib/models/index.js'
+import { spawnCli } from '../cli/run.js'
+import { repositoryPath, shared, sharedPath, useSharedModels } from '../helpers/shared.js'
+import { ENDLESS, NOT_RUN, onStage, SHORTENED, type Stage } from './command-rules.js'
+import { brokenLinks, commandsOf, pages, type Command } from './pages.js'
+
+const LONGEST_MS = 120_000
+
+const all = pages()
+/** Once each: pages repeat each other, in two languages. */
+const commands = [...new Map(all.flatMap(commandsOf).reverse().map((command) => [withoutComments(command.text), command]))
+  .values()].reverse()
+const isNotRun = ({ text }: Command): boolean => NOT_RUN.some(({ command }) => command.test(text))
+
+t.test('links lead somewhere', async (t) => {
+  for (const page of all) t.strictSame(brokenLinks(page, all), [], page.name)
+})
+
+t.test('the Chinese README has the commands of the English one', async (t) => {
+  const [english, chinese] = ['README.md', 'README.zh-CN.md'].map((name) =>
+    all.filter((page) => page.name === name).flatMap(commandsOf)
+      .map(({ text }) => withoutComments(text)))
+  t.strictSame(chinese, english)
+})
+
+t.test('what is not run is still there, and is written as the shell and edge-infer read it', async (t) => {
+  for (const { command, why } of NOT_RUN) {
+    t.ok(commands.some(({ text }) => command.test(text)), `${command} is in no page any more (${why})`)
+  }
+  for (const { place, text, language } of commands.filter(isNotRun)) {
+    if (language !== 'sh') t.fail(`${place} is a program and must be run`)
+    await promisify(execFile)('bash', ['-n', '-c', text])
+    for (const unknown of await unknownOptions(text)) t.fail(`${place}: ${unknown} is no option`)
+    for (const [path] of text.matchAll(/(?<!\/)\bdeploy\/[\w./-]+/g)) t.ok(existsSync(repositoryPath(path)), path)
+  }
+})
+
+function withoutComments(text: string): string {
+  return text.replace(/\s+\/\/.*$/gm, '')
+}
+
+/** Options of an `edge-infer` command that its help does not have. */
+async function unknownOptions(text: string): Promise<string[]> {
+  const [, words = ''] = /\bedge-infer ((?:[a-z]+ ?)+)/.exec(text) ?? []
+  const options = [...text.matchAll(/ (--[a-z-]+)/g)].map(([, option = '']) => option)
+  if (words === '' || options.length === 0 || !/^(npx )?edge-infer/.test(text)) return []
+  const child = spawnCli([...words.trim().split(' '), '--help'])
+  let help = ''
+  child.stdout.on('data', (chunk: Buffer) => (help += chunk.toString()))
+  await once(child, 'close')
+  return options.filter((option) => !help.includes(option))
+}
+
+t.test('the others', { timeout: 10 * LONGEST_MS }, async (t) => {
+  if (!shared.present) return t.pass(`the commands were not run: ${shared.why}`)
+  useSharedModels()
+  const directory = t.testdir()
+  await furnish(directory)
+  const environment: NodeJS.ProcessEnv = {
+    ...process.env,
+    PATH: [join(directory, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
+    // curl answers an error for a status of 400 and above.
+    CURL_HOME: directory,
+  }
+  const stage = await startNode(t)
+  for (const command of commands.filter((candidate) => !isNotRun(candidate))) {
+    await t.test(`${command.place} ${command.text.split('\n', 1)[0]}`, { timeout: LONGEST_MS }, async (t) => {
+      const text = onStage(command.text, stage)
+      const [, said] = ENDLESS.find(([pattern]) => pattern.test(text)) ?? []
+      const { code, output } = await run({ ...command, text: shortened(text) }, directory, environment, said)
+      t.equal(code, 0, output)
+      if (said) t.match(output, said)
+      t.notMatch(output, /"error"|_flag": ?false/)
+    })
+  }
+})
+
+async function startNode(t: Test): Promise<Stage> {
+  const tasks = 'face_detection=1,face_alignment=1,car_detection=1'
+  const child = spawnCli(['serve', '--port', '0', '--threads', '1', '--log-level', 'error', '--task', tasks])
+  child.stdout.resume()
+  t.teardown(async () => {
+    child.kill('SIGTERM')
+    await once(child, 'close')
+  })
+  let said = ''
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+      const listening = /Listening on http:\S+?:(\d+)/.exec(said)?.[1]
+      if (listening !== undefined) resolve(Number(listening))
+    })
+    child.once('close', () => reject(new Error(said)))
+  })
+  await using client = new EdgeInferClient(`http://127.0.0.1:${port}`)
+  const [node] = Object.values(await client.getClusterInfo())
+  const pid = Number(node?.service_state.face_detection?.workers[0]?.pid)
+  return { port, pid, models: sharedPath('models'), data: sharedPath() }
+}
+
+/** What the pages speak of: photographs, a video, a catalogue, the package. */
+async function furnish(directory: string): Promise<void> {
+  const [faces, car] = await Promise.all([resolveSample('faces'), resolveSample('car')])
+  copyFileSync(faces, join(directory, 'photo.jpg'))
+  mkdirSync(join(directory, 'frames'))
+  for (const name of ['frame1.jpg', 'frame2.jpg', join('frames', '1.jpg')]) copyFileSync(car, join(directory, name))
+  copyFileSync(sharedPath('videos', 'head_pose_female.mp4'), join(directory, 'dashcam.mp4'))
+  mkdirSync(join(directory, 'node_modules', '.bin'), { recursive: true })
+  symlinkSync(repositoryPath('.'), join(directory, 'node_modules', 'edge-infer'))
+  symlinkSync(repositoryPath('bin', 'edge-infer'), join(directory, 'node_modules', '.bin', 'edge-infer'))
+  for (const name of ['bin', 'docs']) symlinkSync(repositoryPath(name), join(directory, name))
+  writeFileSync(join(directory, '.curlrc'), 'fail-with-body\nsilent\nshow-error\n')
+  const [, catalog = ''] = /^```json\n([^]*?)^```$/m.exec(
+    readFileSync(repositoryPath('docs', 'tasks-and-models.md'), 'utf8')) ?? []
+  writeFileSync(join(directory, 'catalog.json'), catalog)
+}
+
+function shortened(text: string): string {
+  const [, options] = SHORTENED.find(([pattern]) => pattern.test(text)) ?? []
+  return options === undefined ? text : `${text} ${options}`
+}
+
+/** Runs a command to its end, or until it has said `said`. */
+async function run(
+  { language, text }: Command, cwd: string, env: NodeJS.ProcessEnv, said: RegExp | undefined,
+): Promise<{ code: number | null; output: string }> {
+  const isModule = language === 'js' && !/\brequire\(/.test(text)
+  const [program, ...args] = {
+    sh: ['bash', '-c', `exec 2>&1; ${said ? `exec ${text}` : text}`],
+    python: ['/usr/bin/python3', '-c', text],
+    js: [process.execPath, `--input-type=${isModule ? 'module' : 'commonjs'}`, '-e', text],
+  }[language] as [string, ...string[]]
+  // tap's hooks are kept out, as in spawnCli.
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS })
+  let output = ''
+  let told = false
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+      if (told || !said?.test(output)) return
+      told = true
+      child.kill('SIGINT')
+    })
+  }
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, output }
+}

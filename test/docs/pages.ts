@@ -1,0 +1,62 @@
+/** The pages of the documentation: their commands, and their links. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { repositoryPath } from '../helpers/shared.js'
+
+export interface Command {
+  /** Page and line. */
+  place: string
+  language: 'sh' | 'js' | 'python'
+  /** A shell command without its comment and continued lines; a whole program of the other languages. */
+  text: string
+}
+
+export interface Page {
+  /** Path in the repository. */
+  name: string
+  text: string
+}
+
+const FENCE = /^```(sh|js|python)\n([^]*?)^```$/gm
+
+export function pages(): Page[] {
+  const inDocs = readdirSync(repositoryPath('docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md')).map((name) => join('docs', name))
+  return ['README.md', 'README.zh-CN.md', ...inDocs.sort()]
+    .map((name) => ({ name, text: readFileSync(repositoryPath(name), 'utf8') }))
+}
+
+export function commandsOf({ name, text }: Page): Command[] {
+  return [...text.matchAll(FENCE)].flatMap(({ 1: language, 2: block = '', index }): Command[] => {
+    const line = text.slice(0, index).split('\n').length
+    const place = `${name}:${line}`
+    if (language === 'sh') return shellCommands(block).map((command) => ({ place, language, text: command }))
+    return [{ place, language: language as 'js' | 'python', text: block }]
+  })
+}
+
+/** One a line; a line that ends in a backslash or a pipe goes on in the next. */
+function shellCommands(block: string): string[] {
+  return block.replace(/\\\n\s*/g, '').replace(/\|\n\s*/g, '| ').split('\n')
+    .map((line) => line.replace(/\s+#\s.*$/, '').trim()).filter((line) => line !== '')
+}
+
+/** Links of a page that lead nowhere. */
+export function brokenLinks({ name, text }: Page, all: readonly Page[]): string[] {
+  const prose = text.replace(/^```[^]*?^```$/gm, '')
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target).filter((target) => {
+    if (/^https?:/.test(target)) return false
+    const [path = '', anchor] = target.split('#')
+    const page = path === '' ? name : relative('.', join(dirname(name), path))
+    if (!existsSync(repositoryPath(page))) return true
+    if (anchor === undefined) return false
+    return !anchorsOf(all.find((other) => other.name === page)?.text ?? '').has(anchor)
+  })
+}
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...text.replace(/^```[^]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
+  return new Set(headings.map((heading) =>
+    heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')))
+}
