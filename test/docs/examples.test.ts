@@ -93,6 +93,15 @@ t.test('scheduler.mjs helps a starved task, and leaves the node as it was', { ti
   t.match(node?.service_state.car_detection, { cpu_util_limit: 1, workers: { length: 1 } })
 })
 
+t.test('quickstart-picture.mjs draws the quick start', { timeout: LONGEST_MS }, async (t) => {
+  const { code, stderr } = await runExample(process.execPath, 'quickstart-picture.mjs', 'quickstart.svg')
+  t.equal(code, 0, stderr)
+  const svg = await readFile(join(directory, 'quickstart.svg'), 'utf8')
+  t.equal([...svg.matchAll(/<rect class="box"/g)].length, 5)
+  t.match(svg, /npm\u00a0run\u00a0quickstart[^]*car_detection[^]*<\/svg>\n$/)
+  t.notMatch(svg, /NaN|undefined|Infinity/)
+})
+
 t.test('what is missing is said', async (t) => {
   for (const [program, name] of [[process.execPath, 'library.mjs'], ['python3', 'caller.py'], ['bash', 'curl.sh'],
     [process.execPath, 'scheduler.mjs']] as const) {
