@@ -30,6 +30,7 @@ export interface ServeConfig {
   queue_size: number | undefined
   token: string | undefined
   open_control: boolean
+  trace: boolean
   log_level: (typeof LOG_LEVELS)[number]
   advertise: Advertised | undefined
   role: NodeRole
@@ -206,6 +207,7 @@ export const SERVE_OPTIONS: { readonly [Name in keyof ServeConfig]: OptionSpec<N
   queue_size: option('--queue-size <number>', 'Requests that may wait at one worker', integer(1, 100_000)),
   token: option('--token <text>', 'Bearer token that control routes ask for', token),
   open_control: option('--open-control', 'Without a token: let any caller use the control routes', flag),
+  trace: option('--trace', 'Send traces to the OpenTelemetry collector of OTEL_EXPORTER_OTLP_ENDPOINT', flag),
   log_level: option('--log-level <name>', `${LOG_LEVELS.join(', ')} (default: info)`, logLevel),
   advertise: option('--advertise <ip[:port]>', 'Address that others reach this node at', advertised),
   role: option('--role <name>', 'cloud: others may join it; host: joins the --cloud (default: cloud)', role),

@@ -17,6 +17,7 @@ const DEFAULTS: ServeConfig = {
   queue_size: undefined,
   token: undefined,
   open_control: false,
+  trace: false,
   log_level: 'info',
   advertise: undefined,
   role: 'cloud',

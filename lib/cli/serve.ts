@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Logger } from 'pino'
 import { Cluster } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
-import { clusterRoutes, createHttpServer, eventsRoutes, type HttpServer } from '../http/index.js'
+import { clusterRoutes, createHttpServer, eventsRoutes, openTracing, type HttpServer } from '../http/index.js'
 import { createSampler, defaultAdvertiseAddress } from '../node/index.js'
 import { startWorkers, type WorkerService } from '../workers/index.js'
 import { addServeOptions, resolveServeConfig } from './config.js'
@@ -29,6 +29,7 @@ async function serve(config: ServeConfig): Promise<void> {
   void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
   const { ip, scheme, tls, host } = await resolvePlace(config)
   const log = createLog(config.log_level)
+  const tracing = config.trace ? await openTracing(packageVersion()) : undefined
   if (config.models !== undefined) process.env.EDGE_INFER_MODELS = config.models
   say(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
   const workers = await startWorkers({
@@ -50,6 +51,7 @@ async function serve(config: ServeConfig): Promise<void> {
       services: () => cluster.registry.services(),
       nodes: () => cluster.registry.standings(),
       tls,
+      tracing,
       routes: [clusterRoutes(cluster, { openRegistration: config.open_registration }), eventsRoutes(cluster)],
     })
     const port = await server.listen(config.host, config.port)
@@ -57,6 +59,7 @@ async function serve(config: ServeConfig): Promise<void> {
     announce(config, workers, `${scheme}://${authority(config.host, port)}`, log)
     log.info({ signal: await signals.first }, 'stopping: finishing what has been accepted')
     await finish(cluster, server, workers)
+    await tracing?.close()
     log.info('stopped')
   } catch (error) {
     await cluster.stop()

@@ -4,6 +4,7 @@ import { EdgeInferError } from '../errors.js'
 import { Deadline } from './deadline.js'
 import { checkUrl, type ConnectionSettings } from './options.js'
 import { isRefusal, parseReply, refusal, type Reply } from './reply.js'
+import { traced } from './tracing.js'
 
 export interface Exchange {
   method: 'GET' | 'POST'
@@ -46,8 +47,13 @@ export class Transport {
    * One request, one reply.
    * @throws EdgeInferError the node's own error, or NODE_UNREACHABLE, BAD_REPLY, TIMEOUT, ABORTED, CLOSED.
    */
-  async exchange({ method, path, headers, body, accept = [] }: Exchange, deadline: Deadline): Promise<Reply> {
+  async exchange(exchange: Exchange, deadline: Deadline): Promise<Reply> {
     if (deadline.passed) throw deadline.error
+    return traced(exchange.method, this.url + exchange.path, (headers) =>
+      this.#send({ ...exchange, headers: { ...headers, ...exchange.headers } }, deadline))
+  }
+
+  async #send({ method, path, headers, body, accept = [] }: Exchange, deadline: Deadline): Promise<Reply> {
     const url = this.url + path
     const begin = performance.now()
     try {

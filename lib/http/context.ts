@@ -4,6 +4,7 @@ import type { WorkerService } from '../workers/types.js'
 import type { BodyReader } from './body.js'
 import type { Metrics } from './metrics/metrics.js'
 import type { HttpSettings } from './settings.js'
+import type { Tracing } from './tracing.js'
 
 /** Who may call the control routes. */
 export interface ControlPolicy {
@@ -28,6 +29,8 @@ export interface HttpContext {
   /** Tasks that can be asked for: this node's, or its cluster's. */
   services(): readonly string[]
   metrics: Metrics
+  /** Undefined where requests are not traced. */
+  tracing: Tracing | undefined
   /** Set once, when the server begins to stop. */
   draining: boolean
 }

@@ -1,6 +1,7 @@
 /** One request and its answer, from the first byte of the one to the last of the other. */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { RequestTrace } from './tracing.js'
 
 const openExchanges = new WeakMap<Socket, Set<Exchange>>()
 
@@ -11,6 +12,8 @@ const openExchanges = new WeakMap<Socket, Set<Exchange>>()
 export class Exchange {
   /** When the last byte of the request had come, `performance.now()`; 0 before. */
   receivedAt = 0
+  /** Where requests are traced. */
+  trace: RequestTrace | undefined
   readonly #response: ServerResponse
   readonly #disconnected = new AbortController()
   readonly #whenOver: (() => void)[] = []

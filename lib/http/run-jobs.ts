@@ -2,22 +2,30 @@
 import { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../models/index.js'
 import type { Job } from '../tasks/job.js'
-import type { JobRun, WorkerService } from '../workers/types.js'
+import type { JobRun, RunOptions, WorkerService } from '../workers/types.js'
 import type { Exchange } from './exchange.js'
+import { epochNow } from './tracing.js'
 
 /**
  * Runs of all the jobs, in their order; where one fails the others are given up.
  * @throws EdgeInferError as {@link WorkerService.run}.
  */
 export async function runJobs(
-  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal }: Exchange, timeoutMs: number | undefined,
+  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal, trace }: Exchange, timeoutMs: number | undefined,
 ): Promise<JobRun[]> {
+  const run = async (job: Job, options: RunOptions): Promise<JobRun> => {
+    if (!trace) return workers.run(task, job, options)
+    const begin = epochNow()
+    const done = await workers.run(task, job, options)
+    trace.job(done, begin, epochNow())
+    return done
+  }
   const [first] = jobs
-  if (first && jobs.length === 1) return [await workers.run(task, first, { signal, timeoutMs })]
+  if (first && jobs.length === 1) return [await run(first, { signal, timeoutMs })]
   const siblings = new AbortController()
   const options = { signal: AbortSignal.any([signal, siblings.signal]), timeoutMs }
   try {
-    return await Promise.all(jobs.map((job) => workers.run(task, job, options)))
+    return await Promise.all(jobs.map((job) => run(job, options)))
   } catch (error) {
     siblings.abort()
     throw error

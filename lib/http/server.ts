@@ -19,6 +19,7 @@ import { Metrics } from './metrics/metrics.js'
 import { registerOpenApi } from './openapi.js'
 import { ROUTES, type Routes } from './routes/index.js'
 import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
+import type { Tracing } from './tracing.js'
 
 export interface HttpServerOptions {
   workers: WorkerService
@@ -35,6 +36,8 @@ export interface HttpServerOptions {
   nodes?: (() => readonly { role: string; lost: boolean }[]) | undefined
   /** Certificate chain and private key, PEM: `https` in place of `http`. */
   tls?: { cert: string; key: string } | undefined
+  /** By default requests are not traced. */
+  tracing?: Tracing | undefined
   /** Routes beside those of this folder. */
   routes?: readonly Routes[] | undefined
 }
@@ -67,6 +70,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
       capacity: () => options.sampler.capacity(),
       nodes: options.nodes ?? (() => [{ role: 'cloud', lost: false }]),
     }),
+    tracing: options.tracing,
     draining: false,
   }
   const app = createApp(context, options.tls)
@@ -141,7 +145,10 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
 
   app.decorateRequest('exchange')
   app.addHook('onRequest', async (request, reply) => {
+    const { method, url, headers } = request
     request.exchange = new Exchange(request.socket, reply.raw)
+    // Reads are probes and pages that ask again and again.
+    if (method === 'POST') request.exchange.trace = context.tracing?.begin(method, url.split('?', 1)[0] ?? url, headers)
     reply.header('x-request-id', request.id)
   })
   app.addHook('onSend', async ({ raw }, reply) => {
@@ -151,6 +158,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions: { url }, log } = request
+    request.exchange.trace?.end(url ?? 'unknown', reply.statusCode)
     const entry = { method, url, status: reply.statusCode, milliseconds: reply.elapsedTime }
     if (reply.statusCode >= 500) log.warn(entry, 'answered')
     else log.debug(entry, 'answered')

@@ -17,7 +17,7 @@ export function onStage(text: string, { port, pid, models, data }: Stage): strin
     .replaceAll('--host 0.0.0.0 --port 5501', '--host 127.0.0.2 --port 0 --task face_detection=1')
     .replaceAll('--host 0.0.0.0 --port 5500', '--host 127.0.0.3 --port 0 --task face_detection=1')
     .replaceAll('--host 127.0.0.1 --port 5500', '--host 127.0.0.1 --port 0')
-    .replace(/serve$/, 'serve --port 0')
+    .replace(/serve( --trace)?$/, 'serve --port 0$1')
     .replace(/serve --task/, 'serve --port 0 --task')
     .replaceAll('192.168.1.20:5500', `127.0.0.1:${port}`)
     .replaceAll('127.0.0.1:5500', `127.0.0.1:${port}`)
@@ -53,6 +53,7 @@ export const NOT_RUN: readonly NotRun[] = [
   { command: /^npm install( --global)? edge-infer$/, why: 'needs the published package; test/package installs the packed one' },
   { command: /^npx edge-infer build$/, why: 'compiles the addon; test/package runs it' },
   { command: /^npm run build /, why: 'builds into the tree that is being tested; test/package runs it' },
+  { command: /^npm install @opentelemetry\//, why: 'the packages are here, for the tests' },
   { command: /^npm (publish|pkg set)/, why: 'publishes' },
   { command: /^(useradd|cp|mkdir|systemctl) /, why: 'changes the machine' },
   { command: /^apt-get /, why: 'changes the machine' },

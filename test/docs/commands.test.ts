@@ -134,7 +134,7 @@ async function run(
 ): Promise<{ code: number | null; output: string }> {
   const isModule = language === 'js' && !/\brequire\(/.test(text)
   const [program, ...args] = {
-    sh: ['bash', '-c', `exec 2>&1; ${said ? `exec ${text}` : text}`],
+    sh: ['bash', '-c', `exec 2>&1; ${said ? `exec env ${text}` : text}`],
     python: ['/usr/bin/python3', '-c', text],
     js: [process.execPath, `--input-type=${isModule ? 'module' : 'commonjs'}`, '-e', text],
   }[language] as [string, ...string[]]

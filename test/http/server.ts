@@ -20,20 +20,20 @@ export interface TestServer {
   workers: Workers
 }
 
-export interface TestServerOptions extends Partial<Pick<HttpServerOptions, 'control' | 'settings'>> {
+export interface TestServerOptions extends Partial<Pick<HttpServerOptions, 'control' | 'settings' | 'tracing'>> {
   tasks: WorkersOptions['tasks']
   queueSize?: number
   host?: string
 }
 
 export async function startServer(t: Test, options: TestServerOptions): Promise<TestServer> {
-  const { tasks, queueSize, control, settings, host = '127.0.0.1' } = options
+  const { tasks, queueSize, control, settings, tracing, host = '127.0.0.1' } = options
   if (tasks.helmet_detection) process.env.EDGE_INFER_MODELS = join(SHARED_DATA, 'models')
   const log = pino({ level: 'error' }, pino.destination(2))
   const workers = await startWorkers({ tasks, threads: 1, queueSize, log })
   const sampler = createSampler()
   const server = await createHttpServer({
-    workers, sampler, log, version: '0.0.0-test', deviceIp: '127.0.0.9', control, settings,
+    workers, sampler, log, version: '0.0.0-test', deviceIp: '127.0.0.9', control, settings, tracing,
   })
   const port = await server.listen(host, 0)
   t.teardown(async () => {

@@ -122,6 +122,9 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     for (const file of ['detect.mjs', 'detect.cjs']) t.match(await detect(file), { code: 1, stderr: ADDON_ABSENT })
     const ran = await edgeInfer(['run', 'face_detection', sample], bare)
     t.match(ran, { code: 1, stderr: ADDON_ABSENT })
+    t.match(await edgeInfer(['serve', '--trace'], bare), {
+      code: 2, stderr: /--trace needs @opentelemetry\/[a-z-]+, which is not installed\. Run "npm install @opentelemetry\/api/,
+    })
     t.match(await edgeInfer(['build'], bare), {
       code: 1,
       stderr: /apt-get install --no-install-recommends g\+\+ make cmake.*\[RUNTIME_UNAVAILABLE\]/s,

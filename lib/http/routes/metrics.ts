@@ -1,14 +1,19 @@
 /** `/metrics`, for Prometheus. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { isTaskName } from '../../tasks/index.js'
 import type { HttpContext } from '../context.js'
 
 const TASK_ROUTE = /^\/((?:concurrent_)?execute_task(?:_old|_new)?)\/(\w+)$/
+const INFER_ROUTE = /^\/v2\/models\/.*\/infer$/
 
 export function metricsRoutes(app: FastifyInstance, { metrics }: HttpContext): void {
-  app.addHook('onResponse', async ({ routeOptions: { url } }, reply) => {
-    const [, route, task] = TASK_ROUTE.exec(url ?? '') ?? []
-    if (route && task) metrics.observeRequest(task, route, reply.statusCode, reply.elapsedTime / 1000)
+  app.addHook('onResponse', async ({ routeOptions: { url = '' }, params }, reply) => {
+    const [, route, task] = INFER_ROUTE.test(url)
+      ? ['', 'infer', (params as { model: string }).model]
+      : TASK_ROUTE.exec(url) ?? []
+    // Labels are bounded: callers do not make up names of tasks.
+    if (route && isTaskName(task)) metrics.observeRequest(task, route, reply.statusCode, reply.elapsedTime / 1000)
   })
   app.get('/metrics', {
     schema: {
