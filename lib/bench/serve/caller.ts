@@ -1,5 +1,5 @@
-/** One request after the other over kept-alive connections, loopback only. */
-import { Pool } from 'undici'
+/** Requests over kept-alive connections, loopback only; cheap ones, since the loader shares the server's cores. */
+import { Pool, type Dispatcher } from 'undici'
 import { EdgeInferError } from '../../errors.js'
 import type { TaskName } from '../../models/index.js'
 import type { RequestBody } from './body.js'
@@ -27,29 +27,76 @@ export class Caller {
     this.#path = `${pathname.replace(/\/$/, '')}/execute_task_old/${task}`
   }
 
-  /** @throws EdgeInferError NODE_UNREACHABLE, BAD_REPLY where it is refused. */
-  async call({ contentType, bytes }: RequestBody): Promise<Call> {
+  /** Resolves when the whole answer is there. @throws EdgeInferError NODE_UNREACHABLE, BAD_REPLY where refused. */
+  async send(body: RequestBody): Promise<void> {
+    await this.#exchange(body)
+  }
+
+  /** @throws as {@link send}. */
+  async call(body: RequestBody): Promise<Call> {
     const begin = performance.now()
-    let reply
-    let text
-    try {
-      reply = await this.#pool.request({
-        method: 'POST', path: this.#path, headers: { 'content-type': contentType }, body: bytes,
-      })
-      text = await reply.body.text()
-    } catch (cause) {
-      throw new EdgeInferError('NODE_UNREACHABLE', `The server did not answer: ${(cause as Error).message}`, { cause })
-    }
-    const total = performance.now() - begin
-    if (reply.statusCode !== 200) {
-      const answer = text.slice(0, ANSWER_SHOWN)
-      throw new EdgeInferError('BAD_REPLY', `Expected 200 but the server answered ${reply.statusCode}: ${answer}`)
-    }
-    return { total, stages: parseServerTiming(reply.headers['server-timing']) }
+    const { timing } = await this.#exchange(body)
+    return { total: performance.now() - begin, stages: parseServerTiming(timing) }
+  }
+
+  /** What a request is answered with. @throws as {@link send}. */
+  async answer(body: RequestBody): Promise<Readonly<Record<string, unknown>>> {
+    return JSON.parse((await this.#exchange(body)).text) as Record<string, unknown>
+  }
+
+  async #exchange({ contentType, bytes }: RequestBody): Promise<Reply> {
+    const reply = await new Promise<Reply>((resolve, reject) => {
+      // `request()` would make a stream of each answer: half as much CPU again.
+      this.#pool.dispatch(
+        { method: 'POST', path: this.#path, headers: { 'content-type': contentType }, body: bytes },
+        new Reply(resolve, reject))
+    })
+    if (reply.status === 200) return reply
+    const answer = reply.text.slice(0, ANSWER_SHOWN)
+    throw new EdgeInferError('BAD_REPLY', `Expected 200 but the server answered ${reply.status}: ${answer}`)
   }
 
   async close(): Promise<void> {
     await this.#pool.destroy()
+  }
+}
+
+class Reply implements Dispatcher.DispatchHandler {
+  status = 0
+  timing = ''
+  readonly #parts: Buffer[] = []
+  readonly #resolve: (reply: Reply) => void
+  readonly #reject: (error: EdgeInferError) => void
+
+  constructor(resolve: (reply: Reply) => void, reject: (error: EdgeInferError) => void) {
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  get text(): string {
+    return Buffer.concat(this.#parts).toString()
+  }
+
+  // Without it, undici takes the handler for one of the older interface.
+  onRequestStart(): void {}
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>,
+  ): void {
+    this.status = status
+    this.timing = String(headers['server-timing'] ?? '')
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, part: Buffer): void {
+    this.#parts.push(part)
+  }
+
+  onResponseEnd(): void {
+    this.#resolve(this)
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+    this.#reject(new EdgeInferError('NODE_UNREACHABLE', `The server did not answer: ${cause.message}`, { cause }))
   }
 }
 
@@ -63,7 +110,7 @@ function loopbackUrl(url: string): URL {
 }
 
 /** `decode;dur=1.23, inference;dur=4.56` */
-function parseServerTiming(header: string | string[] | undefined): Record<string, number> {
-  return Object.fromEntries([...String(header ?? '').matchAll(/(\w+);dur=([\d.]+)/g)]
+function parseServerTiming(header: string): Record<string, number> {
+  return Object.fromEntries([...header.matchAll(/(\w+);dur=([\d.]+)/g)]
     .map(([, stage, duration]) => [stage as string, Number(duration)]))
 }
