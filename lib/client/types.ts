@@ -1,11 +1,13 @@
 /** The documented interface, as types: what each route takes and answers. Keys are spelled as on the wire. */
-import type { NodeRole, NodeStatus, ServiceState, WorkerState } from '../cluster/status.js'
+import type { ClusterView, NodeRole, NodeStatus, NodeView, ServiceState, WorkerState } from '../cluster/types.js'
 import type { TaskName } from '../models/types.js'
 import type { DeviceState } from '../node/device-state.js'
 import type { BoundingBox } from '../tasks/detector.js'
 import type { ClientImage } from './image.js'
 
-export type { BoundingBox, DeviceState, NodeRole, NodeStatus, ServiceState, TaskName, WorkerState }
+export type {
+  BoundingBox, ClusterView, DeviceState, NodeRole, NodeStatus, NodeView, ServiceState, TaskName, WorkerState,
+}
 
 /** What running a task cost the worker, and the caller. Utilisations are shares of the whole machine, [0, 1]. */
 export interface ProcResourceInfo {
