@@ -19,6 +19,8 @@ export interface ProcResourceInfo {
   mem_util_use: number
   /** Seconds the worker computed. */
   compute_latency: number
+  /** An older name of `compute_latency`. */
+  latency?: number
   pid: number
   /** Seconds from sending the request to having the whole reply, as this client measured them. */
   all_latency: number
@@ -97,6 +99,8 @@ export interface NewAnswers {
   }
   car_detection: TaskAnswer & {
     result: WireDetection[]
+    /** Name of the class of each, in the order of `result`. */
+    label: string[]
     /** How many there are of each class, by its name. */
     count_result: Record<string, number>
   }
@@ -241,6 +245,10 @@ export interface DecreaseReply {
 
 export interface LimitReply {
   limit_flag: true
+  /** Of the worker, where one was limited. */
+  pid?: number
+  /** Where a task was limited. */
+  task_name?: TaskName
   /** Limits as the kernel has them now; 1 where there is none. */
   cpu_util_limit: number
   mem_util_limit: number
