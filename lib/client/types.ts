@@ -200,7 +200,7 @@ export interface SystemStatus {
 /** Keyed like {@link SystemStatus}. */
 export type ClusterInfo = Record<string, NodeStatus & { node_role: NodeRole }>
 
-/** How a new worker's model is set up; what is left out is as in the task's running workers. */
+/** How a new worker's model is set up; what is left out is as by default. */
 export interface ModelCtx {
   /** A name of the catalogue, or a path on the node. */
   weights?: string
