@@ -26,6 +26,7 @@ export const SUBSTITUTES: readonly (readonly [RegExp, (stage: Stage) => string])
   [/\/srv\/models/g, ({ models }) => models],
   [/(?<=--data )DIR/g, ({ data }) => data],
   [/yolov8s/g, () => 'yolov8n'],
+  [/--soak 30m/g, () => '--soak 3s'],
 ]
 
 export function onStage(text: string, stage: Stage): string {
