@@ -7,7 +7,7 @@ export const ERROR_TABLE = {
   BAD_IMAGE: { status: 400, summary: 'The image is missing, broken, or not of an accepted form, type or size.' },
   BAD_LIMIT: { status: 400, summary: 'A resource limit is outside its range or of the wrong type.' },
   BAD_OPTION: { status: 400, summary: 'An option of the library, the command line or a configuration file has a wrong value.' },
-  BAD_MODEL_CTX: { status: 400, summary: 'A field of model_ctx is outside its range, of the wrong type, or names a model of another task.' },
+  BAD_MODEL_CTX: { status: 400, summary: 'A field of model_ctx is outside its range, of the wrong type, or does not fit the task or the model.' },
   UNAUTHORIZED: { status: 401, summary: 'The route needs a bearer token, or a caller on the loopback interface.' },
   NOT_FOUND: { status: 404, summary: 'There is no such route.' },
   UNKNOWN_TASK: { status: 404, summary: 'There is no task of that name.' },

@@ -127,6 +127,8 @@ export interface NativeSession {
   readonly outputs: TensorInfo[]
   readonly provider: string
   readonly warnings: string[]
+  /** Pixels of the input that a frame of that size is given. */
+  inputSizeFor(width: number, height: number): { width: number; height: number }
   /** Runs a detection family on one image. Rejects with the code ABORTED after `cancel(token)`. */
   detect(image: NativeImage, options: NativeDetectOptions, token: number): Promise<NativeDetections>
   /** Runs a head-pose family on one image with boxes, or on many faces. */

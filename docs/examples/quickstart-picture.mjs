@@ -65,9 +65,9 @@ function row(text, y) {
 /** The photograph itself is not drawn: a head and shoulders stand for each person. */
 function silhouette([, x1, y1, x2, y2, , , roll]) {
   const [cx, cy, side] = [(x1 + x2) / 2, (y1 + y2) / 2, y2 - y1]
-  return `<g class="person"><path d="M${cx - side} ${cy + side * 2} q0 ${-side * 1.2} ${side} ${-side * 1.2} ` +
-    `t${side} ${side * 1.2} z"/><ellipse rx="${side * 0.4}" ry="${side * 0.54}" ` +
-    `transform="translate(${cx} ${cy}) rotate(${roll})"/></g>`
+  const [rx, ry, fall] = [0.4, 0.54, 0.68].map((part) => (part * side).toFixed(1))
+  return `<g class="person"><path d="M${cx - side} 9999 V${cy + side * 1.2} q0 -${fall} ${side} -${fall} ` +
+    `t${side} ${fall} V9999 z"/><ellipse rx="${rx}" ry="${ry}" transform="translate(${cx} ${cy}) rotate(${roll})"/></g>`
 }
 
 /** Box, label, and the head's axes seen from the camera; degrees. */

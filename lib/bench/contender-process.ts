@@ -40,7 +40,12 @@ export class ContenderProcess implements Contender {
     child.stdin.on('error', () => {})
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
     const errors = (): string => text.trim()
-    return new ContenderProcess(name, await readAnswer(name, lines, errors), child, lines, errors)
+    try {
+      return new ContenderProcess(name, await readAnswer(name, lines, errors), child, lines, errors)
+    } catch (error) {
+      child.kill()
+      throw error
+    }
   }
 
   /** The answer to one line. */

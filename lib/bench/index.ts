@@ -8,6 +8,7 @@ export { reportComparison } from './compare/report.js'
 export { measureLimits, type LimitResults, type LimitsBenchOptions } from './limits/index.js'
 export { reportLimits } from './limits/report.js'
 export {
-  FORMS, measureServe, SERVED_TASKS, type Form, type Level, type ServeBenchOptions, type ServedTask, type ServeResults,
+  FORMS, measureServe, SERVED_PEERS, SERVED_TASKS, type Form, type Level, type ServeBenchOptions, type ServedPeer,
+  type ServedTask, type ServeResults,
 } from './serve/index.js'
 export { reportServe } from './serve/report.js'

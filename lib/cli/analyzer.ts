@@ -6,6 +6,7 @@ import {
   createTask, type DetectedObject, type DetectionThresholds, type Detector, type HeadPose, type HeadPoseEstimator,
   type ModelOptions,
 } from '../tasks/index.js'
+import { addTimings } from '../tasks/stage-timings.js'
 import { fetchModel } from './fetch.js'
 
 export interface AnalyzerOptions extends Pick<ModelOptions, 'model' | 'device' | 'threads' | 'fallback'> {
@@ -77,7 +78,7 @@ export class Analyzer {
     if (!this.#estimator) return { width, height, objects, poses: undefined, timings }
     if (objects.length === 0) return { width, height, objects, poses: [], timings }
     const found = await this.#estimator.run(image, objects.map(({ box }) => box), { signal })
-    return { width, height, objects, poses: found.poses, timings: sum(timings, found.timings) }
+    return { width, height, objects, poses: found.poses, timings: addTimings(timings, found.timings) }
   }
 
   async close(): Promise<void> {
@@ -97,14 +98,4 @@ function classIdsOf(classes: readonly string[], labels: readonly string[]): numb
     const message = `Expected --classes to name classes of the model but received "${name}" (${known})`
     throw new EdgeInferError('BAD_OPTION', message)
   })
-}
-
-function sum(a: StageTimings, b: StageTimings): StageTimings {
-  return {
-    decode: a.decode + b.decode,
-    preprocess: a.preprocess + b.preprocess,
-    inference: a.inference + b.inference,
-    postprocess: a.postprocess + b.postprocess,
-    encode: a.encode + b.encode,
-  }
 }

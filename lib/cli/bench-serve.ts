@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import {
-  FORMS, measureServe, reportServe, SERVED_TASKS, type Form, type Level, type ServedTask,
+  FORMS, measureServe, reportServe, SERVED_PEERS, SERVED_TASKS, type Form, type Level, type ServedPeer, type ServedTask,
 } from '../bench/index.js'
 import {
   addTaskOptions, parseCount, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles, type TaskBenchOptions,
@@ -20,6 +20,7 @@ interface ServeCommandOptions extends TaskBenchOptions {
   stabilityPercentage: number
   percentile: number[]
   warmupRequestCount: number
+  peer?: ServedPeer[]
 }
 
 const ONE_CLIENT_FORMS: readonly Form[] = ['raw', 'base64', 'bytes-literal', 'nested-list']
@@ -40,6 +41,7 @@ export function configureServe(command: Command): void {
     .option('--measurement-interval <milliseconds>', 'of a window, and of each form with one client', parseCount, 2000)
     .option('--stability-percentage <percent>', 'steady: three windows in a row this close to their mean', parsePositive, 10)
     .option('--percentile <percents>', 'percentiles beside 50, 90, 95 and 99, separated by commas', parsePercentiles, [])
+    .addOption(new Option('--peer <name...>', 'servers of another make to measure beside it, in turns').choices(SERVED_PEERS))
     .option('--warmup-request-count <count>', 'requests before a measurement', parseWhole, 10)
   addTaskOptions(command, SERVED_TASKS).action(runServe)
 }
@@ -51,6 +53,7 @@ async function runServe(image: string | undefined, options: ServeCommandOptions)
   await present(options, async (onProgress) => {
     const results = await measureServe({
       ...options, image, levels, forms: form ?? ONE_CLIENT_FORMS, loadForms: form ?? LOAD_FORMS,
+      peers: options.peer,
       signal: interruptSignal(), onProgress,
     })
     return reportServe(results, withUsualPercentiles([95, ...percentile]), settingsOf(options))

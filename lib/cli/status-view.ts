@@ -1,14 +1,6 @@
 /** A cluster drawn for a terminal. */
 import { styleText } from 'node:util'
-import type { NodeRole, NodeView, WorkerState } from '../cluster/index.js'
-
-/** What `/nodes` answers. */
-export interface ClusterView {
-  role: NodeRole
-  /** Of a host. */
-  upstream?: { cloud: string; standing: string; reason?: string | undefined } | undefined
-  nodes: readonly NodeView[]
-}
+import type { ClusterView, NodeView, WorkerState } from '../cluster/index.js'
 
 export interface ViewOptions {
   url: string

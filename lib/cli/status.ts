@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { PeerClient, type NodeView } from '../cluster/index.js'
+import { PeerClient, type ClusterView, type NodeView } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
 import { interruptSignal } from './interrupt.js'
-import { drawCluster, type ClusterView } from './status-view.js'
+import { drawCluster } from './status-view.js'
 
 const DEFAULT_URL = 'http://127.0.0.1:5500'
 const DEFAULT_COLUMNS = 80

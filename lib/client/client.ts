@@ -6,7 +6,8 @@ import type { Reply } from './reply.js'
 import { TaskClient, type CallOptions, type TaskReply } from './task-client.js'
 import { Transport, type Exchange } from './transport.js'
 import type {
-  ClusterInfo, CreateReply, DecreaseReply, ExecuteUrls, LimitReply, ModelCtx, ResourceLimits, SystemStatus, TaskName,
+  ClusterInfo, ClusterView, CreateReply, DecreaseReply, ExecuteUrls, LimitReply, ModelCtx, ResourceLimits, SystemStatus,
+  TaskName,
 } from './types.js'
 
 /**
@@ -61,6 +62,11 @@ export class EdgeInferClient extends TaskClient {
   /** What every node is doing, with its role. */
   getClusterInfo(options?: CallOptions): Promise<ClusterInfo> {
     return this.#get('/get_cluster_info', options)
+  }
+
+  /** Every node that is remembered, the lost ones too, with the age of what is known of it. */
+  getNodes(options?: CallOptions): Promise<ClusterView> {
+    return this.#get('/nodes', options)
   }
 
   /** The older name of {@link getSystemStatus}. */

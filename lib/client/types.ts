@@ -1,11 +1,13 @@
 /** The documented interface, as types: what each route takes and answers. Keys are spelled as on the wire. */
-import type { NodeRole, NodeStatus, ServiceState, WorkerState } from '../cluster/status.js'
+import type { ClusterView, NodeRole, NodeStatus, NodeView, ServiceState, WorkerState } from '../cluster/types.js'
 import type { TaskName } from '../models/types.js'
 import type { DeviceState } from '../node/device-state.js'
 import type { BoundingBox } from '../tasks/detector.js'
 import type { ClientImage } from './image.js'
 
-export type { BoundingBox, DeviceState, NodeRole, NodeStatus, ServiceState, TaskName, WorkerState }
+export type {
+  BoundingBox, ClusterView, DeviceState, NodeRole, NodeStatus, NodeView, ServiceState, TaskName, WorkerState,
+}
 
 /** What running a task cost the worker, and the caller. Utilisations are shares of the whole machine, [0, 1]. */
 export interface ProcResourceInfo {
@@ -17,6 +19,8 @@ export interface ProcResourceInfo {
   mem_util_use: number
   /** Seconds the worker computed. */
   compute_latency: number
+  /** An older name of `compute_latency`. */
+  latency?: number
   pid: number
   /** Seconds from sending the request to having the whole reply, as this client measured them. */
   all_latency: number
@@ -95,6 +99,8 @@ export interface NewAnswers {
   }
   car_detection: TaskAnswer & {
     result: WireDetection[]
+    /** Name of the class of each, in the order of `result`. */
+    label: string[]
     /** How many there are of each class, by its name. */
     count_result: Record<string, number>
   }
@@ -194,7 +200,7 @@ export interface SystemStatus {
 /** Keyed like {@link SystemStatus}. */
 export type ClusterInfo = Record<string, NodeStatus & { node_role: NodeRole }>
 
-/** How a new worker's model is set up; what is left out is as in the task's running workers. */
+/** How a new worker's model is set up; what is left out is as by default. */
 export interface ModelCtx {
   /** A name of the catalogue, or a path on the node. */
   weights?: string
@@ -239,6 +245,10 @@ export interface DecreaseReply {
 
 export interface LimitReply {
   limit_flag: true
+  /** Of the worker, where one was limited. */
+  pid?: number
+  /** Where a task was limited. */
+  task_name?: TaskName
   /** Limits as the kernel has them now; 1 where there is none. */
   cpu_util_limit: number
   mem_util_limit: number

@@ -4,11 +4,12 @@ import { EdgeInferError } from '../errors.js'
 import type { Sampler } from '../node/index.js'
 import type { WorkerService } from '../workers/index.js'
 import { plainIp, type NodeAddress } from './address.js'
-import { HostAgent, type HostAgentOptions, type Standing } from './host-agent.js'
+import { HostAgent, type HostAgentOptions } from './host-agent.js'
 import { LocalStatus } from './local-status.js'
 import { OldNodePoller } from './poller.js'
 import { ClusterRegistry } from './registry.js'
-import { parseAddress, parseHeartbeat, type NodeRole } from './status.js'
+import { parseAddress, parseHeartbeat } from './status.js'
+import type { ClusterView, NodeRole } from './types.js'
 
 /** What makes a node a host. */
 export type HostOptions = Pick<HostAgentOptions, 'cloud' | 'token' | 'ca' | 'intervalMs' | 'localAddress'>
@@ -49,7 +50,7 @@ export class Cluster {
   }
 
   /** Of a host: where its cloud is, and how it stands with it. */
-  get upstream(): { cloud: string; standing: Standing; reason: string | undefined } | undefined {
+  get upstream(): ClusterView['upstream'] {
     const agent = this.#agent
     return agent && { cloud: agent.cloud, standing: agent.standing, reason: agent.reason }
   }

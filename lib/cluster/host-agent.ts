@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { NodeAddress } from './address.js'
 import { PeerClient, type PeerAnswer } from './http.js'
-import { DEFAULT_INTERVAL_MS, type Heartbeat, type NodeStatus } from './status.js'
+import { DEFAULT_INTERVAL_MS, type Heartbeat } from './status.js'
+import type { NodeStatus, Standing } from './types.js'
 
 export interface HostAgentOptions {
   /** `http://…:5500` */
@@ -32,8 +33,6 @@ const LEAVE_TIMEOUT_MS = 2000
 const MOST_BYTES = 64 * 1024
 /** Not found, method not allowed, not implemented: what servers answer that know no beats. */
 const OLD_CLOUD_STATUSES: readonly number[] = [404, 405, 501]
-
-export type Standing = 'not yet asked' | 'joined' | 'registered with an older cloud' | 'refused' | 'unreachable'
 
 export class HostAgent {
   readonly #options: HostAgentOptions

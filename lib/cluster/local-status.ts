@@ -1,7 +1,7 @@
 /** This node's own status. */
 import type { Sampler } from '../node/index.js'
 import type { WorkerInfo, WorkerService } from '../workers/index.js'
-import type { NodeStatus, ServiceState, WorkerState } from './status.js'
+import type { NodeStatus, ServiceState, WorkerState } from './types.js'
 
 /** Limits and queues are read at most this often, however often they are asked for. */
 const FRESH_MS = 250

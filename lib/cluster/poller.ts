@@ -5,7 +5,8 @@ import { fromFlatStatus, parseDeviceState } from '../node/index.js'
 import { urlOf, type NodeAddress } from './address.js'
 import { PeerClient } from './http.js'
 import type { ClusterRegistry } from './registry.js'
-import { isTaskId, parseServiceState, type NodeStatus, type ServiceState } from './status.js'
+import { isTaskId, parseServiceState } from './status.js'
+import type { NodeStatus, ServiceState } from './types.js'
 
 /** How often the older cloud asked. */
 export const DEFAULT_POLL_INTERVAL_MS = 17_000

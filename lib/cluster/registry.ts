@@ -6,7 +6,7 @@ import { EdgeInferError } from '../errors.js'
 import { TASK_NAMES } from '../models/index.js'
 import { idOf, urlOf, type NodeAddress } from './address.js'
 import { RunningClock } from './running-clock.js'
-import type { NodeRole, NodeStatus } from './status.js'
+import type { NodeKind, NodeRole, NodeStatus, NodeView } from './types.js'
 
 /** Beats (or polls) a node may miss before it is left out. */
 const MISSED_BEATS = 3
@@ -18,9 +18,6 @@ const FORGET_MS = 24 * 3600 * 1000
 const MOST_NODES = 2000
 /** How old a document may be that is answered; those who join or leave show at once. */
 const FRESH_MS = 100
-
-/** How a node came to be known: `beat` tells of itself, `poll` is an older one, which is asked. */
-export type NodeKind = 'self' | 'beat' | 'poll'
 
 /** Who speaks for a node: the same process, or at least the same machine. */
 export interface Speaker {
@@ -46,25 +43,6 @@ interface NodeRecord extends NodeAddress, Speaker {
   status: NodeStatus
   /** Members `device_state` and `service_state`. */
   json: string
-}
-
-/** A node in `/nodes`. */
-export interface NodeView extends NodeStatus {
-  /** `ip:port`; stays the same while {@link key} may change. */
-  id: string
-  /** As sections 4 of the document has it: the IP, or `ip:port` where two nodes share one. */
-  key: string
-  ip: string
-  port: number
-  url: string
-  role: NodeRole
-  kind: NodeKind
-  /** Milliseconds between beats or polls; null for the node itself. */
-  interval_ms: number | null
-  /** Milliseconds since it was last heard. */
-  age_ms: number
-  /** Whether it missed three beats and so is left out everywhere else. */
-  lost: boolean
 }
 
 /** A node that runs a task, as `/get_execute_url` answers it. */

@@ -1,39 +1,9 @@
 /** What a node says of itself, and what of that is believed. */
 import { isIP } from 'node:net'
 import { EdgeInferError } from '../errors.js'
-import { parseDeviceState, type DeviceState } from '../node/index.js'
+import { parseDeviceState } from '../node/index.js'
 import type { NodeAddress } from './address.js'
-
-export type NodeRole = 'cloud' | 'host'
-
-/** One worker in `service_state`; ratios are percent of the whole machine. */
-export interface WorkerState {
-  pid: number
-  /** Name of the model. */
-  model: string
-  cpu_util_limit: number
-  mem_util_limit: number
-  cpu_ratio: number
-  mem_ratio: number
-  /** Requests waiting or running. */
-  task_to_do: number
-  /** Of the last requests, milliseconds; null before the first. */
-  p50_ms: number | null
-  p99_ms: number | null
-}
-
-/** What is allotted to one task. */
-export interface ServiceState {
-  cpu_util_limit: number
-  mem_util_limit: number
-  workers: WorkerState[]
-}
-
-export interface NodeStatus {
-  device_state: DeviceState
-  /** Tasks with a live worker, and what each is allotted. */
-  service_state: Record<string, ServiceState>
-}
+import type { NodeStatus, ServiceState, WorkerState } from './types.js'
 
 /** A heartbeat: a host's address and status. */
 export interface Heartbeat extends NodeStatus {

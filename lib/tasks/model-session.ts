@@ -43,12 +43,15 @@ export interface CallOptions {
 /** A task's model, loaded and warmed. */
 export class ModelSession {
   readonly entry: CatalogEntry
+  /** Files that are run: the model's own, or the one of its faster form. */
+  readonly paths: readonly string[]
   readonly #session: NativeSession
   #nextToken = 1
   #closed: Promise<void> | undefined
 
-  private constructor(entry: CatalogEntry, session: NativeSession) {
+  private constructor(entry: CatalogEntry, paths: readonly string[], session: NativeSession) {
     this.entry = entry
+    this.paths = paths
     this.#session = session
   }
 
@@ -65,8 +68,9 @@ export class ModelSession {
     }
     loadRuntime(options.runtimeLibrary)
     const variant = options.asExported ? undefined : await variantOf(entry, paths[0] as string)
+    const modelPaths = variant ? [variant.path] : paths
     const session = await native.createSession({
-      modelPaths: variant ? [variant.path] : paths,
+      modelPaths,
       family: variant?.family ?? entry.family,
       preprocessing: entry.preprocessing,
       inputSize: inputSize ?? variant?.inputSize,
@@ -80,13 +84,17 @@ export class ModelSession {
       allowSpinning: options.spinning ?? false,
       concurrency,
     })
-    return new ModelSession(entry, session)
+    return new ModelSession(entry, modelPaths, session)
   }
 
   get inputs(): TensorInfo[] { return this.#session.inputs }
   get outputs(): TensorInfo[] { return this.#session.outputs }
   get provider(): string { return this.#session.provider }
   get warnings(): string[] { return this.#session.warnings }
+  /** Pixels of the input that a frame of that size is given. */
+  inputSizeFor(width: number, height: number): { width: number; height: number } {
+    return this.#session.inputSizeFor(width, height)
+  }
   /** Calls queued or running. */
   get pending(): number { return this.#session.pending }
 

@@ -4,12 +4,11 @@ import { annotate } from './annotate.js'
 import type { BoundingBox, Detector } from './detector.js'
 import type { HeadPose, HeadPoseEstimator } from './head-pose.js'
 import type { Job, JobItem, JobResult } from './job.js'
+import { addTimings, NO_TIME } from './stage-timings.js'
 
 export type LoadedTask = Detector | HeadPoseEstimator
 
 type Outcome = Pick<JobResult, 'items' | 'labels' | 'timings'>
-
-const NO_TIME: StageTimings = { decode: 0, preprocess: 0, inference: 0, postprocess: 0, encode: 0 }
 
 /** @throws EdgeInferError BAD_IMAGE, BAD_REQUEST, TOO_LARGE, ABORTED, CLOSED, INFERENCE. */
 export async function runJob(task: LoadedTask, job: Job, signal: AbortSignal): Promise<Outcome> {
@@ -20,10 +19,10 @@ export async function runJob(task: LoadedTask, job: Job, signal: AbortSignal): P
 
 async function runDetection(task: Detector, job: Job, signal: AbortSignal): Promise<Outcome> {
   const items: JobItem[] = []
-  let timings = NO_TIME
+  let timings: StageTimings = NO_TIME
   for (const image of job.images) {
     const found = await task.run(image, { signal, crops: job.crops ?? false })
-    timings = sum(timings, found.timings)
+    timings = addTimings(timings, found.timings)
     const { objects } = found
     items.push({
       width: found.width,
@@ -60,14 +59,4 @@ async function runHeadPose(task: HeadPoseEstimator, job: Job, signal: AbortSigna
 
 function draw(image: NativeImage, boxes: readonly BoundingBox[], poses: readonly HeadPose[]): Promise<Buffer> {
   return annotate(image, { objects: boxes.map((box) => ({ box })) }, { poses })
-}
-
-function sum(a: StageTimings, b: StageTimings): StageTimings {
-  return {
-    decode: a.decode + b.decode,
-    preprocess: a.preprocess + b.preprocess,
-    inference: a.inference + b.inference,
-    postprocess: a.postprocess + b.postprocess,
-    encode: a.encode + b.encode,
-  }
 }

@@ -111,7 +111,7 @@ export class Workers implements WorkerService {
     const options = current ?? await this.#resolve(task, modelContext)
     this.#requireOpen()
     const pool = this.#pool(task)
-    const worker = await pool.add(options)
+    const worker = await pool.add(options).catch(blameModelContext)
     this.unavailable.delete(task)
     return pool.info(worker)
   }
@@ -233,6 +233,12 @@ export class Workers implements WorkerService {
     }
     return pool
   }
+}
+
+/** An option that a worker cannot start with was a field of its model_ctx. */
+function blameModelContext(error: unknown): never {
+  if (!(error instanceof EdgeInferError) || error.code !== 'BAD_OPTION') throw error
+  throw new EdgeInferError('BAD_MODEL_CTX', error.message, { cause: error })
 }
 
 function requireTask(task: unknown): asserts task is TaskName {

@@ -23,6 +23,7 @@ void SessionObject::define(Napi::Env env) {
       env, "NativeSession",
       {InstanceMethod<&SessionObject::detect>("detect"), InstanceMethod<&SessionObject::head_pose>("headPose"),
        InstanceMethod<&SessionObject::cancel>("cancel"), InstanceMethod<&SessionObject::close>("close"),
+       InstanceMethod<&SessionObject::input_size_for>("inputSizeFor"),
        InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
        InstanceAccessor<&SessionObject::provider>("provider"), InstanceAccessor<&SessionObject::warnings>("warnings"),
        InstanceAccessor<&SessionObject::pending>("pending")});
@@ -55,6 +56,7 @@ SessionObject::SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) 
   outputs_ = session.outputs();
   provider_ = session.provider();
   warnings_ = session.warnings();
+  input_sizing_ = core_->model->input_sizing();
   environment_ = &Environment::of(info.Env());
   environment_->add(this);
 }
@@ -149,6 +151,15 @@ Napi::Value SessionObject::outputs(const Napi::CallbackInfo& info) {
 Napi::Value SessionObject::provider(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), provider_); }
 
 Napi::Value SessionObject::warnings(const Napi::CallbackInfo& info) { return from_strings(info.Env(), warnings_); }
+
+Napi::Value SessionObject::input_size_for(const Napi::CallbackInfo& info) {
+  const InputSize size =
+      input_sizing_.for_frame(to_integer(info[0], "width", 1), to_integer(info[1], "height", 1));
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("width", size.width);
+  result.Set("height", size.height);
+  return result;
+}
 
 Napi::Value SessionObject::pending(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(calls_.size()));

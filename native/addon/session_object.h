@@ -50,6 +50,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
   Napi::Value outputs(const Napi::CallbackInfo& info);
   Napi::Value provider(const Napi::CallbackInfo& info);
   Napi::Value warnings(const Napi::CallbackInfo& info);
+  Napi::Value input_size_for(const Napi::CallbackInfo& info);
   Napi::Value pending(const Napi::CallbackInfo& info);
 
   /// Remembers a call under its token until it is settled.
@@ -64,6 +65,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
   std::vector<TensorInfo> outputs_;
   std::string provider_;
   std::vector<std::string> warnings_;
+  InputSizing input_sizing_;
 };
 
 }  // namespace edge_infer

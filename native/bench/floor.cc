@@ -9,59 +9,18 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iostream>
-#include <iterator>
-#include <map>
 #include <opencv2/core/version.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
-#include <stdexcept>
-#include <string>
-#include <vector>
 
 #define ORT_API_MANUAL_INIT
 #include <onnxruntime_cxx_api.h>
 
+#include "program.h"
+
 namespace {
 
-using Arguments = std::multimap<std::string, std::string>;
-using Clock = std::chrono::steady_clock;
-
-double milliseconds(Clock::time_point begin, Clock::time_point end) {
-  return std::chrono::duration<double, std::milli>(end - begin).count();
-}
-
-Arguments parse(int count, char** values) {
-  Arguments arguments;
-  for (int i = 1; i < count; ++i) {
-    const std::string argument = values[i];
-    const size_t equals = argument.find('=');
-    if (equals == std::string::npos) throw std::runtime_error("Expected name=value but received " + argument);
-    arguments.emplace(argument.substr(0, equals), argument.substr(equals + 1));
-  }
-  return arguments;
-}
-
-std::string text(const Arguments& arguments, const std::string& name, const char* fallback = nullptr) {
-  const auto found = arguments.find(name);
-  if (found != arguments.end()) return found->second;
-  if (!fallback) throw std::runtime_error("Expected " + name + "=…");
-  return fallback;
-}
-
-int number(const Arguments& arguments, const std::string& name, const char* fallback) {
-  return std::atoi(text(arguments, name, fallback).c_str());
-}
-
-std::vector<uchar> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error("Cannot read " + path);
-  return std::vector<uchar>(std::istreambuf_iterator<char>(file), {});
-}
+using bench::Arguments;
+using bench::Clock;
 
 std::string load_runtime(const std::string& path) {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -83,13 +42,13 @@ GraphOptimizationLevel optimisation(const std::string& name) {
 
 Ort::SessionOptions session_options(const Arguments& arguments) {
   Ort::SessionOptions options;
-  options.SetGraphOptimizationLevel(optimisation(text(arguments, "optimisation", "all")));
+  options.SetGraphOptimizationLevel(optimisation(arguments.text("optimisation", "all")));
   options.SetExecutionMode(ExecutionMode::ORT_SEQUENTIAL);
-  options.SetIntraOpNumThreads(number(arguments, "threads", "1"));
+  options.SetIntraOpNumThreads(arguments.whole("threads", "1"));
   options.SetInterOpNumThreads(1);
-  if (!number(arguments, "arena", "1")) options.DisableCpuMemArena();
-  if (!number(arguments, "memory_pattern", "1")) options.DisableMemPattern();
-  const std::string spinning = text(arguments, "spinning", "0");
+  if (!arguments.whole("arena", "1")) options.DisableCpuMemArena();
+  if (!arguments.whole("memory_pattern", "1")) options.DisableMemPattern();
+  const std::string spinning = arguments.text("spinning", "0");
   options.AddConfigEntry("session.intra_op.allow_spinning", spinning.c_str());
   options.AddConfigEntry("session.inter_op.allow_spinning", spinning.c_str());
   return options;
@@ -108,8 +67,8 @@ class Runner {
     for (const std::string& name : names_) pointers_.push_back(name.c_str());
     std::vector<int64_t> shape = session_.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();
     if (shape[0] < 0) shape[0] = 1;
-    if (shape[2] < 0) shape[2] = number(arguments, "height", "640");
-    if (shape[3] < 0) shape[3] = number(arguments, "width", "640");
+    if (shape[2] < 0) shape[2] = arguments.whole("height", "640");
+    if (shape[3] < 0) shape[3] = arguments.whole("width", "640");
     fill(frame, static_cast<int>(shape[3]), static_cast<int>(shape[2]));
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     input_ = Ort::Value::CreateTensor<float>(memory, pixels_.data(), pixels_.size(), shape.data(), shape.size());
@@ -143,44 +102,29 @@ class Runner {
 };
 
 void serve(const Arguments& arguments) {
-  const std::string version = load_runtime(text(arguments, "library"));
+  const std::string version = load_runtime(arguments.text("library"));
   cv::setNumThreads(1);
-  const std::vector<uchar> file = read_file(text(arguments, "image"));
-  const cv::Mat frame = cv::imdecode(file, cv::IMREAD_COLOR);
-  if (frame.empty()) throw std::runtime_error("Cannot decode " + text(arguments, "image"));
-
+  const bench::Picture picture(arguments.text("image"));
+  const cv::Mat frame = picture.decode();
   Ort::Env environment(ORT_LOGGING_LEVEL_FATAL, "floor");
   std::vector<Runner> runners;
-  const auto models = arguments.equal_range("model");
-  for (auto model = models.first; model != models.second; ++model) {
-    runners.emplace_back(environment, model->second, arguments, frame);
-  }
-  const int runs = number(arguments, "runs", "1");
-  std::printf("{\"ready\": true, \"onnxruntime\": \"%s\", \"opencv\": \"%s\"}\n", version.c_str(), CV_VERSION);
-  std::fflush(stdout);
-
-  for (std::string line; std::getline(std::cin, line);) {
-    const auto begin = Clock::now();
-    const cv::Mat decoded = cv::imdecode(file, cv::IMREAD_COLOR);
-    const auto middle = Clock::now();
-    for (int i = 0; i < runs; ++i) {
-      for (Runner& runner : runners) runner.run();
-    }
-    const auto end = Clock::now();
-    std::printf("{\"total\": %.4f, \"decode\": %.4f, \"inference\": %.4f}\n", milliseconds(begin, end),
-                milliseconds(begin, middle), milliseconds(middle, end));
-    std::fflush(stdout);
-  }
+  for (const std::string& model : arguments.all("model")) runners.emplace_back(environment, model, arguments, frame);
+  const int runs = arguments.whole("runs", "1");
+  bench::converse("{\"ready\": true, \"onnxruntime\": \"" + version + "\", \"opencv\": \"" CV_VERSION "\"}",
+                  [&](const std::string&) {
+                    const auto begin = Clock::now();
+                    const cv::Mat kept = picture.decode();
+                    const auto decoded = Clock::now();
+                    for (int i = 0; i < runs; ++i) {
+                      for (Runner& runner : runners) runner.run();
+                    }
+                    const auto end = Clock::now();
+                    return bench::times({{"total", bench::milliseconds(begin, end)},
+                                         {"decode", bench::milliseconds(begin, decoded)},
+                                         {"inference", bench::milliseconds(decoded, end)}});
+                  });
 }
 
 }  // namespace
 
-int main(int count, char** values) {
-  try {
-    serve(parse(count, values));
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
-}
+int main(int count, char** values) { return bench::run(count, values, serve); }

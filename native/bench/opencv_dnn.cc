@@ -6,63 +6,25 @@
 /// Prints one line of JSON when ready. Then, for each line "run", the milliseconds of one frame; for "result", what it
 /// finds in the picture.
 
-#include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iostream>
-#include <iterator>
-#include <map>
 #include <opencv2/core/version.hpp>
 #include <opencv2/dnn.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <sstream>
-#include <stdexcept>
-#include <string>
-#include <vector>
+
+#include "program.h"
 
 namespace {
 
-using Arguments = std::map<std::string, std::string>;
-using Clock = std::chrono::steady_clock;
-
-double milliseconds(Clock::time_point begin, Clock::time_point end) {
-  return std::chrono::duration<double, std::milli>(end - begin).count();
-}
-
-Arguments parse(int count, char** values) {
-  Arguments arguments;
-  for (int i = 1; i < count; ++i) {
-    const std::string argument = values[i];
-    const size_t equals = argument.find('=');
-    if (equals == std::string::npos) throw std::runtime_error("Expected name=value but received " + argument);
-    arguments[argument.substr(0, equals)] = argument.substr(equals + 1);
-  }
-  return arguments;
-}
-
-const std::string& text(const Arguments& arguments, const std::string& name) {
-  const auto found = arguments.find(name);
-  if (found == arguments.end()) throw std::runtime_error("Expected " + name + "=…");
-  return found->second;
-}
-
-double number(const Arguments& arguments, const std::string& name) { return std::atof(text(arguments, name).c_str()); }
+using bench::Arguments;
+using bench::Clock;
 
 cv::Scalar channels(const Arguments& arguments, const std::string& name) {
   cv::Scalar values;
-  std::istringstream stream(text(arguments, name));
+  std::istringstream stream(arguments.text(name));
   std::string part;
   for (int i = 0; i < 3 && std::getline(stream, part, ','); ++i) values[i] = std::atof(part.c_str());
   return values;
-}
-
-std::vector<uchar> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error("Cannot read " + path);
-  return std::vector<uchar>(std::istreambuf_iterator<char>(file), {});
 }
 
 struct Found {
@@ -74,15 +36,15 @@ struct Found {
 class Peer {
  public:
   explicit Peer(const Arguments& arguments)
-      : net_(cv::dnn::readNetFromONNX(text(arguments, "model"))),
+      : net_(cv::dnn::readNetFromONNX(arguments.text("model"))),
         outputs_(net_.getUnconnectedOutLayersNames()),
-        is_yolox_(text(arguments, "family") == "yolox"),
-        input_(static_cast<int>(number(arguments, "width")), static_cast<int>(number(arguments, "height"))),
+        is_yolox_(arguments.text("family") == "yolox"),
+        input_(arguments.whole("width"), arguments.whole("height")),
         mean_(channels(arguments, "mean")),
         scale_(channels(arguments, "scale")),
-        swap_(number(arguments, "rgb") != 0),
-        score_threshold_(static_cast<float>(number(arguments, "score"))),
-        iou_threshold_(static_cast<float>(number(arguments, "iou"))) {
+        swap_(arguments.number("rgb") != 0),
+        score_threshold_(static_cast<float>(arguments.number("score"))),
+        iou_threshold_(static_cast<float>(arguments.number("iou"))) {
     net_.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
     net_.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
   }
@@ -179,7 +141,7 @@ class Peer {
   float iou_threshold_;
 };
 
-void print_result(const Found& found) {
+std::string to_json(const Found& found) {
   std::string json = "{\"objects\": [";
   for (size_t i = 0; i < found.boxes.size(); ++i) {
     const cv::Rect2d& box = found.boxes[i];
@@ -189,19 +151,17 @@ void print_result(const Found& found) {
                   found.classes[i]);
     json += line;
   }
-  std::printf("%s]}\n", json.c_str());
+  return json + "]}";
 }
 
 void serve(const Arguments& arguments) {
-  cv::setNumThreads(static_cast<int>(number(arguments, "threads")));
-  const std::vector<uchar> file = read_file(text(arguments, "image"));
+  cv::setNumThreads(arguments.whole("threads"));
+  const bench::Picture picture(arguments.text("image"));
   Peer peer(arguments);
-  peer.forward(peer.to_blob(cv::imdecode(file, cv::IMREAD_COLOR)));
-  std::printf("{\"ready\": true, \"version\": \"OpenCV %s\"}\n", CV_VERSION);
-  std::fflush(stdout);
-  for (std::string line; std::getline(std::cin, line);) {
+  peer.forward(peer.to_blob(picture.decode()));
+  bench::converse("{\"ready\": true, \"version\": \"OpenCV " CV_VERSION "\"}", [&](const std::string& line) {
     const auto begin = Clock::now();
-    const cv::Mat frame = cv::imdecode(file, cv::IMREAD_COLOR);
+    const cv::Mat frame = picture.decode();
     const auto decoded = Clock::now();
     const cv::Mat blob = peer.to_blob(frame);
     const auto prepared = Clock::now();
@@ -209,26 +169,15 @@ void serve(const Arguments& arguments) {
     const auto inferred = Clock::now();
     const Found found = peer.decode(tensors, frame.size());
     const auto end = Clock::now();
-    if (line == "result") {
-      print_result(found);
-    } else {
-      std::printf(
-          "{\"total\": %.4f, \"decode\": %.4f, \"preprocess\": %.4f, \"inference\": %.4f, \"postprocess\": %.4f}\n",
-          milliseconds(begin, end), milliseconds(begin, decoded), milliseconds(decoded, prepared),
-          milliseconds(prepared, inferred), milliseconds(inferred, end));
-    }
-    std::fflush(stdout);
-  }
+    if (line == "result") return to_json(found);
+    return bench::times({{"total", bench::milliseconds(begin, end)},
+                         {"decode", bench::milliseconds(begin, decoded)},
+                         {"preprocess", bench::milliseconds(decoded, prepared)},
+                         {"inference", bench::milliseconds(prepared, inferred)},
+                         {"postprocess", bench::milliseconds(inferred, end)}});
+  });
 }
 
 }  // namespace
 
-int main(int count, char** values) {
-  try {
-    serve(parse(count, values));
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
-}
+int main(int count, char** values) { return bench::run(count, values, serve); }

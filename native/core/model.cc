@@ -30,16 +30,15 @@ Model::Model(const ModelOptions& options) : options_(options) {
   }
 }
 
-bool Model::rectangular() const {
-  return options_.rectangular && options_.preprocessing.resize != ResizeMode::stretch &&
-         sessions_.front()->takes_any_size();
+InputSizing Model::input_sizing() const {
+  const ResizeMode resize = options_.preprocessing.resize;
+  return {input_size(), resize,
+          options_.rectangular && resize != ResizeMode::stretch && sessions_.front()->takes_any_size()};
 }
 
-InputSize Model::input_size_for(int frame_width, int frame_height) const {
-  const InputSize largest = input_size();
-  if (!rectangular()) return largest;
-  const Placement content =
-      place(options_.preprocessing.resize, frame_width, frame_height, largest.width, largest.height);
+InputSize InputSizing::for_frame(int frame_width, int frame_height) const {
+  if (!rectangular) return largest;
+  const Placement content = place(resize, frame_width, frame_height, largest.width, largest.height);
   return {round_up(content.width), round_up(content.height)};
 }
 

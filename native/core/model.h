@@ -20,6 +20,17 @@ struct ModelOptions {
   SessionOptions session;
 };
 
+/// Which input a frame is given.
+struct InputSizing {
+  /// The size for a frame of that size: at most `largest`, but for what rounding up adds.
+  InputSize for_frame(int frame_width, int frame_height) const;
+
+  InputSize largest;
+  ResizeMode resize = ResizeMode::stretch;
+  /// The smallest that holds the frame.
+  bool rectangular = false;
+};
+
 /// The sessions of one model (several files of one family are averaged), shared by the pipelines that run it.
 class Model {
  public:
@@ -31,12 +42,13 @@ class Model {
 
   /// The largest input.
   InputSize input_size() const { return sessions_.front()->input_size(); }
+  InputSizing input_sizing() const;
   /// The input for a frame of that size.
-  InputSize input_size_for(int frame_width, int frame_height) const;
+  InputSize input_size_for(int frame_width, int frame_height) const {
+    return input_sizing().for_frame(frame_width, frame_height);
+  }
 
  private:
-  bool rectangular() const;
-
   ModelOptions options_;
   std::vector<std::unique_ptr<Session>> sessions_;
 };

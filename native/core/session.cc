@@ -39,6 +39,12 @@ TensorInfo describe(const Ort::Session& session, size_t index, bool input) {
   return info;
 }
 
+/// As people write sizes: width, then height; "any" for a side the model leaves open.
+std::string size_text(int64_t width, int64_t height) {
+  const auto side = [](int64_t value) { return value < 0 ? std::string("any") : std::to_string(value); };
+  return side(width) + " x " + side(height);
+}
+
 Ort::SessionOptions session_options(const SessionOptions& options) {
   Ort::SessionOptions result;
   result.SetGraphOptimizationLevel(GraphOptimizationLevel::ORT_ENABLE_ALL);
@@ -95,7 +101,10 @@ void Session::resolve_input(InputSize wanted) {
   const auto allows = [](int64_t side, int64_t value) { return side < 0 || side == value; };
   if (!allows(shape[0], 1) || !allows(shape[1], 3)) refuse("");
   if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0) refuse("; its height and width are open: give an input size");
-  if (wanted.width > 0 && (!allows(shape[2], wanted.height) || !allows(shape[3], wanted.width))) refuse("");
+  if (wanted.width > 0 && (!allows(shape[2], wanted.height) || !allows(shape[3], wanted.width))) {
+    throw Error("BAD_OPTION", "Expected the size of the model's own input, " + size_text(shape[3], shape[2]) +
+                                  ", or no input size, but received " + size_text(wanted.width, wanted.height));
+  }
   if (shape[2] == 0 || shape[3] == 0) refuse("");
   takes_any_size_ = shape[2] < 0 && shape[3] < 0;
   input_size_.height = static_cast<int>(shape[2] < 0 ? wanted.height : shape[2]);

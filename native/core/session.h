@@ -30,7 +30,8 @@ struct SessionOptions {
 /// A loaded model with one float input 1×3×H×W. Many threads may run it at once, each through its own Execution.
 class Session {
  public:
-  /// Throws MODEL_LOAD (a broken file; a tensor that is not as expected, with both shapes), PROVIDER_UNAVAILABLE.
+  /// Throws MODEL_LOAD (a broken file; a tensor that is not as expected, with both shapes), BAD_OPTION (an input size
+  /// that is not the model's), PROVIDER_UNAVAILABLE.
   Session(const std::string& model_path, const SessionOptions& options);
 
   const std::vector<TensorInfo>& inputs() const { return inputs_; }

@@ -3,7 +3,18 @@ import { join } from 'node:path'
 import t from 'tap'
 import { compareAnswers } from '../../lib/bench/compare/agreement.js'
 import { runCli } from '../cli/run.js'
-import { findData } from './data.js'
+import { findData, useModelsOf } from './data.js'
+
+interface Row {
+  task: string
+  contender: string
+  count: number
+  p50_ms: number
+  inference_p50_ms: number
+  same_objects?: number
+  other_objects?: number
+  least_iou?: number
+}
 
 const A: [number, number, number, number] = [0, 0, 100, 100]
 const B: [number, number, number, number] = [200, 0, 300, 100]
@@ -17,21 +28,29 @@ t.test('answers are the same where boxes and classes are', async (t) => {
   t.match(compareAnswers([], []), { common: 0, apart: 0 })
 })
 
-t.test('bench compare: OpenCV DNN finds the same faces, and every contender is measured in turns', async (t) => {
+t.test('bench compare: the same objects from every contender, measured in turns, with their stages', async (t) => {
   const data = findData(t)
   if (data === undefined) return
+  useModelsOf(data)
   const output = join(t.testdir(), 'compare.json')
-  const { code, stderr } = await runCli(
-    'bench', 'compare', join(data, 'images', 'demo', 'people.jpg'), '--task', 'face_detection', '--peer', 'opencv-dnn',
-    '--request-count', '3', '--warmup-request-count', '1', '--output', output,
+  const { code, stdout, stderr } = await runCli(
+    'bench', 'compare', join(data, 'images', 'demo', 'people.jpg'), '--task', 'face_detection', 'car_detection',
+    '--peer', 'opencv-dnn', '--request-count', '3', '--warmup-request-count', '1', '--output', output,
   )
   t.equal(code, 0, stderr)
-  const { records } = JSON.parse(await readFile(output, 'utf8')) as {
-    records: Array<{ contender: string; count: number; least_iou?: number }>
+  t.match(stdout, /car_detection, library, model as exported ÷ floor ≤ 1.10 +[\d.]+ +[\d.]+–[\d.]+ +(holds|missed)/)
+  const { records } = JSON.parse(await readFile(output, 'utf8')) as { records: Row[] }
+  const of = (task: string): Row[] => records.filter((row) => row.task === task)
+  t.same(of('face_detection').map(({ contender }) => contender),
+    ['library', 'library, model as exported', 'OpenCV DNN', 'floor'])
+  t.same(of('car_detection').map(({ contender }) => contender),
+    ['library', 'library, model as exported', 'library at 640×640', 'floor'], 'its input is cut to the frame by default')
+  for (const { task, contender, count, other_objects: apart, inference_p50_ms: inference, p50_ms: whole } of records) {
+    t.equal(count, 3)
+    t.ok(inference > 0 && inference < whole, `${task}, ${contender}: inference is a part`)
+    t.equal(apart ?? 0, 0, `${task}, ${contender}: the same objects`)
   }
-  t.same(records.map(({ contender }) => contender), ['library', 'OpenCV DNN', 'floor'])
-  t.ok(records.every(({ count }) => count === 3))
-  const peer = records[1]
-  t.match(peer, { same_objects: 2, other_objects: 0 })
+  const peer = of('face_detection')[2]
+  t.match(peer, { same_objects: 2 })
   t.ok((peer?.least_iou ?? 0) > 0.99, `boxes overlap by ${peer?.least_iou}`)
 })

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { runCli } from '../cli/run.js'
-import { smallestInput } from '../../lib/bench/kernel/form.js'
 import { findData } from './data.js'
 
 interface Row {
@@ -57,11 +56,4 @@ t.test('options that are wrong are refused before anything is measured', async (
   await refused(2, /face_detection/, '--task', 'dogs')
   await refused(1, /--task/, '--model', 'mine.onnx')
   await refused(1, /nonexistent\.jpg.*BAD_IMAGE/s, '/nonexistent.jpg', '--task', 'face_detection')
-})
-
-t.test('the input that the library gives a frame', async (t) => {
-  const most = { width: 640, height: 640 }
-  t.same(smallestInput({ width: 1280, height: 720 }, most), { width: 640, height: 384 })
-  t.same(smallestInput({ width: 810, height: 1080 }, most), { width: 480, height: 640 })
-  t.same(smallestInput({ width: 100, height: 100 }, most), most)
 })

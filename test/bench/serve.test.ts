@@ -5,7 +5,7 @@ import { runCli } from '../cli/run.js'
 import { startServer } from '../http/server.js'
 
 interface Row {
-  kind: 'form' | 'level'
+  kind: 'form' | 'level' | 'beside'
   form: string
   body_bytes: number
   served_p50_ms: number
@@ -87,4 +87,19 @@ t.test('options that are wrong are refused', async (t) => {
   await refused(2, /face_detection/, '--task', 'face_alignment')
   await refused(1, /loopback.*BAD_OPTION/s, '--url', 'http://192.0.2.1:5500')
   await refused(1, /did not answer.*NODE_UNREACHABLE/s, '--url', 'http://127.0.0.1:1')
+})
+
+t.test('beside a Flask server: the same faces, then both under load in turns', async (t) => {
+  const output = join(t.testdir(), 'serve.json')
+  const { code, stdout, stderr } = await runCli(
+    'bench', 'serve', '--form', 'raw', '--concurrency-range', '2', ...QUICK, '--measurement-interval', '100',
+    '--peer', 'flask', '--output', output,
+  )
+  t.equal(code, 0, stderr)
+  t.match(stdout, /beside Flask \(Flask [\d.]+, OpenCV [\d.]+\), in turns/)
+  t.match(stdout, /Both found [2-9] objects.*the least IoU is 0\.[89]/)
+  t.match(stdout, /requests\/s at saturation ≥ 3 × Flask .*\(bytes-literal\) +[\d.]+ +(holds|missed)/)
+  const rows = (await rowsOf(output)).filter(({ kind }) => kind === 'beside') as (Row & { peer_requests_per_second: number })[]
+  t.same(rows.map(({ form }) => form), ['bytes-literal', 'raw'])
+  for (const row of rows) t.ok(row.requests_per_second > 1 && row.peer_requests_per_second > 1)
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { drawCluster, type ClusterView } from '../../lib/cli/status-view.js'
-import type { NodeView } from '../../lib/cluster/index.js'
+import { drawCluster } from '../../lib/cli/status-view.js'
+import type { ClusterView, NodeView } from '../../lib/cluster/index.js'
 import { runCli } from './run.js'
 
 const worker = {
@@ -61,7 +61,7 @@ t.test('colours say what is near its end, and take no room', async (t) => {
 })
 
 t.test('a host says how it stands with its cloud', async (t) => {
-  const upstream = { cloud: 'http://10.0.0.1:5500', standing: 'refused', reason: 'Expected a token' }
+  const upstream = { cloud: 'http://10.0.0.1:5500', standing: 'refused' as const, reason: 'Expected a token' }
   const text = drawCluster({ role: 'host', upstream, nodes: VIEW.nodes.slice(1, 2) }, { url: 'http://127.0.0.1', columns: 80, colour: false })
   t.equal(text.split('\n')[1], 'of the cloud http://10.0.0.1:5500: refused (Expected a token)')
 })

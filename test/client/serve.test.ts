@@ -84,8 +84,16 @@ t.test('every form of a picture and every route against a real node', { timeout:
     const pids = several.proc_resource_info_list.map(({ pid }) => pid)
     t.ok(pids.length >= 1 && new Set(pids).size === pids.length, `one entry a worker: ${pids}`)
   }
-  const { count_result, result } = await client.executeTask('car_detection', { image: car })
+  const { count_result, result, label, proc_resource_info: { pid: carPid } } =
+    await client.executeTask('car_detection', { image: car })
   t.equal(count_result.car, result.filter(([, , , , , classId]) => classId === 2).length)
+  t.same(label.map((name) => name === 'car'), result.map(([, , , , , classId]) => classId === 2))
+
+  const { role, nodes } = await client.getNodes()
+  t.match({ role, nodes }, { role: 'cloud', nodes: [{ kind: 'self', lost: false, ip: '127.0.0.2' }] })
+  const { car_detection: cars, face_detection: faceService } = nodes[0]?.service_state ?? {}
+  t.match(cars?.workers, [{ pid: carPid, model: 'yolov8n', cpu_util_limit: 1, p50_ms: Number, p99_ms: Number }])
+  t.equal(faceService?.workers.length, 2)
 
   t.same(await client.getServiceList(), ['face_detection', 'face_alignment', 'car_detection'])
   t.ok(await client.readyz() && await client.healthz())

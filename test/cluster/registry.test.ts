@@ -1,8 +1,9 @@
 /** What a cloud believes, and for how long, by a clock of the test's own. */
 import t from 'tap'
 import { idOf } from '../../lib/cluster/address.js'
-import { ClusterRegistry, type NodeView } from '../../lib/cluster/registry.js'
-import { parseHeartbeat, type NodeRole, type NodeStatus } from '../../lib/cluster/status.js'
+import { ClusterRegistry } from '../../lib/cluster/registry.js'
+import { parseHeartbeat } from '../../lib/cluster/status.js'
+import type { NodeRole, NodeStatus, NodeView } from '../../lib/cluster/types.js'
 
 const DEVICE = {
   cpu_ratio: [10, 30], n_cpu: 2, mem_ratio: 25, mem_total: 4, 'net_ratio(MBps)': 0.5, swap_ratio: 0, gpu_mem: {}, gpu_utilization: {},

@@ -7,21 +7,35 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { EdgeInferClient } from '../../lib/client/index.js'
 import { resolveSample } from '../../lib/models/index.js'
-import { spawnCli } from '../cli/run.js'
+import { runCli } from '../cli/run.js'
 import { repositoryPath, shared, sharedPath, useSharedModels } from '../helpers/shared.js'
-import { ENDLESS, NOT_RUN, onStage, SHORTENED, type Stage } from './command-rules.js'
-import { brokenLinks, commandsOf, pages, type Command } from './pages.js'
+import { ENDLESS, NOT_RUN, onStage, SHORTENED, SUBSTITUTES, type Stage } from './command-rules.js'
+import { startNode } from './node.js'
+import {
+  brokenLinks, commandsOf, inlineCommands, namedPaths, pages, strangeFences, type Command,
+} from './pages.js'
 
 const LONGEST_MS = 120_000
 
+const { scripts } = JSON.parse(readFileSync(repositoryPath('package.json'), 'utf8')) as {
+  scripts: Record<string, string>
+}
 const all = pages()
 /** Once each: pages repeat each other, in two languages. */
-const commands = [...new Map(all.flatMap(commandsOf).reverse().map((command) => [withoutComments(command.text), command]))
-  .values()].reverse()
+const commands = [...new Map(
+  all.flatMap(commandsOf).reverse().map((command) => [withoutComments(command.text), command]),
+).values()].reverse()
 const isNotRun = ({ text }: Command): boolean => NOT_RUN.some(({ command }) => command.test(text))
 
 t.test('links lead somewhere', async (t) => {
-  for (const page of all) t.strictSame(brokenLinks(page, all), [], page.name)
+  for (const page of all) {
+    t.strictSame(brokenLinks(page, all), [], page.name)
+    t.strictSame(namedPaths(page).filter((path) => !existsSync(repositoryPath(path))), [], page.name)
+  }
+})
+
+t.test('every block is of a language that is run, or is only shown', async (t) => {
+  t.strictSame(all.flatMap(strangeFences), [])
 })
 
 t.test('the Chinese README has the commands of the English one', async (t) => {
@@ -31,36 +45,55 @@ t.test('the Chinese README has the commands of the English one', async (t) => {
   t.strictSame(chinese, english)
 })
 
-t.test('what is not run is still there, and is written as the shell and edge-infer read it', async (t) => {
-  for (const { command, why } of NOT_RUN) {
-    t.ok(commands.some(({ text }) => command.test(text)), `${command} is in no page any more (${why})`)
-  }
+t.test('every rule is of use still', async (t) => {
+  const unused = (patterns: RegExp[], texts: string[]): RegExp[] =>
+    patterns.filter((pattern) => texts.every((text) => text.search(pattern) < 0))
+  const isRun = commands.filter((command) => !isNotRun(command)).map(({ text }) => text)
+  t.strictSame(unused(NOT_RUN.map(({ command }) => command), commands.map(({ text }) => text)), [])
+  const changing = [SUBSTITUTES, SHORTENED, ENDLESS].flatMap((rules) => rules.map(([pattern]) => pattern))
+  t.strictSame(unused(changing, isRun), [])
+})
+
+t.test('what is not run is written as the shell and edge-infer read it', async (t) => {
   for (const { place, text, language } of commands.filter(isNotRun)) {
     if (language !== 'sh') t.fail(`${place} is a program and must be run`)
     await promisify(execFile)('bash', ['-n', '-c', text])
-    for (const unknown of await unknownOptions(text)) t.fail(`${place}: ${unknown} is no option`)
+    t.strictSame(await unknownWords(text), [], place)
     for (const [path] of text.matchAll(/(?<!\/)\bdeploy\/[\w./-]+/g)) t.ok(existsSync(repositoryPath(path)), path)
   }
+})
+
+t.test('so are the commands within sentences', async (t) => {
+  for (const text of new Set(all.flatMap(inlineCommands))) t.strictSame(await unknownWords(text), [], text)
 })
 
 function withoutComments(text: string): string {
   return text.replace(/\s+\/\/.*$/gm, '')
 }
 
-/** Options of an `edge-infer` command that its help does not have. */
-async function unknownOptions(text: string): Promise<string[]> {
-  const [, words = ''] = /\bedge-infer ((?:[a-z]+ ?)+)/.exec(text) ?? []
+/** Commands and options of `edge-infer`, and scripts of `npm run`, that there are none of. */
+async function unknownWords(text: string): Promise<string[]> {
+  const [, script] = /^npm run ([\w:-]+)/.exec(text) ?? []
+  if (script !== undefined) return script in scripts ? [] : [script]
+  const [, words = ''] = /^(?:npx |node bin\/)?edge-infer((?: [a-z]+)+)/.exec(text) ?? []
+  if (words === '') return []
+  const path = words.trim().split(' ')
+  const { usage, help } = await helpOf(path)
+  const [first = ''] = path
   const options = [...text.matchAll(/ (--[a-z-]+)/g)].map(([, option = '']) => option)
-  if (words === '' || options.length === 0 || !/^(npx )?edge-infer/.test(text)) return []
-  const child = spawnCli([...words.trim().split(' '), '--help'])
-  let help = ''
-  child.stdout.on('data', (chunk: Buffer) => (help += chunk.toString()))
-  await once(child, 'close')
-  return options.filter((option) => !help.includes(option))
+  return [
+    ...usage.startsWith(`edge-infer ${first} `) ? [] : [first],
+    ...options.filter((option) => !new RegExp(`${option}(?![a-z-])`).test(help)),
+  ]
 }
 
-t.test('the others', { timeout: 10 * LONGEST_MS }, async (t) => {
-  if (!shared.present) return t.pass(`the commands were not run: ${shared.why}`)
+/** What a command says of itself; words that are its arguments change nothing. */
+async function helpOf(path: readonly string[]): Promise<{ usage: string; help: string }> {
+  const { stdout } = await runCli(...path, '--help')
+  return { usage: /^Usage: (.*)/.exec(stdout)?.[1] ?? '', help: stdout }
+}
+
+t.test('the others', { timeout: 10 * LONGEST_MS, skip: shared.present ? false : shared.why }, async (t) => {
   useSharedModels()
   const directory = t.testdir()
   await furnish(directory)
@@ -70,7 +103,7 @@ t.test('the others', { timeout: 10 * LONGEST_MS }, async (t) => {
     // curl answers an error for a status of 400 and above.
     CURL_HOME: directory,
   }
-  const stage = await startNode(t)
+  const stage = await setStage(t)
   for (const command of commands.filter((candidate) => !isNotRun(candidate))) {
     await t.test(`${command.place} ${command.text.split('\n', 1)[0]}`, { timeout: LONGEST_MS }, async (t) => {
       const text = onStage(command.text, stage)
@@ -83,27 +116,12 @@ t.test('the others', { timeout: 10 * LONGEST_MS }, async (t) => {
   }
 })
 
-async function startNode(t: Test): Promise<Stage> {
-  const tasks = 'face_detection=1,face_alignment=1,car_detection=1'
-  const child = spawnCli(['serve', '--port', '0', '--threads', '1', '--log-level', 'error', '--task', tasks])
-  child.stdout.resume()
-  t.teardown(async () => {
-    child.kill('SIGTERM')
-    await once(child, 'close')
-  })
-  let said = ''
-  const port = await new Promise<number>((resolve, reject) => {
-    child.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString()
-      const listening = /Listening on http:\S+?:(\d+)/.exec(said)?.[1]
-      if (listening !== undefined) resolve(Number(listening))
-    })
-    child.once('close', () => reject(new Error(said)))
-  })
-  await using client = new EdgeInferClient(`http://127.0.0.1:${port}`)
+async function setStage(t: Test): Promise<Stage> {
+  const url = await startNode(t)
+  await using client = new EdgeInferClient(url)
   const [node] = Object.values(await client.getClusterInfo())
   const pid = Number(node?.service_state.face_detection?.workers[0]?.pid)
-  return { port, pid, models: sharedPath('models'), data: sharedPath() }
+  return { port: Number(new URL(url).port), pid, models: sharedPath('models'), data: sharedPath() }
 }
 
 /** What the pages speak of: photographs, a video, a catalogue, the package. */
@@ -139,7 +157,9 @@ async function run(
     js: [process.execPath, `--input-type=${isModule ? 'module' : 'commonjs'}`, '-e', text],
   }[language] as [string, ...string[]]
   // tap's hooks are kept out, as in spawnCli.
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS })
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', program, ...args], {
+    cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS,
+  })
   let output = ''
   let told = false
   for (const stream of [child.stdout, child.stderr]) {

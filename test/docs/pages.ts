@@ -19,6 +19,9 @@ export interface Page {
 
 const FENCE = /^```(sh|js|python)\n([^]*?)^```$/gm
 
+/** What is shown and not run. */
+const SHOWN = ['json', 'json5', 'text']
+
 export function pages(): Page[] {
   const inDocs = readdirSync(repositoryPath('docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md')).map((name) => join('docs', name))
@@ -35,6 +38,35 @@ export function commandsOf({ name, text }: Page): Command[] {
   })
 }
 
+/** Opening fences whose block nobody would run: indented, of another language, or of none. */
+export function strangeFences({ name, text }: Page): string[] {
+  let open = false
+  return text.split('\n').flatMap((line, index) => {
+    if (!line.trimStart().startsWith('```')) return []
+    open = !open
+    const known = /^```(sh|js|python)$/.test(line) || SHOWN.some((language) => line === `\`\`\`${language}`)
+    return (open ? known : line === '```') ? [] : [`${name}:${index + 1} ${line}`]
+  })
+}
+
+/** Commands within sentences and tables. */
+export function inlineCommands({ text }: Page): string[] {
+  return inCode(text).filter((code) => /^((npx |node bin\/)?edge-infer|npm run) /.test(code))
+}
+
+/** Files and folders that the prose names by their path in the repository, as far as they are not built. */
+export function namedPaths({ text }: Page): string[] {
+  return inCode(text).filter((code) => /^(bin|lib|docs|deploy|test|native|models)\/[\w./-]+$/.test(code))
+}
+
+function inCode(text: string): string[] {
+  return [...proseOf(text).matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
+}
+
+function proseOf(text: string): string {
+  return text.replace(/^```[^]*?^```$/gm, '')
+}
+
 /** One a line; a line that ends in a backslash or a pipe goes on in the next. */
 function shellCommands(block: string): string[] {
   return block.replace(/\\\n\s*/g, '').replace(/\|\n\s*/g, '| ').split('\n')
@@ -43,8 +75,7 @@ function shellCommands(block: string): string[] {
 
 /** Links of a page that lead nowhere. */
 export function brokenLinks({ name, text }: Page, all: readonly Page[]): string[] {
-  const prose = text.replace(/^```[^]*?^```$/gm, '')
-  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target).filter((target) => {
+  return [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target).filter((target) => {
     if (/^https?:/.test(target)) return false
     const [path = '', anchor] = target.split('#')
     const page = path === '' ? name : relative('.', join(dirname(name), path))
@@ -56,7 +87,7 @@ export function brokenLinks({ name, text }: Page, all: readonly Page[]): string[
 
 /** As GitHub makes them of headings. */
 function anchorsOf(text: string): Set<string> {
-  const headings = [...text.replace(/^```[^]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
+  const headings = [...proseOf(text).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
   return new Set(headings.map((heading) =>
     heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')))
 }

@@ -63,3 +63,19 @@ t.test('the same objects as the file itself finds', async (t) => {
     }
   }
 })
+
+t.test('a frame is given the smallest input that holds it, of a model that takes any size', async (t) => {
+  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+  useSharedModels()
+  const sizes = async (options: { rectangular?: boolean; asExported?: boolean }): Promise<unknown[]> => {
+    await using cars = await createTask('car_detection', { model: 'yolov8n', ...options })
+    return [[1280, 720], [810, 1080], [100, 100], [4000, 1]].map(([width = 0, height = 0]) => {
+      const input = cars.model.inputSizeFor(width, height)
+      return [input.width, input.height]
+    })
+  }
+  t.strictSame(await sizes({}), [[640, 384], [480, 640], [640, 640], [640, 32]])
+  const whole = [[640, 640], [640, 640], [640, 640], [640, 640]]
+  t.strictSame(await sizes({ rectangular: false }), whole)
+  t.strictSame(await sizes({ asExported: true }), whole)
+})

@@ -63,6 +63,7 @@ t.test('every argument of every function', async (t) => {
     ['detect', (session.detect as Callable).bind(session), [raw, detect, 1]],
     ['headPose', (session.headPose as Callable).bind(session), [[raw], { margin: 0 }, 1]],
     ['cancel', (session.cancel as Callable).bind(session), [1]],
+    ['inputSizeFor', (session.inputSizeFor as Callable).bind(session), [64, 64]],
   ]
   for (const [name, call, good] of functions) {
     let refused = 0

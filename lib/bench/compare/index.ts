@@ -1,12 +1,12 @@
 /** The library side by side with what people use in its place: answers first, then speeds, measured in turns. */
 import { basename } from 'node:path'
-import { defaultModelFor, resolveModel, resolveSample, variantOf, type TaskName } from '../../models/index.js'
+import { defaultModelFor, resolveModel, resolveSample, type TaskName } from '../../models/index.js'
 import { Detector, toNativeImage, type ModelOptions } from '../../tasks/index.js'
 import type { FoundBox } from '../accuracy/matching.js'
 import type { ContenderProcess } from '../contender-process.js'
 import { interleave, type Contender, type InterleavePlan, type Measurement } from '../interleave.js'
 import { startFloor } from '../kernel/floor.js'
-import { formOf } from '../kernel/form.js'
+import { formOf, type ModelForm } from '../kernel/form.js'
 import { timeCall } from '../kernel/library.js'
 import { compareAnswers, type Agreement } from './agreement.js'
 import { COMPARED_FAMILIES, type ComparedFamily } from './peer.js'
@@ -28,10 +28,15 @@ export type DetectionTask = (typeof COMPARED_TASKS)[number]
 
 export interface ComparedContender {
   name: string
+  /** Which of the library's own it is; undefined for the others. */
+  library?: LibraryForm | undefined
   measured: Measurement[]
   /** With the library's most exact answer; undefined for the floor, which answers nothing. */
   agreement: Agreement | undefined
 }
+
+/** `whole-input`: with the faster form's input not cut to the frame, where that makes a difference. */
+export type LibraryForm = 'default' | 'whole-input' | 'as-exported'
 
 /** All contenders on one picture, the library first; index `i` of every `measured` is one round. */
 export interface ComparedTask {
@@ -47,6 +52,7 @@ export interface ComparedTask {
 }
 
 interface Entrant extends Contender {
+  library?: LibraryForm
   answer?(): Promise<readonly FoundBox[]>
   close(): Promise<void>
 }
@@ -70,18 +76,27 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
   const entrants: Entrant[] = []
   const skipped: string[] = []
   try {
-    const hasVariant = (await variantOf(entry, paths[0] as string)) !== undefined
-    entrants.push(await enterLibrary('library', task, file, { model, threads }))
-    if (hasVariant) {
-      entrants.push(await enterLibrary('library, model as exported', task, file, { model, threads, asExported: true }))
+    const library = async (name: string, form: LibraryForm, more: ModelOptions): Promise<LibraryEntrant> => {
+      const entrant = await enterLibrary(name, form, task, file, { model, threads, ...more })
+      entrants.push(entrant)
+      return entrant
     }
-    const frame = await (entrants[0] as LibraryEntrant).size()
-    const form = await formOf(task, frame, { model, asExported: true })
+    const fastest = await library('library', 'default', {})
+    const { frame } = fastest
+    const hasVariant = fastest.form.paths[0] !== paths[0]
+    const exported = hasVariant
+      ? await library('library, model as exported', 'as-exported', { asExported: true })
+      : fastest
+    const { form } = exported
+    const size = ({ width, height }: ModelForm['inputSize']): string => `${width}×${height}`
+    if (size(fastest.form.inputSize) !== size(form.inputSize)) {
+      await library(`library at ${size(form.inputSize)}`, 'whole-input', { rectangular: false })
+    }
     for (const peer of PEERS) {
       if (options.peers && !options.peers.includes(peer.id)) continue
       const reason = isCompared(entry.family) ? peer.unfit(entry) : `${peer.name}: it does not read ${entry.family}`
-      if (reason !== undefined || !form.inputSize || !entry.thresholds) {
-        skipped.push(reason ?? `${peer.name}: the input size of ${model} is not known`)
+      if (reason !== undefined || !entry.thresholds) {
+        skipped.push(reason ?? `${peer.name}: the thresholds of ${model} are not known`)
         continue
       }
       const process = await peer.start({
@@ -92,7 +107,7 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
     }
     entrants.push(floorEntrant(await startFloor({ form, image, threads, runs: 1, signal })))
 
-    const exact = await (entrants[hasVariant ? 1 : 0] as LibraryEntrant).exactAnswer()
+    const exact = await exported.exactAnswer()
     const agreements = await Promise.all(entrants.map(async (entrant) =>
       entrant.answer && compareAnswers(exact, await entrant.answer())))
     const label = `${task}, ${basename(image)}`
@@ -101,8 +116,8 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
     })
     return {
       task, model: entry.name, image: basename(image), ...frame, threads, skipped,
-      contenders: entrants.map(({ name }, index) => ({
-        name, measured: measured[index] ?? [], agreement: agreements[index],
+      contenders: entrants.map(({ name, library }, index) => ({
+        name, library, measured: measured[index] ?? [], agreement: agreements[index],
       })),
     }
   } finally {
@@ -115,25 +130,28 @@ function isCompared(family: string): family is ComparedFamily {
 }
 
 interface LibraryEntrant extends Entrant {
+  library: LibraryForm
+  form: ModelForm
+  /** Pixels of the picture. */
+  frame: { width: number; height: number }
   answer(): Promise<readonly FoundBox[]>
   /** With every pixel decoded. */
   exactAnswer(): Promise<readonly FoundBox[]>
-  size(): Promise<{ width: number; height: number }>
 }
 
 async function enterLibrary(
-  name: string, task: DetectionTask, file: Uint8Array, options: ModelOptions,
+  name: string, library: LibraryForm, task: DetectionTask, file: Uint8Array, options: ModelOptions,
 ): Promise<LibraryEntrant> {
   const detector = await Detector.open(task, options)
+  const { width, height } = await detector.run(file)
   return {
     name,
+    library,
+    form: formOf(detector.model, { width, height }),
+    frame: { width, height },
     measure: () => timeCall(() => detector.run(file)),
     answer: async () => (await detector.run(file)).objects,
     exactAnswer: async () => (await detector.run(file, { fullDecode: true })).objects,
-    async size() {
-      const { width, height } = await detector.run(file)
-      return { width, height }
-    },
     close: () => detector.close(),
   }
 }

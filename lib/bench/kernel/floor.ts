@@ -24,6 +24,7 @@ export async function startFloor({ form, image, threads, runs, signal }: FloorOp
     `image=${image}`,
     `threads=${threads}`,
     `runs=${runs}`,
-    ...(form.inputSize ? [`width=${form.inputSize.width}`, `height=${form.inputSize.height}`] : []),
+    `width=${form.inputSize.width}`,
+    `height=${form.inputSize.height}`,
   ])
 }

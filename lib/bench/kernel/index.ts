@@ -110,7 +110,7 @@ async function measureTask(
     const [own, beside] = await interleave(contenders, {
       ...options, onProgress: (done, total) => options.onProgress?.(label, done, total),
     })
-    const input = form.inputSize ? `${form.inputSize.width}×${form.inputSize.height}` : ''
+    const input = `${form.inputSize.width}×${form.inputSize.height}`
     return {
       task, model: form.model, input, image: name, width, height, threads, runs, library: own ?? [], floor: beside,
     }

@@ -31,7 +31,8 @@ export async function openLibrary(
   const faces = task === 'face_alignment' ? await findFaces(file, options) : undefined
   if (faces?.length === 0) return undefined
   const { fullDecode, crops, ...modelOptions } = options
-  const opened = await createTask(task, modelOptions)
+  // A call that decodes in full fills the whole input; the floor is to run the same.
+  const opened = await createTask(task, fullDecode ? { ...modelOptions, rectangular: false } : modelOptions)
   const call = opened instanceof HeadPoseEstimator
     ? () => opened.run(file, faces ?? [])
     : () => opened.run(file, { fullDecode, crops: crops === true && task === 'face_detection' })
@@ -39,7 +40,7 @@ export async function openLibrary(
   const { width, height } = 'sizes' in first ? first.sizes[0] as { width: number; height: number } : first
   return {
     name: 'library',
-    form: await formOf(task, { width, height }, modelOptions),
+    form: formOf(opened.model, { width, height }),
     width,
     height,
     runs: faces?.length ?? 1,

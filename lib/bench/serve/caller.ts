@@ -14,6 +14,13 @@ export interface Call {
   stages: Record<string, number>
 }
 
+interface Exchange {
+  /** Milliseconds. */
+  total: number
+  text: string
+  timing: string
+}
+
 export class Caller {
   readonly #pool: Pool
   readonly #path: string
@@ -28,7 +35,17 @@ export class Caller {
   }
 
   /** @throws EdgeInferError NODE_UNREACHABLE, BAD_REPLY where it is refused. */
-  async call({ contentType, bytes }: RequestBody): Promise<Call> {
+  async call(body: RequestBody): Promise<Call> {
+    const { total, timing } = await this.#exchange(body)
+    return { total, stages: parseServerTiming(timing) }
+  }
+
+  /** What a request is answered with. @throws as {@link call}. */
+  async answer(body: RequestBody): Promise<Readonly<Record<string, unknown>>> {
+    return JSON.parse((await this.#exchange(body)).text) as Record<string, unknown>
+  }
+
+  async #exchange({ contentType, bytes }: RequestBody): Promise<Exchange> {
     const begin = performance.now()
     let reply
     let text
@@ -45,7 +62,7 @@ export class Caller {
       const answer = text.slice(0, ANSWER_SHOWN)
       throw new EdgeInferError('BAD_REPLY', `Expected 200 but the server answered ${reply.statusCode}: ${answer}`)
     }
-    return { total, stages: parseServerTiming(reply.headers['server-timing']) }
+    return { total, text, timing: String(reply.headers['server-timing'] ?? '') }
   }
 
   async close(): Promise<void> {
@@ -63,7 +80,7 @@ function loopbackUrl(url: string): URL {
 }
 
 /** `decode;dur=1.23, inference;dur=4.56` */
-function parseServerTiming(header: string | string[] | undefined): Record<string, number> {
-  return Object.fromEntries([...String(header ?? '').matchAll(/(\w+);dur=([\d.]+)/g)]
+function parseServerTiming(header: string): Record<string, number> {
+  return Object.fromEntries([...header.matchAll(/(\w+);dur=([\d.]+)/g)]
     .map(([, stage, duration]) => [stage as string, Number(duration)]))
 }

@@ -1,11 +1,14 @@
 /** What HTTP and the hand-over to a worker add to the library call, and what the server does under load. */
-import { resolveSample, type TaskName } from '../../models/index.js'
+import { EdgeInferError } from '../../errors.js'
+import { defaultModelFor, resolveSample, type TaskName } from '../../models/index.js'
 import { Detector } from '../../tasks/index.js'
 import { interleave, type Measurement } from '../interleave.js'
 import { timeCall } from '../kernel/library.js'
 import { median, percentile, sorted } from '../statistics.js'
+import { measureBeside, type Beside } from './beside.js'
 import { makeBody, type Form } from './body.js'
 import { Caller } from './caller.js'
+import { FlaskPeer } from './flask-peer.js'
 import { measureLevel, type Level, type LevelResult } from './levels.js'
 import { makeFrame, type Frame } from './picture.js'
 import type { ServerFigures } from './server-process.js'
@@ -13,6 +16,9 @@ import { BenchServer } from './server.js'
 
 export { FORMS, type Form } from './body.js'
 export type { Level } from './levels.js'
+
+export const SERVED_PEERS = ['flask'] as const
+export type ServedPeer = (typeof SERVED_PEERS)[number]
 
 export const SERVED_TASKS = ['face_detection', 'car_detection', 'helmet_detection'] as const
 export type ServedTask = (typeof SERVED_TASKS)[number]
@@ -32,6 +38,8 @@ export interface ServeBenchOptions {
   /** Those that levels of load are run with. */
   loadForms: readonly Form[]
   levels: readonly Level[]
+  /** Servers of another make to measure beside this one: face_detection only. */
+  peers?: readonly ServedPeer[] | undefined
   /** Milliseconds. */
   measurementInterval: number
   stabilityPercentage: number
@@ -65,6 +73,7 @@ export interface ServeResults {
   jpegBytes: number
   forms: FormResult[]
   levels: ServedLevel[]
+  beside: Beside[]
 }
 
 const COMFORTABLE_LOAD = 0.8
@@ -86,6 +95,7 @@ export async function measureServe(options: ServeBenchOptions): Promise<ServeRes
       jpegBytes: frame.jpeg.length,
       forms: await measureForms(detector, caller, frame, options),
       levels: await measureLevels(caller, server, frame, options),
+      beside: await measurePeers(caller, frame, options),
     }
   } finally {
     await caller?.close()
@@ -138,6 +148,25 @@ async function measureLevels(
     results.push(...own)
   }
   return results
+}
+
+async function measurePeers(caller: Caller, frame: Frame, options: ServeBenchOptions): Promise<Beside[]> {
+  const { peers = [], task, model, workers, levels, signal, onProgress } = options
+  if (peers.length === 0) return []
+  if (task !== 'face_detection') {
+    throw new EdgeInferError('BAD_OPTION', `The Flask server finds faces only, but the task is ${task}`)
+  }
+  const peer = await FlaskPeer.start(model ?? defaultModelFor(task).name, workers)
+  const theirs = new Caller(peer.url, task, MOST_CONNECTIONS)
+  try {
+    const measurementInterval = options.measurementInterval / 2
+    return [await measureBeside(`Flask (${peer.versions})`, caller, theirs, frame, {
+      measurementInterval, levels, signal, onProgress,
+    })]
+  } finally {
+    await theirs.close()
+    await peer.close()
+  }
 }
 
 export function nameOfLevel(level: Level): string {

@@ -2,8 +2,9 @@
 import { availableParallelism } from 'node:os'
 import { describeMachine } from '../machine.js'
 import type { RecordRow, Report, ReportSection } from '../report.js'
-import { median, summarize } from '../statistics.js'
+import { median, ratioOfMedians, summarize, type Ratio } from '../statistics.js'
 import { lineChart, stackedBars } from '../svg.js'
+import type { Beside, BesideLevel, Turn } from './beside.js'
 import {
   addedBy, aroundInference, nameOfLevel, type Form, type FormResult, type ServedLevel, type ServeResults,
 } from './index.js'
@@ -16,6 +17,7 @@ const UNDISTURBED = 10
 const STALL_TARGET = 10
 const SATURATION_TARGET = 0.9
 const TAIL_TARGET = 2
+const PEER_TARGET = 3
 
 export function reportServe(
   results: ServeResults, percentiles: readonly number[], settings: Report['settings'],
@@ -28,10 +30,12 @@ export function reportServe(
     records: [
       ...results.forms.map((result) => toFormRecord(results, result)),
       ...results.levels.map((level) => toLevelRecord(results, level, percentiles)),
+      ...results.beside.flatMap(({ levels }) => levels.map((level) => toBesideRecord(results, level))),
     ],
     sections: [
       ...(results.forms.length > 0 ? [formSection(results)] : []),
       ...(results.levels.length > 0 ? [levelSection(results, percentiles)] : []),
+      ...results.beside.map((beside) => besideSection(results, beside)),
       targetSection(results),
     ],
   }
@@ -110,6 +114,45 @@ function levelSection({ levels }: ServeResults, percentiles: readonly number[]):
   }
 }
 
+function besideSection({ task }: ServeResults, { name, agreement, levels }: Beside): ReportSection {
+  return {
+    title: `${task} beside ${name}, in turns: medians of the rounds`,
+    table: {
+      columns: [
+        { title: 'OUR FORM' }, { title: 'LEVEL' },
+        ...right('REQUESTS/S', 'THEIRS', 'RATIO (QUARTILES)', 'p50, ms', 'THEIRS, ms', 'RATIO (QUARTILES)'),
+      ],
+      rows: levels.map(({ form, level, ours, theirs }) => [
+        form, nameOfLevel(level), rateOf(ours).toFixed(1), rateOf(theirs).toFixed(1), showRatio(rateRatio(ours, theirs)),
+        latencyOf(ours).toFixed(1), latencyOf(theirs).toFixed(1),
+        showRatio(ratioOfMedians(ours.map(({ latency }) => latency), theirs.map(({ latency }) => latency))),
+      ]),
+    },
+    notes: [
+      `The other server is always sent the bytes literal. Both found ${agreement.common} objects` +
+        `${agreement.apart > 0 ? `, and ${agreement.apart} only one of them` : ''}; the least IoU is ` +
+        `${agreement.leastIou.toFixed(3)}, the greatest difference of scores ${agreement.greatestScoreDifference.toFixed(3)}.`,
+    ],
+  }
+}
+
+function rateOf(turns: readonly Turn[]): number {
+  return median(turns.map(({ requestsPerSecond }) => requestsPerSecond))
+}
+
+function latencyOf(turns: readonly Turn[]): number {
+  return median(turns.map(({ latency }) => latency))
+}
+
+function rateRatio(ours: readonly Turn[], theirs: readonly Turn[]): Ratio {
+  return ratioOfMedians(
+    ours.map(({ requestsPerSecond }) => requestsPerSecond), theirs.map(({ requestsPerSecond }) => requestsPerSecond))
+}
+
+function showRatio({ median: ratio, lowerQuartile, upperQuartile }: Ratio): string {
+  return `${ratio.toFixed(2)} (${lowerQuartile.toFixed(2)}–${upperQuartile.toFixed(2)})`
+}
+
 function targetSection(results: ServeResults): ReportSection {
   const rows: string[][] = []
   const judge = (name: string, value: number, holds: boolean, shown: string): void => {
@@ -134,6 +177,13 @@ function targetSection(results: ServeResults): ReportSection {
       share >= SATURATION_TARGET, shown)
     const stall = result.server?.longestStall ?? Number.NaN
     judge(`longest stall at saturation ≤ ${STALL_TARGET} ms`, stall, stall <= STALL_TARGET, stall.toFixed(1))
+  }
+  for (const { name, levels } of results.beside) {
+    for (const form of new Set(levels.map((level) => level.form))) {
+      const most = Math.max(...levels.filter((level) => level.form === form).map(({ ours }) => rateOf(ours)))
+      const ratio = most / Math.max(...levels.map(({ theirs }) => rateOf(theirs)))
+      judge(`requests/s at saturation ≥ ${PEER_TARGET} × ${name} (${form})`, ratio, ratio >= PEER_TARGET, ratio.toFixed(2))
+    }
   }
   for (const level of results.levels.filter(({ atEightyPercent }) => atEightyPercent)) {
     const tail = percentileOf(level, 99) / percentileOf(level, 50)
@@ -165,6 +215,17 @@ function toFormRecord({ task }: ServeResults, result: FormResult): RecordRow {
     served_p50_ms: totalOf(result.served), library_p50_ms: totalOf(result.library), added_ms: addedBy(result),
     added_p10_ms: addedBy(result, UNDISTURBED),
     around_inference_ms: aroundInference(result),
+  }
+}
+
+function toBesideRecord({ task }: ServeResults, { form, level, ours, theirs }: BesideLevel): RecordRow {
+  const { median: rate_ratio, lowerQuartile, upperQuartile } = rateRatio(ours, theirs)
+  return {
+    kind: 'beside', task, form,
+    ...('concurrency' in level ? { concurrency: level.concurrency } : { request_rate: level.requestRate }),
+    requests_per_second: rateOf(ours), peer_requests_per_second: rateOf(theirs), rate_ratio,
+    rate_ratio_lower_quartile: lowerQuartile, rate_ratio_upper_quartile: upperQuartile,
+    p50_ms: latencyOf(ours), peer_p50_ms: latencyOf(theirs),
   }
 }
 

@@ -1,20 +1,11 @@
 /** car_detection: `result`, one list a box, and how many there are of each class. */
 import type { JobItem } from '../job.js'
-import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
+import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
 
 export const planCarDetection: Planner = (request, style, workers) => {
   const render = wantsRender(request)
   const { image, imageList } = request
-  if (imageList) {
-    return {
-      jobs: jobsFor(imageList, workers, { render }),
-      resolution: firstResolution,
-      answer: (results) => ({
-        output_ctx_list: itemsOf(results).map((item, index) =>
-          ({ result: rows(item), ...renderedMember(item, imageList[index]?.form) })),
-      }),
-    }
-  }
+  if (imageList) return planImageList(imageList, workers, { render }, (item) => ({ result: rows(item) }))
   if (!image) requireImage('image (or image_list)')
   return {
     jobs: [{ images: [image.image], render }],

@@ -3,29 +3,23 @@ import { EdgeInferError } from '../../errors.js'
 import type { BoundingBox } from '../detector.js'
 import { UP_PITCH } from '../head-pose.js'
 import type { JobItem, JobResult } from '../job.js'
-import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, split, wantsRender, type Plan, type Planner } from './plan.js'
+import {
+  firstResolution, itemsOf, jobsFor, planImageList, renderedMember, requireImage, split, wantsRender, type Plan, type Planner,
+} from './plan.js'
 import type { AnswerStyle, PostedImage, TaskRequest } from './request.js'
 
 /** yaw, pitch, roll in degrees; centre and half height of the face in pixels. */
 type WirePose = [yaw: number, pitch: number, roll: number, cx: number, cy: number, halfHeight: number]
 
 export const planFaceAlignment: Planner = (request, style, workers) => {
-  if (request.imageList) return planFaceList(request.imageList, workers)
+  if (request.imageList) {
+    return planImageList(request.imageList, workers, {}, (item) => ({ head_pose: [poseOf(item, 0, wholePicture(item))] }))
+  }
   const shared = style === 'concurrent' ? workers : 1
   const drawn = wantsRender(request) && request.image !== undefined
   if (request.faces && !drawn) return planFaces(request, request.faces, style, shared)
   if (request.image) return planBoxes(request, request.image, style, shared)
   return requireImage('faces, image with bbox, or image_list')
-}
-
-function planFaceList(images: readonly PostedImage[], workers: number): Plan {
-  return {
-    jobs: jobsFor(images, workers, {}),
-    resolution: firstResolution,
-    answer: (results) => ({
-      output_ctx_list: itemsOf(results).map((item) => ({ head_pose: [poseOf(item, 0, wholePicture(item))] })),
-    }),
-  }
 }
 
 function planFaces(request: TaskRequest, faces: readonly PostedImage[], style: AnswerStyle, workers: number): Plan {

@@ -1,21 +1,12 @@
 /** face_detection: `bbox` and `prob`, and on the newer routes `faces`, the encoded crops. */
 import type { JobItem } from '../job.js'
 import { encodeImage } from './encode-image.js'
-import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
+import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
 
 export const planFaceDetection: Planner = (request, style, workers) => {
   const render = wantsRender(request)
   const { image, imageList } = request
-  if (imageList) {
-    return {
-      jobs: jobsFor(imageList, workers, { render }),
-      resolution: firstResolution,
-      answer: (results) => ({
-        output_ctx_list: itemsOf(results).map((item, index) =>
-          ({ ...boxes(item), ...renderedMember(item, imageList[index]?.form) })),
-      }),
-    }
-  }
+  if (imageList) return planImageList(imageList, workers, { render }, boxes)
   if (!image) requireImage('image (or image_list)')
   const crops = style !== 'old'
   return {

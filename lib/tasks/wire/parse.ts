@@ -1,4 +1,5 @@
 /** From a request's JSON body to a {@link TaskRequest}. */
+import { isUtf8 } from 'node:buffer'
 import { EdgeInferError } from '../../errors.js'
 import { native, type ExtractedImage } from '../../native.js'
 import type { PostedImage, TaskRequest } from './request.js'
@@ -6,6 +7,7 @@ import type { PostedImage, TaskRequest } from './request.js'
 /** @throws EdgeInferError BAD_REQUEST (no JSON object), BAD_IMAGE, TOO_LARGE. */
 export async function parseTaskRequest(body: Uint8Array): Promise<TaskRequest> {
   const { rest, images, lists } = await native.extractImages(body)
+  requireUtf8(rest, body)
   const list = (key: ExtractedImage['key']): PostedImage[] | undefined =>
     lists.includes(key) ? images.filter((image) => image.key === key) : undefined
   const single = images.filter(({ key }) => key === 'image')
@@ -22,6 +24,12 @@ export async function parseTaskRequest(body: Uint8Array): Promise<TaskRequest> {
     imageList: imageList ?? clip,
     faces: list('faces'),
   }
+}
+
+/** What is not UTF-8 has become U+FFFD in `rest`; only where there is one is the body looked through. */
+function requireUtf8(rest: string, body: Uint8Array): void {
+  if (!rest.includes('\ufffd') || isUtf8(body)) return
+  throw new EdgeInferError('BAD_REQUEST', 'Expected JSON in UTF-8 but received bytes that are not')
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -47,6 +47,21 @@ export function jobsFor(images: readonly PostedImage[], workers: number, options
   return split(images, workers).map((part) => ({ ...options, images: part.map(({ image }) => image) }))
 }
 
+/** Pictures that the workers share, each with an entry of its own in `output_ctx_list`. */
+export function planImageList(
+  images: readonly PostedImage[], workers: number, options: Omit<Job, 'images'>,
+  membersOf: (item: JobItem) => Record<string, unknown>,
+): Plan {
+  return {
+    jobs: jobsFor(images, workers, options),
+    resolution: firstResolution,
+    answer: (results) => ({
+      output_ctx_list: itemsOf(results).map((item, index) =>
+        ({ ...membersOf(item), ...renderedMember(item, images[index]?.form) })),
+    }),
+  }
+}
+
 export function wantsRender({ fields }: TaskRequest): boolean {
   return fields.render === true || fields.render === 'true' || fields.render === 1
 }

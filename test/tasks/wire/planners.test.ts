@@ -46,9 +46,12 @@ interface Asked {
   resolution: unknown
 }
 
+function bytesOf(body: unknown): Buffer {
+  return body instanceof Buffer ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+}
+
 async function ask(task: TaskName, style: AnswerStyle, body: unknown, workers = 1): Promise<Asked> {
-  const text = typeof body === 'string' ? body : JSON.stringify(body)
-  const plan = planners[task](await parseTaskRequest(Buffer.from(text)), style, workers)
+  const plan = planners[task](await parseTaskRequest(bytesOf(body)), style, workers)
   const results: JobResult[] = []
   for (const job of plan.jobs) {
     const outcome = await runJob(loaded.get(task) as LoadedTask, job, new AbortController().signal)
@@ -231,6 +234,8 @@ t.test('what is wrong with a request is said, with a code', { skip }, async (t) 
     ['face_detection', '[]', 'BAD_REQUEST', /./],
     ['face_detection', '', 'BAD_REQUEST', /./],
     ['face_detection', '{"image": [[1]], "a": }', 'BAD_REQUEST', /./],
+    ['face_detection', Buffer.from('{"image": [[1]], "a": "caf\xe9"}', 'latin1'), 'BAD_REQUEST', /in UTF-8/],
+    ['face_detection', Buffer.from('{"image": [[1]], "caf\xe9": 1}', 'latin1'), 'BAD_REQUEST', /in UTF-8/],
     ['face_alignment', { image }, 'BAD_REQUEST', /bbox/],
     ['face_alignment', { bbox: [[0, 0, 9, 9]] }, 'BAD_IMAGE', /faces, image with bbox, or image_list/],
     ['face_alignment', { faces: [image], bbox: [] }, 'BAD_REQUEST', /\(1\) but received 0/],
@@ -242,11 +247,13 @@ t.test('what is wrong with a request is said, with a code', { skip }, async (t) 
     ['helmet_detection', { faces: [image] }, 'BAD_IMAGE', /image_list \(or image\)/],
   ]
   for (const [task, body, code, message] of wrong) {
-    const text = (typeof body === 'string' ? body : JSON.stringify(body)).slice(0, 50)
+    const text = bytesOf(body).toString('latin1', 0, 50)
     await t.rejects(ask(task, 'new', body), { code, message }, `${task} ${text}`)
   }
   const last = await ask('face_detection', 'old', '{"render": true, "image": [[1,2],[3,4]], "render": false}')
   t.strictSame(last.answer, { bbox: [], prob: [] }, 'of other members that come twice the last holds, as in JSON')
+  const replaced = await parseTaskRequest(Buffer.from('{"image": [[1]], "note": "\ufffd \\ufffd"}'))
+  t.strictSame(replaced.fields, { note: '\ufffd \ufffd' }, 'the replacement character itself is no mistake')
   const raw = await toNativeImage({ data: Buffer.alloc(12, 9), width: 2, height: 2, channels: 3, order: 'bgr' })
   const request = { fields: {}, image: { image: raw, form: 'raw' as const }, imageList: undefined, faces: undefined }
   const plan = planners.car_detection(request, 'old', 1)

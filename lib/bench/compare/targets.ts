@@ -1,0 +1,43 @@
+/** What the library is to be beside the others: ratios of medians, at most. */
+import { ratioOfMedians, type Ratio } from '../statistics.js'
+import type { ComparedContender, ComparedTask, DetectionTask, LibraryForm } from './index.js'
+
+interface Target {
+  task?: DetectionTask
+  library: LibraryForm
+  other: string
+  most: number
+}
+
+export interface JudgedTarget {
+  /** `car_detection, library at 640×640 ÷ onnxruntime-node + sharp` */
+  name: string
+  most: number
+  ratio: Ratio
+}
+
+const NPM_PEER = 'onnxruntime-node + sharp'
+const TARGETS: readonly Target[] = [
+  { task: 'face_detection', library: 'default', other: NPM_PEER, most: 0.55 },
+  { task: 'car_detection', library: 'default', other: NPM_PEER, most: 0.52 },
+  { task: 'car_detection', library: 'whole-input', other: NPM_PEER, most: 0.82 },
+  // As the floor runs it, so that a smaller input is no help.
+  { library: 'as-exported', other: 'floor', most: 1.1 },
+]
+
+/** Those whose two contenders were both measured. */
+export function judge({ task, contenders }: ComparedTask): JudgedTarget[] {
+  const targets = TARGETS.filter((target) => target.task === undefined || target.task === task)
+  return targets.flatMap(({ library, other, most }) => {
+    const ours = contenders.find((contender) => contender.library === library) ??
+      // A model without a faster form is run as exported by default.
+      (library === 'as-exported' ? contenders.find((contender) => contender.library === 'default') : undefined)
+    const theirs = contenders.find(({ name }) => name === other)
+    if (ours === undefined || theirs === undefined) return []
+    return [{ name: `${task}, ${ours.name} ÷ ${other}`, most, ratio: ratioOfMedians(totals(ours), totals(theirs)) }]
+  })
+}
+
+export function totals({ measured }: ComparedContender): number[] {
+  return measured.map(({ total }) => total)
+}

@@ -1,0 +1,14 @@
+/** Times of several calls together. */
+import type { StageTimings } from '../native.js'
+
+export const NO_TIME: Readonly<StageTimings> = { decode: 0, preprocess: 0, inference: 0, postprocess: 0, encode: 0 }
+
+export function addTimings(a: Readonly<StageTimings>, b: Readonly<StageTimings>): StageTimings {
+  return {
+    decode: a.decode + b.decode,
+    preprocess: a.preprocess + b.preprocess,
+    inference: a.inference + b.inference,
+    postprocess: a.postprocess + b.postprocess,
+    encode: a.encode + b.encode,
+  }
+}
