@@ -37,6 +37,14 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
+/** Of the straight line nearest to the points; NaN of fewer than two. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const [x0, y0] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))]
+  const sum = (value: (dx: number, dy: number) => number): number =>
+    points.reduce((total, [x, y]) => total + value(x - x0, y - y0), 0)
+  return sum((dx, dy) => dx * dy) / sum((dx) => dx * dx)
+}
+
 export function summarize(values: readonly number[], percents: readonly number[]): Summary {
   const ascending = sorted(values)
   return {

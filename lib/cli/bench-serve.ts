@@ -20,12 +20,16 @@ interface ServeCommandOptions extends TaskBenchOptions {
   stabilityPercentage: number
   percentile: number[]
   warmupRequestCount: number
+  soak?: number
   peer?: ServedPeer[]
 }
 
 const ONE_CLIENT_FORMS: readonly Form[] = ['raw', 'base64', 'bytes-literal', 'nested-list']
 const LOAD_FORMS: readonly Form[] = ['raw']
 const MOST_LEVELS = 100
+/** Milliseconds. */
+const SHORTEST_SOAK = 3000
+const LONGEST_SOAK = 86_400_000
 
 export function configureServe(command: Command): void {
   command
@@ -41,6 +45,7 @@ export function configureServe(command: Command): void {
     .option('--measurement-interval <milliseconds>', 'of a window, and of each form with one client', parseCount, 2000)
     .option('--stability-percentage <percent>', 'steady: three windows in a row this close to their mean', parsePositive, 10)
     .option('--percentile <percents>', 'percentiles beside 50, 90, 95 and 99, separated by commas', parsePercentiles, [])
+    .option('--soak <duration>', "watch the server's memory so long at 80 % load, for example 30m or 90s", parseDuration)
     .addOption(new Option('--peer <name...>', 'servers of another make to measure beside it, in turns').choices(SERVED_PEERS))
     .option('--warmup-request-count <count>', 'requests before a measurement', parseWhole, 10)
   addTaskOptions(command, SERVED_TASKS).action(runServe)
@@ -58,6 +63,16 @@ async function runServe(image: string | undefined, options: ServeCommandOptions)
     })
     return reportServe(results, withUsualPercentiles([95, ...percentile]), settingsOf(options))
   })
+}
+
+/** Milliseconds of `90s`, `30m` or `2h`. */
+function parseDuration(text: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)([smh])$/.exec(text) ?? []
+  const milliseconds = Number(count) * ({ s: 1000, m: 60_000, h: 3_600_000 }[unit ?? ''] ?? Number.NaN)
+  if (!(milliseconds >= SHORTEST_SOAK && milliseconds <= LONGEST_SOAK)) {
+    throw new InvalidArgumentError('Expected a duration from 3s to 24h, for example 30m.')
+  }
+  return milliseconds
 }
 
 /** `start[:end[:step]]`, the end included. */

@@ -5,7 +5,7 @@ import { runCli } from '../cli/run.js'
 import { startServer } from '../http/server.js'
 
 interface Row {
-  kind: 'form' | 'level' | 'beside'
+  kind: 'form' | 'level' | 'beside' | 'soak' | 'soak sample'
   form: string
   body_bytes: number
   served_p50_ms: number
@@ -22,6 +22,10 @@ interface Row {
   p95_ms: number
   p99_ms: number
   longest_stall_ms?: number
+  server_cpu_cores?: number
+  workers_cpu_cores?: number
+  loader_cpu_cores: number
+  loader_cpu_ms_per_request?: number
 }
 
 const QUICK = ['--measurement-interval', '300', '--warmup-request-count', '3', '--stability-percentage', '60']
@@ -30,11 +34,11 @@ async function rowsOf(path: string): Promise<Row[]> {
   return (JSON.parse(await readFile(path, 'utf8')) as { records: Row[] }).records
 }
 
-t.test('a server of its own: what each form adds, load by level, stalls of its event loop', async (t) => {
+t.test('a server of its own: what each form adds, load by level, who uses the cores, memory over time', async (t) => {
   const output = join(t.testdir(), 'serve.json')
   const { code, stdout, stderr } = await runCli(
     'bench', 'serve', '--form', 'raw', 'bytes-literal', 'latin1', 'nested-list', '--concurrency-range', '1:3:2', ...QUICK,
-    '--output', output,
+    '--soak', '3s', '--output', output,
   )
   t.equal(code, 0, stderr)
   t.match(stdout, /FORM +BODY +REQUESTS +SERVED +LIBRARY +ADDED/)
@@ -56,9 +60,24 @@ t.test('a server of its own: what each form adds, load by level, stalls of its e
     t.equal(row.errors, 0)
     t.ok(row.requests_per_second > 1 && row.p50_ms > 0 && row.p95_ms >= row.p50_ms && row.p99_ms >= row.p95_ms)
     t.ok((row.longest_stall_ms ?? -1) >= 0)
+    const { server_cpu_cores: server = 0, workers_cpu_cores: workers = 0, loader_cpu_cores: loader } = row
+    t.ok(server > 0 && loader > 0 && workers > server, `cores: workers ${workers}, server ${server}, loader ${loader}`)
+    t.ok(Math.abs((row.loader_cpu_ms_per_request ?? 0) * row.requests_per_second / 1000 / loader - 1) < 1e-6)
   }
   const [one, three, comfortable] = levels as [Row, Row, Row]
   t.ok(Math.abs((comfortable.request_rate ?? 0) / Math.max(one.requests_per_second, three.requests_per_second) - 0.8) < 0.01)
+
+  t.match(stdout, /memory over \d+ s within ±3 % \(server\) +[+−][\d.]+ %.* (holds|missed)/)
+  const samples = rows.filter(({ kind }) => kind === 'soak sample') as unknown as Record<string, number>[]
+  t.equal(samples.length, 6)
+  for (const sample of samples) {
+    const [own = 0, pss = 0, rss = 0] = ['', 'pss_', 'rss_'].map((kind) => sample[`server_${kind}bytes`])
+    const workers = sample.workers_bytes ?? 0
+    t.ok(own > 20e6 && own <= pss && pss <= rss, `server: ${own} of ${pss} of ${rss}`)
+    t.ok(workers > 20e6, `workers: ${workers}`)
+  }
+  t.same(rows.filter(({ kind }) => kind === 'soak').map((row) => (row as unknown as { party: string }).party),
+    ['server', 'workers', 'together'])
 })
 
 t.test('a server that runs: rates are kept to', async (t) => {
@@ -83,6 +102,8 @@ t.test('options that are wrong are refused', async (t) => {
     t.match(await runCli('bench', 'serve', ...args), { code, stderr: message }, args.join(' '))
   }
   await refused(2, /start:end:step/, '--concurrency-range', '4:1')
+  await refused(2, /duration from 3s/, '--soak', '30')
+  await refused(1, /the bench starts.*BAD_OPTION/s, '--soak', '3s', '--url', 'http://127.0.0.1:1')
   await refused(2, /cannot be used/, '--concurrency-range', '1', '--request-rate-range', '5')
   await refused(2, /face_detection/, '--task', 'face_alignment')
   await refused(1, /loopback.*BAD_OPTION/s, '--url', 'http://192.0.2.1:5500')

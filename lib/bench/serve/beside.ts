@@ -51,7 +51,7 @@ export async function measureBeside(
     foundIn(await ours.answer(theirBody)), foundIn(await theirs.answer(theirBody)))
   const turn = async (caller: Caller, body: RequestBody, level: Level): Promise<Turn> => {
     const { requestsPerSecond, latencies, errors, firstError } = await measureLevel(
-      level, () => caller.call(body), { ...plan, stabilityPercentage: ANY })
+      level, () => caller.send(body), { ...plan, stabilityPercentage: ANY })
     if (errors > 0) throw new Error(`${errors} requests failed, the first: ${firstError}`)
     return { requestsPerSecond, latency: summarize(latencies, [50]).percentiles[50] ?? Number.NaN }
   }

@@ -13,6 +13,7 @@ import { measureLevel, type Level, type LevelResult } from './levels.js'
 import { makeFrame, type Frame } from './picture.js'
 import type { ServerFigures } from './server-process.js'
 import { BenchServer } from './server.js'
+import { measureSoak, type Soak } from './soak.js'
 
 export { FORMS, type Form } from './body.js'
 export type { Level } from './levels.js'
@@ -43,6 +44,8 @@ export interface ServeBenchOptions {
   /** Milliseconds. */
   measurementInterval: number
   stabilityPercentage: number
+  /** Milliseconds to watch memory for at 80 % of the most that was served; only of a server that is started. */
+  soak?: number | undefined
   warmupRequestCount: number
   signal?: AbortSignal | undefined
   onProgress?: ((label: string, done: number, total?: number) => void) | undefined
@@ -73,6 +76,7 @@ export interface ServeResults {
   jpegBytes: number
   forms: FormResult[]
   levels: ServedLevel[]
+  soak: Soak | undefined
   beside: Beside[]
 }
 
@@ -82,6 +86,10 @@ const MOST_CONNECTIONS = 256
 /** @throws EdgeInferError BAD_OPTION, NO_WORKER, NODE_UNREACHABLE, BAD_REPLY, ABORTED. */
 export async function measureServe(options: ServeBenchOptions): Promise<ServeResults> {
   const { task, url, workers, model, device, signal } = options
+  if (options.soak !== undefined && url !== undefined) {
+    throw new EdgeInferError(
+      'BAD_OPTION', 'Expected a soak of the server that the bench starts, but --url names another')
+  }
   const detector = await Detector.open(task, { model, device, threads: 1 })
   let server: BenchServer | undefined
   let caller: Caller | undefined
@@ -89,13 +97,17 @@ export async function measureServe(options: ServeBenchOptions): Promise<ServeRes
     const frame = await makeFrame(options.image ?? await resolveSample('faces'), detector)
     server = url === undefined ? await BenchServer.start({ task, model, device, workers }, signal) : undefined
     caller = new Caller(url ?? server?.url ?? '', task, MOST_CONNECTIONS)
+    const forms = await measureForms(detector, caller, frame, options)
+    const levels = await measureLevels(caller, server, frame, options)
     return {
       task,
       workers: server ? workers : undefined,
       jpegBytes: frame.jpeg.length,
-      forms: await measureForms(detector, caller, frame, options),
-      levels: await measureLevels(caller, server, frame, options),
+      forms,
+      levels,
+      // The soak last: what is missing for a peer is told before it, not after.
       beside: await measurePeers(caller, frame, options),
+      soak: server && await soakServer(caller, server, frame, levels, options),
     }
   } finally {
     await caller?.close()
@@ -131,7 +143,7 @@ async function measureLevels(
   const results: ServedLevel[] = []
   for (const form of options.loadForms) {
     const body = makeBody(frame, form)
-    const call = (): Promise<unknown> => caller.call(body)
+    const call = (): Promise<void> => caller.send(body)
     for (let index = 0; index < options.warmupRequestCount; index++) await call()
     const run = async (level: Level, atEightyPercent = false): Promise<ServedLevel> => {
       server?.reset()
@@ -143,11 +155,36 @@ async function measureLevels(
     }
     const own: ServedLevel[] = []
     for (const level of options.levels) own.push(await run(level))
-    const most = Math.max(0, ...own.filter(({ level }) => 'concurrency' in level).map((result) => result.requestsPerSecond))
-    if (most > 0) own.push(await run({ requestRate: most * COMFORTABLE_LOAD }, true))
+    const rate = comfortableRate(own)
+    if (rate > 0) own.push(await run({ requestRate: rate }, true))
     results.push(...own)
   }
   return results
+}
+
+/** 80 % of the most that was served where requests wait for answers; 0 where nothing was. */
+function comfortableRate(levels: readonly ServedLevel[]): number {
+  const served = levels.filter(({ level }) => 'concurrency' in level).map((result) => result.requestsPerSecond)
+  return Math.max(0, ...served) * COMFORTABLE_LOAD
+}
+
+/** With the first of the forms that levels were run with. */
+async function soakServer(
+  caller: Caller, server: BenchServer, frame: Frame, levels: readonly ServedLevel[], options: ServeBenchOptions,
+): Promise<Soak | undefined> {
+  const { soak: duration, signal, loadForms: [form] } = options
+  if (duration === undefined || form === undefined) return undefined
+  const requestRate = comfortableRate(levels.filter((level) => level.form === form))
+  if (requestRate === 0) {
+    throw new EdgeInferError(
+      'BAD_OPTION', 'Expected levels of requests in flight before a soak, to know 80 % of what is served')
+  }
+  const body = makeBody(frame, form)
+  return measureSoak(server, () => caller.send(body), {
+    duration, requestRate, signal,
+    onProgress: (done, total) =>
+      options.onProgress?.(`${form}, soak at ${requestRate.toFixed(0)} requests/s`, done, total),
+  })
 }
 
 async function measurePeers(caller: Caller, frame: Frame, options: ServeBenchOptions): Promise<Beside[]> {

@@ -88,7 +88,8 @@ function isSteady(windows: readonly Window[], tolerance: number): boolean {
     steady(windows.map(({ latencies }) => percentile(sorted(latencies), 50)))
 }
 
-class Load {
+/** Requests sent in one way or the other until it is told to stop. */
+export class Load {
   latencies: number[] = []
   errors = 0
   firstError: string | undefined
@@ -142,7 +143,7 @@ class Load {
   }
 }
 
-async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+export async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await sleep(milliseconds, undefined, { signal })
   } catch (cause) {

@@ -8,6 +8,8 @@ import type { Beside, BesideLevel, Turn } from './beside.js'
 import {
   addedBy, aroundInference, nameOfLevel, type Form, type FormResult, type ServedLevel, type ServeResults,
 } from './index.js'
+import { cpuRecord, cpuSection } from './report-cpu.js'
+import { FLAT, lengthOf, signedPercent, soakRecords, soakSection, trendsOf, wasLoaded } from './report-soak.js'
 
 /** Milliseconds. */
 const ADDED_TARGETS: Partial<Record<Form, number>> = { raw: 1, base64: 2, 'bytes-literal': 2 }
@@ -22,6 +24,8 @@ const PEER_TARGET = 3
 export function reportServe(
   results: ServeResults, percentiles: readonly number[], settings: Report['settings'],
 ): Report {
+  const { task, levels, soak } = results
+  const cpu = cpuSection(levels)
   return {
     bench: 'serve',
     title: 'Requests over HTTP',
@@ -30,11 +34,14 @@ export function reportServe(
     records: [
       ...results.forms.map((result) => toFormRecord(results, result)),
       ...results.levels.map((level) => toLevelRecord(results, level, percentiles)),
+      ...(soak ? soakRecords(task, soak) : []),
       ...results.beside.flatMap(({ levels }) => levels.map((level) => toBesideRecord(results, level))),
     ],
     sections: [
       ...(results.forms.length > 0 ? [formSection(results)] : []),
       ...(results.levels.length > 0 ? [levelSection(results, percentiles)] : []),
+      ...(cpu ? [cpu] : []),
+      ...(soak ? [soakSection(soak)] : []),
       ...results.beside.map((beside) => besideSection(results, beside)),
       targetSection(results),
     ],
@@ -92,7 +99,6 @@ function levelSection({ levels }: ServeResults, percentiles: readonly number[]):
       columns: [
         { title: 'FORM' }, { title: 'LEVEL' }, ...right(
           'REQUESTS/S', ...percentiles.map((percent) => `p${percent}`), 'ERRORS', 'LONGEST STALL', 'p99 STALL',
-          'SERVER CPU', 'LOADER CPU',
         ),
         { title: 'STEADY' },
       ],
@@ -101,13 +107,11 @@ function levelSection({ levels }: ServeResults, percentiles: readonly number[]):
         result.requestsPerSecond.toFixed(1),
         ...percentiles.map((percent) => percentileOf(result, percent).toFixed(1)), String(result.errors),
         result.server?.longestStall.toFixed(1) ?? '', result.server?.p99Stall.toFixed(1) ?? '',
-        result.server ? percent(result.server.cpu) : '', percent(result.loaderCpu),
         result.stable ? 'yes' : 'no',
       ]),
     },
     notes: [
-      'STALL: how late the server\'s event loop was, beyond its timer. SERVER CPU: of the HTTP process, without its ' +
-        'workers, as a share of one core; LOADER CPU likewise. The loader runs on the same cores.',
+      'STALL: how late the server\'s event loop was, beyond its timer.',
       ...levels.flatMap(({ form, level, errors, firstError }) =>
         errors > 0 && firstError !== undefined ? [`${form}, ${nameOfLevel(level)}: ${firstError}`] : []),
     ],
@@ -171,10 +175,12 @@ function targetSection(results: ServeResults): ReportSection {
   }
   const saturation = saturationOf(results)
   if (saturation !== undefined) {
-    const { result, share, ideal } = saturation
-    const shown = `${result.requestsPerSecond.toFixed(1)} of ${ideal.toFixed(1)}: ${share.toFixed(2)}`
-    judge(`requests/s at saturation ≥ ${SATURATION_TARGET} × cores ÷ library time (${result.form})`, share,
-      share >= SATURATION_TARGET, shown)
+    const { result, share, ideal, cores } = saturation
+    const left = share * cores / (cores - result.loaderCpu)
+    const shown = `${result.requestsPerSecond.toFixed(1)} of ${ideal.toFixed(1)}: ${share.toFixed(2)} ` +
+      `(${left.toFixed(2)} of what the loader left)`
+    const name = `${results.task}: requests/s at saturation ≥ ${SATURATION_TARGET} × cores ÷ library time (${result.form})`
+    judge(name, share, share >= SATURATION_TARGET, shown)
     const stall = result.server?.longestStall ?? Number.NaN
     judge(`longest stall at saturation ≤ ${STALL_TARGET} ms`, stall, stall <= STALL_TARGET, stall.toFixed(1))
   }
@@ -191,6 +197,14 @@ function targetSection(results: ServeResults): ReportSection {
     const shown = level.stable ? tail.toFixed(2) : 'the load was not steady'
     judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.form})`, tail, level.stable && tail <= TAIL_TARGET, shown)
   }
+  if (results.soak !== undefined) {
+    const { duration } = results.soak
+    const loaded = wasLoaded(results.soak)
+    for (const { name, change } of trendsOf(results.soak)) {
+      judge(`memory over ${lengthOf(duration)} within ±${100 * FLAT} % (${name})`, change,
+        loaded && Math.abs(change) <= FLAT, signedPercent(change) + (loaded ? '' : ', but the load was not kept up'))
+    }
+  }
   return {
     title: 'Targets',
     table: { columns: [{ title: 'TARGET' }, { title: 'MEASURED', align: 'right' }, { title: 'OUTCOME' }], rows },
@@ -198,15 +212,21 @@ function targetSection(results: ServeResults): ReportSection {
 }
 
 /** The level with the most requests a second, of the first form that was loaded and whose library time is known. */
-function saturationOf({ forms, levels }: ServeResults): { result: ServedLevel; ideal: number; share: number } | undefined {
+function saturationOf({ forms, levels }: ServeResults): {
+  result: ServedLevel
+  cores: number
+  ideal: number
+  share: number
+} | undefined {
   const form = levels[0]?.form
   const library = forms.find((result) => result.form === form)?.library
   if (library === undefined || library.length === 0) return undefined
   const [result] = levels.filter((level) => level.form === form && !level.atEightyPercent)
     .sort((a, b) => b.requestsPerSecond - a.requestsPerSecond)
   if (result === undefined) return undefined
-  const ideal = availableParallelism() * 1000 / totalOf(library)
-  return { result, ideal, share: result.requestsPerSecond / ideal }
+  const cores = availableParallelism()
+  const ideal = cores * 1000 / totalOf(library)
+  return { result, cores, ideal, share: result.requestsPerSecond / ideal }
 }
 
 function toFormRecord({ task }: ServeResults, result: FormResult): RecordRow {
@@ -236,8 +256,8 @@ function toLevelRecord({ task }: ServeResults, result: ServedLevel, percentiles:
     ...('concurrency' in level ? { concurrency: level.concurrency } : { request_rate: level.requestRate }),
     eighty_percent: String(atEightyPercent), requests: latencies.length, errors, requests_per_second: requestsPerSecond,
     ...Object.fromEntries(percentiles.map((percent) => [`p${percent}_ms`, percentileOf(result, percent)])),
-    steady: String(stable), loader_cpu_cores: loaderCpu,
-    ...(server && { longest_stall_ms: server.longestStall, p99_stall_ms: server.p99Stall, server_cpu_cores: server.cpu }),
+    steady: String(stable), loader_cpu_cores: loaderCpu, ...cpuRecord(result),
+    ...(server && { longest_stall_ms: server.longestStall, p99_stall_ms: server.p99Stall }),
   }
 }
 
@@ -247,10 +267,6 @@ function percentileOf({ latencies }: ServedLevel, percent: number): number {
 
 function totalOf(measured: FormResult['served']): number {
   return median(measured.map(({ total }) => total))
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(0)} %`
 }
 
 function right(...titles: string[]): { title: string; align: 'right' }[] {

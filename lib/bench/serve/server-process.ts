@@ -26,8 +26,11 @@ export interface ServerFigures {
   /** Longest time that the event loop was late, milliseconds. */
   longestStall: number
   p99Stall: number
-  /** CPU time of the server's own process, as a share of one core; its workers are others. */
+  /** CPU time of the server's own process, as a share of one core. */
   cpu: number
+  /** CPU time of its workers together, as a share of one core. */
+  workersCpu: number
+  workerPids: number[]
 }
 
 const RESOLUTION = 1
@@ -43,7 +46,8 @@ async function serve({ task, model, device, workers: count }: ServerSettings): P
     const server = await createHttpServer({ workers, sampler, log, version: 'bench', deviceIp: '127.0.0.1' })
     const port = await server.listen('127.0.0.1', 0)
     const delay = monitorEventLoopDelay({ resolution: RESOLUTION })
-    let [begin, cpu] = [performance.now(), process.cpuUsage()]
+    const workersSeconds = (): number => workers.usage().reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)
+    let [begin, cpu, seconds] = [performance.now(), process.cpuUsage(), workersSeconds()]
     process.on('message', (message: ToServer) => {
       if (message === 'reset') {
         // Not before: its timer costs the requests something.
@@ -51,12 +55,16 @@ async function serve({ task, model, device, workers: count }: ServerSettings): P
         delay.reset()
         begin = performance.now()
         cpu = process.cpuUsage()
+        seconds = workersSeconds()
       } else {
         const { user, system } = process.cpuUsage(cpu)
         const late = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION)
+        const milliseconds = performance.now() - begin
         send({
           type: 'figures', longestStall: late(delay.max), p99Stall: late(delay.percentile(99)),
-          cpu: (user + system) / 1000 / (performance.now() - begin),
+          cpu: (user + system) / 1000 / milliseconds,
+          workersCpu: (workersSeconds() - seconds) * 1000 / milliseconds,
+          workerPids: workers.usage().map(({ pid }) => pid),
         })
       }
     })

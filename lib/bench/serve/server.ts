@@ -26,6 +26,10 @@ export class BenchServer {
     throw new EdgeInferError(isErrorCode(message.code) ? message.code : 'INTERNAL', message.message)
   }
 
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
   /** Figures are counted from here. */
   reset(): void {
     this.#tell('reset')
