@@ -36,7 +36,7 @@ export function onStage(text: string, stage: Stage): string {
 export const SHORTENED: readonly (readonly [RegExp, string])[] = [
   [/^edge-infer bench kernel /, '--request-count 3 --warmup-request-count 1 --concurrent-runs 0 --no-floor'],
   [/^edge-infer bench limits /, '--limit 0.5 --workers 1 --seconds 1'],
-  [/^edge-infer bench serve /, '--measurement-interval 200 --form raw --stability-percentage 100'],
+  [/^edge-infer bench serve /, '--measurement-interval 200 --form raw --stability-percentage 100 --concurrency-range 1'],
 ]
 
 /** Commands that go on until they are told to end, and what they have said by then. */

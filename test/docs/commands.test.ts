@@ -27,9 +27,15 @@ const commands = [...new Map(
 ).values()].reverse()
 const isNotRun = ({ text }: Command): boolean => NOT_RUN.some(({ command }) => command.test(text))
 
-t.test('links lead somewhere', async (t) => {
+t.test('the pages are packed, as is what they link to; what they name is in the repository', async (t) => {
+  const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: repositoryPath('.'), maxBuffer: 2 ** 24,
+  })
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
+  const packed = new Set(files.map(({ path }) => path))
   for (const page of all) {
-    t.strictSame(brokenLinks(page, all), [], page.name)
+    t.ok(packed.has(page.name), page.name)
+    t.strictSame(brokenLinks(page, all, packed), [], page.name)
     t.strictSame(namedPaths(page).filter((path) => !existsSync(repositoryPath(path))), [], page.name)
   }
 })
