@@ -28,6 +28,8 @@ async function makeCheckout(t: Test): Promise<string> {
   const root = t.testdir()
   const copied = [
     'bin/setup', 'bin/build-requirements', 'package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard',
+    // What the dashboard has its types from.
+    'lib/cluster/types.ts', 'lib/node/device-state.ts', 'lib/node/numbers.ts',
   ]
   for (const file of copied) {
     await cp(join(ROOT, file), join(root, file), { recursive: true })

@@ -29,7 +29,7 @@ async function serve(config: ServeConfig): Promise<void> {
   void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
   const { ip, scheme, tls, host } = await resolvePlace(config)
   const log = createLog(config.log_level)
-  const tracing = config.trace ? await openTracing(packageVersion()) : undefined
+  const tracing = config.trace ? await openTracing(packageVersion(), log) : undefined
   if (config.models !== undefined) process.env.EDGE_INFER_MODELS = config.models
   say(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
   const workers = await startWorkers({

@@ -78,7 +78,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   answerExpectations(app.server, context)
   app.server.maxConnections = settings.maxConnections
   await app.register(cors, {
-    origin: '*', strictPreflight: false, maxAge: 86_400, exposedHeaders: ['x-request-id', 'retry-after', 'server-timing'],
+    origin: '*', strictPreflight: false, maxAge: 86_400,
+    exposedHeaders: ['x-request-id', 'retry-after', 'server-timing', 'inference-header-content-length'],
   })
   await app.register(multipart)
   const finishMethods = answerOtherMethods(app)

@@ -4,7 +4,8 @@
  * The packages are the user's to install; without `--trace` none is looked for.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Context, Span } from '@opentelemetry/api'
+import type { Context, Exception, Span } from '@opentelemetry/api'
+import type { Logger } from 'pino'
 import { EdgeInferError } from '../errors.js'
 import type { JobRun } from '../workers/types.js'
 
@@ -17,7 +18,7 @@ export interface RequestTrace {
 
 export interface Tracing {
   begin(method: string, path: string, headers: IncomingHttpHeaders): RequestTrace
-  /** Sends what is left. */
+  /** Sends what is left; what cannot be sent is told to the log. */
   close(): Promise<void>
 }
 
@@ -30,9 +31,17 @@ export function epochNow(): number {
   return performance.timeOrigin + performance.now()
 }
 
-/** @throws EdgeInferError BAD_OPTION where the packages are missing. */
-export async function openTracing(version: string): Promise<Tracing> {
+/**
+ * A collector that does not answer is a warning in `log`, and no more.
+ * @throws EdgeInferError BAD_OPTION where the packages are missing.
+ */
+export async function openTracing(version: string, log: Pick<Logger, 'warn'>): Promise<Tracing> {
   const { api, core, exporter, resources, sdk } = await loadPackages()
+  const notSent = (error: Exception): void => log.warn({ reason: reasonOf(error) }, 'traces were not sent')
+  const warn = (...parts: unknown[]): void => log.warn({ reason: parts.join(' ') }, 'OpenTelemetry')
+  const ignore = (): void => {}
+  core.setGlobalErrorHandler(notSent)
+  api.diag.setLogger({ error: warn, warn, info: ignore, debug: ignore, verbose: ignore }, api.DiagLogLevel.WARN)
   const name = process.env.OTEL_SERVICE_NAME ?? SERVICE
   const provider = new sdk.TracerProvider({
     resource: resources.defaultResource().merge(
@@ -74,8 +83,14 @@ export async function openTracing(version: string): Promise<Tracing> {
         end: (route, status) => endRequest(span, `${method} ${route}`, route, status, api.SpanStatusCode.ERROR),
       }
     },
-    close: () => provider.shutdown(),
+    close: () => provider.shutdown().catch(notSent),
   }
+}
+
+function reasonOf(error: Exception): string {
+  if (typeof error === 'string') return error
+  // An error that stands for one of each address has no message.
+  return error.message || String(error.code ?? error.name)
 }
 
 function endRequest(span: Span, name: string, route: string, status: number, failed: number): void {

@@ -1,8 +1,7 @@
 import t from 'tap'
 import { TASK_NAMES } from '../../lib/models/index.js'
-import { join } from 'node:path'
+import { shared, sharedPath } from '../helpers/shared.js'
 import { runCliWith } from './run.js'
-import { sharedData } from './shared-data.js'
 
 interface Report {
   addon: Record<string, unknown>
@@ -15,9 +14,8 @@ interface Report {
 }
 
 t.test('everything that is here is named, and every task is tried', async (t) => {
-  const shared = sharedData()
-  if (shared === undefined) t.comment('no ../shared/data: the model of helmet_detection may be absent')
-  const env = shared === undefined ? {} : { EDGE_INFER_MODELS: join(shared, 'models') }
+  if (!shared.present) t.comment(`${shared.why}: the model of helmet_detection may be absent`)
+  const env = shared.present ? { EDGE_INFER_MODELS: sharedPath('models') } : {}
   const { code, stdout, stderr } = await runCliWith({ env }, 'inspect', '--json')
   t.equal(stderr, '')
   const report = JSON.parse(stdout) as Report
@@ -35,7 +33,7 @@ t.test('everything that is here is named, and every task is tried', async (t) =>
   const ready = report.tasks.filter((task) => task.ready).map(({ task }) => task)
   t.ok(['face_detection', 'face_alignment', 'car_detection'].every((task) => ready.includes(task)))
   t.equal(code, ready.length === TASK_NAMES.length ? 0 : 1)
-  if (shared !== undefined) t.match({ code, missing: report.missing }, { code: 0, missing: [] })
+  if (shared.present) t.match({ code, missing: report.missing }, { code: 0, missing: [] })
 })
 
 t.test('what is missing is named with the command that mends it, and the exit code is 1', async (t) => {

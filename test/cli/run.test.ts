@@ -5,12 +5,11 @@ import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { resolveSample } from '../../lib/models/index.js'
 import { native, type NativeImage } from '../../lib/native.js'
+import { shared, sharedPath } from '../helpers/shared.js'
 import { finished, runCli, runCliWith, spawnCli } from './run.js'
-import { sharedData } from './shared-data.js'
 
 type Line = Record<string, unknown>
 
-const shared = sharedData()
 const faces = await resolveSample('faces')
 const car = await resolveSample('car')
 
@@ -24,9 +23,9 @@ async function pixelsOf(path: string): Promise<Buffer> {
 }
 
 /** Says so where the data that a test needs is absent. */
-function useShared(t: Test, what: string): string {
-  t.comment(shared === undefined ? `no ../shared/data: ${what} is left out` : `data: ${shared}`)
-  return shared ?? ''
+function hasShared(t: Test, what: string): boolean {
+  if (!shared.present) t.comment(`${shared.why}: ${what} is left out`)
+  return shared.present
 }
 
 t.test('a table for people: boxes, angles, who is up, stage times, and an annotated picture', async (t) => {
@@ -72,10 +71,9 @@ t.test('JSON lines have the keys of the HTTP interface; classes by name; thresho
 })
 
 t.test('face_alignment finds the faces that the reference has, and the angles of a frontal one', async (t) => {
-  const data = useShared(t, 'the comparison with the reference')
-  if (data === '') return
-  const picture = join(data, 'images', 'demo', 'people.jpg')
-  const all = JSON.parse(await readFile(join(data, 'reference', 'results.json'), 'utf8')) as
+  if (!hasShared(t, 'the comparison with the reference')) return
+  const picture = sharedPath('images', 'demo', 'people.jpg')
+  const all = JSON.parse(await readFile(sharedPath('reference', 'results.json'), 'utf8')) as
     Record<string, { face_alignment: { bbox: number[][]; yaw_pitch_roll: number[][] } }>
   const wanted = all['demo/people.jpg']?.face_alignment
   const { stdout } = await runCliWith({ input: picture }, 'run', 'face_alignment', '-', '--json')
@@ -110,10 +108,9 @@ t.test('a directory: natural order, the broken ones reported, the rest done, exi
 })
 
 t.test('a video: one line a frame, and an annotated video of the same frames', async (t) => {
-  const data = useShared(t, 'videos')
-  if (data === '') return
+  if (!hasShared(t, 'videos')) return
   const out = join(t.testdir(), 'annotated.mp4')
-  const video = join(data, 'videos', 'traffic_dashcam.mp4')
+  const video = sharedPath('videos', 'traffic_dashcam.mp4')
   const { code, stdout } = await runCli('run', 'car_detection', video, '--json', '--max-frames', '6', '--out', out)
   t.equal(code, 0)
   const lines = linesOf(stdout)
@@ -121,17 +118,16 @@ t.test('a video: one line a frame, and an annotated video of the same frames', a
   t.match(lines[5], { file: video, timestamp_ms: 200, width: 1280, height: 720, count_result: { car: Number }, out })
   t.match((await native.openVideo(out)).info, { width: 1280, height: 720, framesPerSecond: 25, frameCount: 6 })
 
-  const people = join(data, 'videos', 'head_pose_female.mp4')
+  const people = sharedPath('videos', 'head_pose_female.mp4')
   const text = await runCliWith({ cwd: t.testdirName }, 'run', 'face_alignment', people, '--max-frames', '4')
   t.match(text.stdout, /4 frames in .* frames\/s, 480 × 270 pixels\n.*IN FRAMES.*\n +face +4 +1\.00 +1\n/)
   t.equal(text.stderr, '', 'no progress bar where nobody sees it')
 })
 
 t.test('Ctrl-C ends a video with 130 and leaves a video of what was done', async (t) => {
-  const data = useShared(t, 'videos')
-  if (data === '') return
+  if (!hasShared(t, 'videos')) return
   const out = join(t.testdir(), 'cut.mp4')
-  const child = spawnCli(['run', 'car_detection', join(data, 'videos', 'traffic_dashcam.mp4'), '--json', '--out', out])
+  const child = spawnCli(['run', 'car_detection', sharedPath('videos', 'traffic_dashcam.mp4'), '--json', '--out', out])
   const result = finished(child)
   await once(createInterface(child.stdout), 'line')
   await once(child.stdout, 'data')

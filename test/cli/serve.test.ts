@@ -76,6 +76,27 @@ t.test('serves what it says, and ends in order', async (t) => {
   for (const pid of pids) t.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
 })
 
+t.test('a collector of traces that is not there is a warning, and the end is in order', async (t) => {
+  const closed = createServer().listen(0, '127.0.0.1')
+  await once(closed, 'listening')
+  const { port } = closed.address() as AddressInfo
+  closed.close()
+  const variables = {
+    EDGE_INFER_TRACE: 'true', OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_TIMEOUT: '500',
+  }
+  Object.assign(process.env, variables)
+  t.teardown(() => Object.keys(variables).forEach((name) => delete process.env[name]))
+  const { child, result, url } = await serve('--task', 'face_detection=1')
+  t.equal((await post(url, new Agent())).status, 200)
+  child.kill('SIGTERM')
+  const { code, stdout, stderr } = await result
+  t.equal(code, 0)
+  t.notMatch(stderr, /error/i)
+  const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { msg: string; reason?: string; level: number })
+  t.match(lines.filter(({ msg }) => msg === 'traces were not sent'), [{ level: 40, reason: /ECONNREFUSED/ }])
+  t.equal(lines.at(-1)?.msg, 'stopped')
+})
+
 t.test('SIGTERM under load loses no request', async (t) => {
   const { child, result, url } = await serve('--task', 'face_detection=2')
   const keepAlive = new Agent({ keepAlive: true, maxSockets: 6 })
@@ -192,6 +213,7 @@ t.test('wrong options say where they stand, what is expected and what was receiv
 t.test('arguments come before variables, variables before the file, the file before what holds by default', async (t) => {
   const config = file('all.json', {
     host: '0.0.0.0', port: 1, queue_size: 9, log_level: 'warn', models: 'models:more', token_file: 'secret', open_control: true,
+    trace: true,
     tasks: { car_detection: { workers: 2, model_ctx: { conf_thres: 0.5 } } }, advertise: '[fd00::1]:77',
   })
   file('secret', 'token-of-the-file\n')
@@ -206,6 +228,7 @@ t.test('arguments come before variables, variables before the file, the file bef
     queue_size: 9,
     token: 'token-of-the-file',
     open_control: true,
+    trace: true,
     role: 'cloud',
     open_registration: false,
     log_level: 'debug',

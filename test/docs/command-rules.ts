@@ -17,6 +17,8 @@ export const SUBSTITUTES: readonly (readonly [RegExp, (stage: Stage) => string])
   [/--host 0\.0\.0\.0 --port 5501/g, () => '--host 127.0.0.2 --port 0 --task face_detection=1'],
   [/--host 0\.0\.0\.0 --port 5500/g, () => '--host 127.0.0.3 --port 0 --task face_detection=1'],
   [/--host 127\.0\.0\.1 --port 5500/g, () => '--host 127.0.0.1 --port 0'],
+  // npx keeps to itself the signal that ends it here, where there is no terminal to send it to both.
+  [/^npx (?=edge-infer serve )/g, () => ''],
   [/serve(?=( --trace)?$)/g, () => 'serve --port 0'],
   [/serve(?= --task)/g, () => 'serve --port 0'],
   [/192\.168\.1\.20:5500/g, ({ port }) => `127.0.0.1:${port}`],
@@ -37,7 +39,7 @@ export function onStage(text: string, stage: Stage): string {
 export const SHORTENED: readonly (readonly [RegExp, string])[] = [
   [/^edge-infer bench kernel /, '--request-count 3 --warmup-request-count 1 --concurrent-runs 0 --no-floor'],
   [/^edge-infer bench limits /, '--limit 0.5 --workers 1 --seconds 1'],
-  [/^edge-infer bench serve /, '--measurement-interval 200 --form raw --stability-percentage 100'],
+  [/^edge-infer bench serve /, '--measurement-interval 200 --form raw --stability-percentage 100 --concurrency-range 1'],
 ]
 
 /** Commands that go on until they are told to end, and what they have said by then. */

@@ -7,9 +7,10 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { EdgeInferClient } from '../../lib/client/index.js'
 import { resolveSample } from '../../lib/models/index.js'
-import { runCli, spawnCli } from '../cli/run.js'
+import { runCli } from '../cli/run.js'
 import { repositoryPath, shared, sharedPath, useSharedModels } from '../helpers/shared.js'
 import { ENDLESS, NOT_RUN, onStage, SHORTENED, SUBSTITUTES, type Stage } from './command-rules.js'
+import { startNode } from './node.js'
 import {
   brokenLinks, commandsOf, inlineCommands, namedPaths, pages, strangeFences, type Command,
 } from './pages.js'
@@ -26,9 +27,15 @@ const commands = [...new Map(
 ).values()].reverse()
 const isNotRun = ({ text }: Command): boolean => NOT_RUN.some(({ command }) => command.test(text))
 
-t.test('links lead somewhere', async (t) => {
+t.test('the pages are packed, as is what they link to; what they name is in the repository', async (t) => {
+  const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: repositoryPath('.'), maxBuffer: 2 ** 24,
+  })
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
+  const packed = new Set(files.map(({ path }) => path))
   for (const page of all) {
-    t.strictSame(brokenLinks(page, all), [], page.name)
+    t.ok(packed.has(page.name), page.name)
+    t.strictSame(brokenLinks(page, all, packed), [], page.name)
     t.strictSame(namedPaths(page).filter((path) => !existsSync(repositoryPath(path))), [], page.name)
   }
 })
@@ -102,7 +109,7 @@ t.test('the others', { timeout: 10 * LONGEST_MS, skip: shared.present ? false : 
     // curl answers an error for a status of 400 and above.
     CURL_HOME: directory,
   }
-  const stage = await startNode(t)
+  const stage = await setStage(t)
   for (const command of commands.filter((candidate) => !isNotRun(candidate))) {
     await t.test(`${command.place} ${command.text.split('\n', 1)[0]}`, { timeout: LONGEST_MS }, async (t) => {
       const text = onStage(command.text, stage)
@@ -115,27 +122,12 @@ t.test('the others', { timeout: 10 * LONGEST_MS, skip: shared.present ? false : 
   }
 })
 
-async function startNode(t: Test): Promise<Stage> {
-  const tasks = 'face_detection=1,face_alignment=1,car_detection=1'
-  const child = spawnCli(['serve', '--port', '0', '--threads', '1', '--log-level', 'error', '--task', tasks])
-  child.stdout.resume()
-  t.teardown(async () => {
-    child.kill('SIGTERM')
-    await once(child, 'close')
-  })
-  let said = ''
-  const port = await new Promise<number>((resolve, reject) => {
-    child.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString()
-      const listening = /Listening on http:\S+?:(\d+)/.exec(said)?.[1]
-      if (listening !== undefined) resolve(Number(listening))
-    })
-    child.once('close', () => reject(new Error(said)))
-  })
-  await using client = new EdgeInferClient(`http://127.0.0.1:${port}`)
+async function setStage(t: Test): Promise<Stage> {
+  const url = await startNode(t)
+  await using client = new EdgeInferClient(url)
   const [node] = Object.values(await client.getClusterInfo())
   const pid = Number(node?.service_state.face_detection?.workers[0]?.pid)
-  return { port, pid, models: sharedPath('models'), data: sharedPath() }
+  return { port: Number(new URL(url).port), pid, models: sharedPath('models'), data: sharedPath() }
 }
 
 /** What the pages speak of: photographs, a video, a catalogue, the package. */

@@ -1,49 +1,27 @@
 /** The examples as their readers run them: processes of their own, against a real node on loopback. */
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { EdgeInferClient } from '../../lib/client/index.js'
 import { resolveSample } from '../../lib/models/index.js'
-import { finished, spawnCli, type CliResult } from '../cli/run.js'
+import { finished, type CliResult } from '../cli/run.js'
 import { repositoryPath } from '../helpers/shared.js'
+import { startNode } from './node.js'
 
 const LONGEST_MS = 180_000
 
 const [faces, car] = await Promise.all([resolveSample('faces'), resolveSample('car')])
 const directory = t.testdir()
-const url = await serve()
+const url = await startNode(t)
 
-/** tap's hooks are kept out, as in {@link spawnCli}. */
+/** tap's hooks are kept out, as in `spawnCli`. */
 function runExample(program: string, name: string, ...args: string[]): Promise<CliResult> {
   const file = repositoryPath('docs', 'examples', name)
   const child = spawn('env', ['-u', 'NODE_OPTIONS', program, file, ...args], {
     cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS, killSignal: 'SIGKILL',
   })
   return finished(child)
-}
-
-async function serve(): Promise<string> {
-  const tasks = 'face_detection=1,face_alignment=1,car_detection=1'
-  const child = spawnCli(
-    ['serve', '--host', '127.0.0.1', '--port', '0', '--threads', '1', '--log-level', 'error', '--task', tasks],
-  )
-  child.stdout.resume()
-  const ended = once(child, 'close')
-  t.teardown(async () => {
-    child.kill('SIGTERM')
-    await ended
-  })
-  let said = ''
-  return new Promise((resolve, reject) => {
-    child.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString()
-      const listening = /Listening on (http:\S+)/.exec(said)?.[1]
-      if (listening !== undefined) resolve(listening)
-    })
-    void ended.then(() => reject(new Error(`serve ended: ${said}`)))
-  })
 }
 
 t.test('library.mjs finds the faces and draws them', { timeout: LONGEST_MS }, async (t) => {

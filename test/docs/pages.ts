@@ -1,5 +1,5 @@
 /** The pages of the documentation: their commands, and their links. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { repositoryPath } from '../helpers/shared.js'
 
@@ -73,13 +73,13 @@ function shellCommands(block: string): string[] {
     .map((line) => line.replace(/\s+#\s.*$/, '').trim()).filter((line) => line !== '')
 }
 
-/** Links of a page that lead nowhere. */
-export function brokenLinks({ name, text }: Page, all: readonly Page[]): string[] {
+/** Links of a page that lead nowhere, or to what is not among `files`. */
+export function brokenLinks({ name, text }: Page, all: readonly Page[], files: ReadonlySet<string>): string[] {
   return [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target).filter((target) => {
     if (/^https?:/.test(target)) return false
     const [path = '', anchor] = target.split('#')
     const page = path === '' ? name : relative('.', join(dirname(name), path))
-    if (!existsSync(repositoryPath(page))) return true
+    if (!files.has(page)) return true
     if (anchor === undefined) return false
     return !anchorsOf(all.find((other) => other.name === page)?.text ?? '').has(anchor)
   })

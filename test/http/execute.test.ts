@@ -4,9 +4,8 @@ import type { TaskName } from '../../lib/models/index.js'
 import { SHARED_SCHEMAS } from '../../lib/http/schemas/common.js'
 import { answerSchema } from '../../lib/http/schemas/execute.js'
 import { createTask } from '../../lib/tasks/index.js'
-import {
-  HAS_SHARED_DATA, nestedList, post, sample, sharedPicture, startServer, TEXT_FORMS, type Answer,
-} from './server.js'
+import { shared, sharedImage } from '../helpers/shared.js'
+import { nestedList, post, sample, startServer, TEXT_FORMS, type Answer } from './server.js'
 
 const STYLES = {
   execute_task: 'new', execute_task_old: 'old', execute_task_new: 'new', concurrent_execute_task_new: 'concurrent',
@@ -27,7 +26,7 @@ const server = await startServer(t, {
     face_detection: { workers: 2 },
     face_alignment: { workers: 2 },
     car_detection: { workers: 1 },
-    ...(HAS_SHARED_DATA && { helmet_detection: { workers: 1 } }),
+    ...(shared.present && { helmet_detection: { workers: 1 } }),
   },
 })
 const faces = await sample('faces')
@@ -141,8 +140,8 @@ t.test('concurrent requests are shared by the workers, and each is named', async
 })
 
 t.test('helmet_detection: clips under both names', async (t) => {
-  if (!HAS_SHARED_DATA) return t.comment('no ../shared/data: helmet_detection is not tried, its model is not in npm')
-  const frame = sharedPicture('helmets_reviewed', 'gduthwd_001.jpg')
+  if (!shared.present) return t.comment(`${shared.why}: helmet_detection is not tried, its model is not in npm`)
+  const frame = sharedImage('helmets_reviewed/gduthwd_001.jpg')
   for (const route of ROUTES) {
     for (const name of ['clip', 'image_list']) {
       const { status, body } = await post(`${server.url}/${route}/helmet_detection`, { [name]: [frame, frame].map(TEXT_FORMS.literal) })

@@ -1,6 +1,7 @@
 /** The Open Inference Protocol over real sockets; every result is the library's. */
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -52,6 +53,15 @@ async function post(url: string, json: unknown, ...binary: Buffer[]): Promise<An
   const length = Number(response.headers.get('inference-header-content-length') ?? body.length)
   const answer = JSON.parse(body.toString('utf8', 0, length)) as Omit<Answer, 'status' | 'headers' | 'binary'>
   return { ...answer, status: response.status, headers: response.headers, binary: body.subarray(length) }
+}
+
+/** What comes back over a socket, until the server closes it: the status line with headers, and the body. */
+async function exchangeBytes(port: number, request: Buffer): Promise<{ answer: string; body: Buffer }> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(request)
+  const received = Buffer.concat(await socket.toArray() as Buffer[])
+  const end = received.indexOf('\r\n\r\n') + 4
+  return { answer: received.toString('latin1', 0, end), body: received.subarray(end) }
 }
 
 function output(answer: Answer, name: string): Tensor {
@@ -166,6 +176,46 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.strictSame(answer.boxes, found.flatMap(({ box }) => [...box]))
   })
 
+  await t.test('byte by byte, as Triton\'s client in Python writes a request: without a content type', async (t) => {
+    const scores = expected.objects.map(({ score }) => score)
+    const n = scores.length
+    const head = '{"id":"42","inputs":[{"name":"image","shape":[1],"datatype":"BYTES",' +
+      `"parameters":{"binary_data_size":${faces.length + 4}}}],"outputs":[{"name":"boxes","parameters":{"binary_data":true}},` +
+      '{"name":"labels","parameters":{"binary_data":true}},{"name":"scores","parameters":{"binary_data":false}}]}'
+    const { answer, body } = await exchangeBytes(port, Buffer.concat([
+      Buffer.from('POST /v2/models/face_detection/infer HTTP/1.1\r\n' +
+        `Host: 127.0.0.1:${port}\r\nInference-Header-Content-Length: ${head.length}\r\n` +
+        `Content-Length: ${head.length + 4 + faces.length}\r\nConnection: close\r\n\r\n${head}`),
+      Buffer.of(faces.length & 0xff, faces.length >> 8 & 0xff, faces.length >> 16 & 0xff, faces.length >>> 24), faces,
+    ]))
+    t.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*\r\ncontent-type: application\/octet-stream\r\n/)
+    const length = Number(/\r\ninference-header-content-length: (\d+)\r\n/.exec(answer)?.[1])
+    const cost = /"parameters":\{"compute_latency":[\d.e-]+,"pid":\d+\}/
+    t.equal(body.toString('latin1', 0, length).replace(cost, '"parameters":{}'),
+      '{"model_name":"face_detection","model_version":"1","parameters":{},"id":"42","outputs":[' +
+      `{"name":"boxes","datatype":"FP32","shape":[${n},4],"parameters":{"binary_data_size":${16 * n}}},` +
+      `{"name":"labels","datatype":"BYTES","shape":[${n}],"parameters":{"binary_data_size":${8 * n}}},` +
+      `{"name":"scores","datatype":"FP32","shape":[${n}],"data":[${scores.join(',')}]}]}`)
+    const labels = Buffer.from('\x04\0\0\0face'.repeat(n), 'latin1')
+    t.strictSame(body.subarray(length), Buffer.concat([floats(boxes.flat()), labels]))
+  })
+
+  await t.test('what a request leaves open', async (t) => {
+    const inputs = [{ name: 'image', shape: [1], datatype: 'BYTES', data: [faces.toString('base64')] }]
+    const answer = await post(infer, { id: null, inputs, outputs: [], parameters: { timeout: 0 } })
+    t.equal(answer.status, 200, 'a timeout of 0 is none')
+    const all = ['boxes', 'scores', 'class_ids', 'labels', 'image_index', 'image_size']
+    t.strictSame(answer.outputs.map(({ name }) => name), all, 'no outputs named: all of them')
+    t.notOk('id' in answer)
+    const page = await fetch(`${url}/v2`, { headers: { origin: 'http://127.0.0.1:1' } })
+    t.match(page.headers.get('access-control-expose-headers'), /inference-header-content-length/, 'pages see the length')
+    const { paths } = await (await fetch(`${url}/openapi.json`)).json() as {
+      paths: Record<string, { post: { parameters: { in: string; name: string }[] } }>
+    }
+    const documented = paths['/v2/models/{model}/infer']?.post.parameters.map((one) => `${one.in} ${one.name}`).sort()
+    t.strictSame(documented, ['header inference-header-content-length', 'path model'])
+  })
+
   await t.test('what is wrong is named, and is the caller\'s', async (t) => {
     const image = { name: 'image', shape: [1], datatype: 'BYTES' }
     const inText = { ...image, data: [faces.toString('base64')] }
@@ -187,6 +237,12 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       [/binary_data_size of image .* 3 bytes .* received 9/, sized(9), Buffer.from('abc')],
       [/element 0 of image to end within its 8 bytes/, sized(8), Buffer.from([9, 0, 0, 0, 1, 2, 3, 4])],
       [/8 bytes behind the JSON but received 9/, sized(8), Buffer.alloc(9)],
+      [/each output once but received boxes twice/,
+        { inputs: [inText], outputs: [{ name: 'boxes' }, { name: 'boxes' }] }],
+      [/scores to be asked for as a tensor but received classification/,
+        { inputs: [inText], outputs: [{ name: 'scores', parameters: { classification: 2 } }] }],
+      [/as a tensor but received shared_memory_region/,
+        { inputs: [inText], outputs: [{ name: 'scores', parameters: { shared_memory_region: 'results' } }] }],
       [/for timeout but received "soon"/, { inputs: [inText], parameters: { timeout: 'soon' } }],
     ]
     for (const [error, json, binary] of refused) {

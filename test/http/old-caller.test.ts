@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { HAS_SHARED_DATA, sample, sharedPicture, startServer } from './server.js'
+import { shared, sharedImage } from '../helpers/shared.js'
+import { sample, startServer } from './server.js'
 
 const SCRIPT = new URL('../../../test/http/old_caller.py', import.meta.url).pathname
 /** The one that Debian's python3-opencv belongs to. */
@@ -16,14 +17,14 @@ t.test('every step of the pipeline', async (t) => {
       face_detection: { workers: 2 },
       face_alignment: { workers: 1 },
       car_detection: { workers: 1 },
-      ...(HAS_SHARED_DATA && { helmet_detection: { workers: 1 } }),
+      ...(shared.present && { helmet_detection: { workers: 1 } }),
     },
   })
-  if (!HAS_SHARED_DATA) t.comment('no ../shared/data: helmet_detection is not tried, its model is not in npm')
+  if (!shared.present) t.comment(`${shared.why}: helmet_detection is not tried, its model is not in npm`)
   const directory = t.testdir()
   const [frame, helmet] = [join(directory, 'frame.jpg'), join(directory, 'helmet.jpg')]
-  writeFileSync(frame, HAS_SHARED_DATA ? sharedPicture('demo', 'people.jpg') : await sample('faces'))
-  writeFileSync(helmet, HAS_SHARED_DATA ? sharedPicture('helmets_reviewed', 'gduthwd_001.jpg') : await sample('faces'))
+  writeFileSync(frame, shared.present ? sharedImage('demo/people.jpg') : await sample('faces'))
+  writeFileSync(helmet, shared.present ? sharedImage('helmets_reviewed/gduthwd_001.jpg') : await sample('faces'))
 
   const { stdout } = await promisify(execFile)(PYTHON, [SCRIPT, url, frame, helmet])
   const result = JSON.parse(stdout) as Record<string, unknown> & { faces: number; helmets?: number[] }
@@ -46,7 +47,7 @@ t.test('every step of the pipeline', async (t) => {
     without_type: result.faces,
     broken: [false, 'BAD_IMAGE'],
   })
-  if (HAS_SHARED_DATA) {
+  if (shared.present) {
     t.equal(result.faces, 2)
     t.same(result.rendered, [720, 1280, 3])
     t.ok((result.helmets?.[0] ?? 0) > 0)

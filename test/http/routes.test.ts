@@ -187,8 +187,9 @@ t.test('the OpenAPI document and its page', async (t) => {
   ]
   t.same(expected.filter((path) => !document.paths[path]), [], 'every route is there')
   for (const [path, methods] of Object.entries(document.paths)) {
+    const url = path.replaceAll(/\{(\w+)\}/g, ':$1')
     for (const [method, { responses }] of Object.entries(methods)) {
-      t.ok(server.app.hasRoute({ url: path, method: method.toUpperCase() as 'GET' }), `${method} ${path}`)
+      t.ok(server.app.hasRoute({ url, method: method.toUpperCase() as 'GET' }), `${method} ${path}`)
       t.ok(responses['200'])
     }
   }

@@ -1,6 +1,5 @@
 /** A real server with real workers and models, and pictures in every wire form. */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import pino from 'pino'
 import type { Test } from 'tap'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../lib/http/index.js'
@@ -8,10 +7,7 @@ import { resolveSample } from '../../lib/models/index.js'
 import { native } from '../../lib/native.js'
 import { createSampler } from '../../lib/node/index.js'
 import { startWorkers, type Workers, type WorkersOptions } from '../../lib/workers/index.js'
-
-const ROOT = new URL('../../..', import.meta.url).pathname
-export const SHARED_DATA = join(ROOT, '..', 'shared', 'data')
-export const HAS_SHARED_DATA = existsSync(SHARED_DATA)
+import { useSharedModels } from '../helpers/shared.js'
 
 export interface TestServer {
   url: string
@@ -28,7 +24,7 @@ export interface TestServerOptions extends Partial<Pick<HttpServerOptions, 'cont
 
 export async function startServer(t: Test, options: TestServerOptions): Promise<TestServer> {
   const { tasks, queueSize, control, settings, tracing, host = '127.0.0.1' } = options
-  if (tasks.helmet_detection) process.env.EDGE_INFER_MODELS = join(SHARED_DATA, 'models')
+  if (tasks.helmet_detection) useSharedModels()
   const log = pino({ level: 'error' }, pino.destination(2))
   const workers = await startWorkers({ tasks, threads: 1, queueSize, log })
   const sampler = createSampler()
@@ -46,10 +42,6 @@ export async function startServer(t: Test, options: TestServerOptions): Promise<
 
 export async function sample(name: 'faces' | 'car'): Promise<Buffer> {
   return readFileSync(await resolveSample(name))
-}
-
-export function sharedPicture(...path: string[]): Buffer {
-  return readFileSync(join(SHARED_DATA, 'images', ...path))
 }
 
 /** `ndarray.tolist()` as JSON text, from the pixels of a JPEG file. */

@@ -3,7 +3,8 @@ import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createTask, type BoundingBox } from '../../lib/index.js'
-import { HAS_SHARED_DATA, nestedList, sample, sharedPicture, startServer, TEXT_FORMS } from './server.js'
+import { shared, sharedImage } from '../helpers/shared.js'
+import { nestedList, sample, startServer, TEXT_FORMS } from './server.js'
 
 const REQUESTS = 10_000
 const CONNECTIONS = 8
@@ -92,9 +93,9 @@ async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
 }
 
 t.test('every answer is the library\'s, also while workers are killed', { timeout: 900_000 }, async (t) => {
-  const pictures = HAS_SHARED_DATA
+  const pictures = shared.present
     ? ['0_Parade_Parade_0_194', '0_Parade_Parade_0_459', '1_Handshaking_Handshaking_1_158', '3_Riot_Riot_3_166']
-      .map((name) => sharedPicture('wider_val416', `${name}.jpg`))
+      .map((name) => sharedImage(`wider_val416/${name}.jpg`))
     : [await sample('faces'), await sample('car')]
   const shots = await makeShots(pictures)
   const deck = shots.flatMap((shot) => Array.from({ length: shot.weight }, () => shot))

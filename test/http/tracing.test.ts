@@ -6,6 +6,7 @@ import { propagation, trace } from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
+import pino from 'pino'
 import t, { type Test } from 'tap'
 import { EdgeInferClient } from '../../lib/client/index.js'
 import { openTracing } from '../../lib/http/index.js'
@@ -54,7 +55,7 @@ t.test('client, server, queue, worker, stages', async (t) => {
   const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter: new OTLPTraceExporter() })] })
   trace.setGlobalTracerProvider(provider)
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
-  const tracing = await openTracing('0.0.0-test')
+  const tracing = await openTracing('0.0.0-test', pino({ level: 'silent' }))
   const { url } = await startServer(t, { tasks: { face_detection: { workers: 2 } }, tracing })
   await using client = new EdgeInferClient(url)
   const image = await sample('faces')

@@ -9,12 +9,8 @@ import { resolveModel } from '../../lib/models/index.js'
 import { openLimits } from '../../lib/workers/limits/index.js'
 import { kernelFiles } from '../../lib/workers/limits/kernel-files.js'
 import {
-  bitmap, children, directoriesOf, encoded, HAS_SHARED, isAlive, jobOf, Load, picture, start, until,
+  bitmap, children, directoriesOf, encoded, face, isAlive, jobOf, Load, people, skip, start, until,
 } from './helpers.js'
-
-const skip = HAS_SHARED ? false : 'needs ../shared/data'
-const people = HAS_SHARED ? picture('demo/people.jpg') : Buffer.alloc(0)
-const face = HAS_SHARED ? picture('aflw2000/image02420.jpg') : Buffer.alloc(0)
 
 t.test('killed while idle, and while it runs: replaced, and the job is run on another', { skip }, async (t) => {
   const { service, lines } = await start(t, { tasks: { face_detection: { workers: 2 } } })

@@ -1,8 +1,6 @@
 /** Real workers for the tests, and what can be seen of them from outside. */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { pino, type Logger } from 'pino'
 import type { Test } from 'tap'
 import type { NativeImage } from '../../lib/native.js'
@@ -11,10 +9,14 @@ import { openLimits, type LimitsBackend } from '../../lib/workers/limits/index.j
 import { kernelFiles } from '../../lib/workers/limits/kernel-files.js'
 import { locateGroups } from '../../lib/workers/limits/mounts.js'
 import { Workers, type WorkersOptions } from '../../lib/workers/index.js'
+import { shared, sharedImage, useSharedModels } from '../helpers/shared.js'
 
-export const SHARED = fileURLToPath(new URL('../../../../shared/data', import.meta.url))
-export const HAS_SHARED = existsSync(SHARED)
-if (HAS_SHARED) process.env.EDGE_INFER_MODELS ??= join(SHARED, 'models')
+if (shared.present) useSharedModels()
+
+/** What tests say that need pictures, where there are none. */
+export const skip = shared.present ? false : shared.why
+export const people = shared.present ? sharedImage('demo/people.jpg') : Buffer.alloc(0)
+export const face = shared.present ? sharedImage('aflw2000/image02420.jpg') : Buffer.alloc(0)
 
 export interface LogLine {
   level: number
@@ -44,10 +46,6 @@ export async function start(t: Test, options: Omit<WorkersOptions, 'log'>): Prom
   await service.start()
   if (service.unavailable.size > 0) t.fail([...service.unavailable].join('; '))
   return { service, limits, lines }
-}
-
-export function picture(path: string): Buffer {
-  return readFileSync(join(SHARED, 'images', path))
 }
 
 export function encoded(data: Uint8Array): NativeImage {

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { native, type NativeImage } from '../../lib/native.js'
 import { JobMemory } from '../../lib/workers/job-memory.js'
-import { HAS_SHARED, jobOf, Load, picture, start, until } from './helpers.js'
+import { sharedImage } from '../helpers/shared.js'
+import { jobOf, Load, skip, start, until } from './helpers.js'
 
-const skip = HAS_SHARED ? false : 'needs ../shared/data'
 const MEBIBYTE = 2 ** 20
 
 /** Resident bytes of a process, by kind. */
@@ -49,7 +49,7 @@ t.test('pictures in flight are never mixed up', { skip }, async (t) => {
     'demo/people.jpg', 'demo/street.jpg', 'aflw2000/image00050.jpg', 'aflw2000/image00251.jpg',
     'aflw2000/image02420.jpg', 'coco_vehicles/val2017_000000000724.jpg', 'helmets_reviewed/shwdrepo_8.jpg',
   ]
-  const pictures = names.map(picture)
+  const pictures = names.map(sharedImage)
   const expected = await Promise.all(pictures.map(async (data) => JSON.stringify(
     (await service.run('face_detection', jobOf(data, { crops: true }))).items)))
   let [posted, wrong] = [0, 0]

@@ -3,11 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { preferOverOthers } from '../../lib/bench/limits/prefer-over-others.js'
-import { encoded, HAS_SHARED, jobOf, Load, median, picture, start, until, directoriesOf } from './helpers.js'
-
-const skip = HAS_SHARED ? false : 'needs ../shared/data'
-const people = HAS_SHARED ? picture('demo/people.jpg') : Buffer.alloc(0)
-const face = HAS_SHARED ? picture('aflw2000/image02420.jpg') : Buffer.alloc(0)
+import { directoriesOf, encoded, face, jobOf, Load, median, people, skip, start, until } from './helpers.js'
 
 t.test('values that are no limits, processes that are no workers: refused, nothing changed', { skip }, async (t) => {
   const { service, limits } = await start(t, { tasks: { face_detection: { workers: 1 } } })

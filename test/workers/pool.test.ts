@@ -5,11 +5,7 @@ import t from 'tap'
 import { readProcess } from '../../lib/node/index.js'
 import type { JobRun } from '../../lib/workers/index.js'
 import { preferOverOthers } from '../../lib/bench/limits/prefer-over-others.js'
-import { bitmap, encoded, jobOf, Load, picture, start, until, HAS_SHARED } from './helpers.js'
-
-const skip = HAS_SHARED ? false : 'needs ../shared/data'
-const people = HAS_SHARED ? picture('demo/people.jpg') : Buffer.alloc(0)
-const face = HAS_SHARED ? picture('aflw2000/image02420.jpg') : Buffer.alloc(0)
+import { bitmap, encoded, face, jobOf, Load, people, skip, start, until } from './helpers.js'
 
 t.test('jobs go to the worker that finishes them first, and a slow one has its part', { skip }, async (t) => {
   const { service, limits } = await start(t, { tasks: { face_detection: { workers: 2 } }, threads: 1 })

@@ -2,14 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startWorkers } from '../../lib/workers/index.js'
+import { sharedImage } from '../helpers/shared.js'
 import {
-  children, directoriesOf, encoded, HAS_SHARED, isAlive, jobOf, Load, openDescriptors, picture, recordingLog, start,
+  children, directoriesOf, encoded, face, isAlive, jobOf, Load, openDescriptors, people, recordingLog, skip, start,
   until,
 } from './helpers.js'
-
-const skip = HAS_SHARED ? false : 'needs ../shared/data'
-const people = HAS_SHARED ? picture('demo/people.jpg') : Buffer.alloc(0)
-const face = HAS_SHARED ? picture('aflw2000/image02420.jpg') : Buffer.alloc(0)
 
 t.test('a worker is added with the running ones\' parameters, or its own; what is wrong leaves nothing', { skip },
   async (t) => {
@@ -173,6 +170,6 @@ t.test('a task that cannot start is noted, and served once a worker is added', {
   await t.rejects(service.run('car_detection', jobOf(people)), { code: 'NO_WORKER', message: /yolov5n/ })
   const added = await service.add('car_detection', { weights: 'yolov8n', classes: [5] })
   t.match([added.model, service.unavailable.size], ['yolov8n', 0])
-  const { items: [item] } = await service.run('car_detection', jobOf(picture('demo/street.jpg')))
+  const { items: [item] } = await service.run('car_detection', jobOf(sharedImage('demo/street.jpg')))
   t.strictSame(item?.classIds, [5], 'only the classes asked for')
 })

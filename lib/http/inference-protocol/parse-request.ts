@@ -22,6 +22,9 @@ export interface InferenceRequest {
 
 type Members = Readonly<Record<string, unknown>>
 
+/** Parameters of outputs that ask for another answer than a tensor in this one. */
+const UNSUPPORTED_OUTPUT_PARAMETERS = ['classification', 'shared_memory_region']
+
 /**
  * `jsonLength`: the header `Inference-Header-Content-Length`, where the request has it.
  * @throws EdgeInferError BAD_REQUEST, TOO_LARGE.
@@ -42,12 +45,13 @@ export function parseInferenceRequest(body: Buffer, jsonLength: string | undefin
     id: parseId(id),
     parameters: parseParameters(parameters, 'the request'),
     inputs: parseInputs(inputs, body.subarray(length)),
-    outputs: outputs === undefined ? undefined : parseOutputs(outputs),
+    outputs: parseOutputs(outputs),
   }
 }
 
 function parseId(value: unknown): string | undefined {
-  if (value === undefined || typeof value === 'string') return value
+  if (typeof value === 'string') return value
+  if (value === undefined || value === null) return undefined
   return refuse(`Expected id to be a text but received ${received(value)}`)
 }
 
@@ -135,11 +139,19 @@ function parseBytes({ name, datatype, shape }: TensorMetadata, bytes: Buffer): B
   return refuse(`Expected ${size * elementCount(shape)} bytes of ${name} by its shape but received ${bytes.length}`)
 }
 
-function parseOutputs(value: unknown): RequestedOutput[] {
+/** None of them named is all of them. */
+function parseOutputs(value: unknown): RequestedOutput[] | undefined {
+  if (value === undefined || value === null) return undefined
   if (!Array.isArray(value)) return refuse(`Expected outputs to be a list but received ${received(value)}`)
-  return (value as readonly unknown[]).map((entry) => {
+  const outputs = new Map<string, RequestedOutput>()
+  for (const entry of value as readonly unknown[]) {
     const { name, members } = named(entry, 'output')
-    const { binary_data: binary } = parseParameters(members.parameters, name)
-    return { name, binary: typeof binary === 'boolean' ? binary : undefined }
-  })
+    if (outputs.has(name)) refuse(`Expected each output once but received ${name} twice`)
+    const parameters = parseParameters(members.parameters, name)
+    const unsupported = UNSUPPORTED_OUTPUT_PARAMETERS.find((parameter) => parameters[parameter])
+    if (unsupported) refuse(`Expected ${name} to be asked for as a tensor but received ${unsupported}`)
+    const { binary_data: binary } = parameters
+    outputs.set(name, { name, binary: typeof binary === 'boolean' ? binary : undefined })
+  }
+  return outputs.size === 0 ? undefined : [...outputs.values()]
 }

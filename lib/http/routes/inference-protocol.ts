@@ -83,7 +83,8 @@ async function infer(
     const outputs = requireOutputs(parsed, tensorsOf(task).outputs.map(({ name }) => name))
     const jobs = jobsOf(task, parsed.inputs, Math.max(1, workers.count(task)))
     const microseconds = integerIn('timeout', parsed.parameters.timeout, 0, MAX_TIMEOUT_MICROSECONDS, 'BAD_REQUEST')
-    const runs = await runJobs(workers, task, jobs, exchange, timeLeft(microseconds && microseconds / 1000, exchange))
+    const timeoutMs = microseconds ? microseconds / 1000 : undefined
+    const runs = await runJobs(workers, task, jobs, exchange, timeLeft(timeoutMs, exchange))
     metrics.observeRuns(task, runs)
     const header = { model_name: task, model_version: MODEL_VERSION, parameters: costOf(runs) }
     const answer = encodeAnswer(header, answerOf(task, runs), parsed, outputs)

@@ -75,6 +75,11 @@ export const repositorySchema = {
 export const inferSchema = {
   tags: TAGS,
   summary: 'Runs a task on pictures',
+  headers: Type.Object({
+    'inference-header-content-length': Type.Optional(Type.Integer({
+      minimum: 0, description: 'Bytes of the JSON, where bytes of tensors follow it',
+    })),
+  }),
   body: {
     content: {
       'application/json': {

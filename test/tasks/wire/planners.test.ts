@@ -1,7 +1,4 @@
 /** Every task, style and input of the interface document, answered by the real models. */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { createTask, toNativeImage, type Detector } from '../../../lib/tasks/index.js'
 import type { TaskName } from '../../../lib/models/index.js'
@@ -9,11 +6,11 @@ import { native, type WireForm } from '../../../lib/native.js'
 import type { JobResult } from '../../../lib/tasks/job.js'
 import { runJob, type LoadedTask } from '../../../lib/tasks/run-job.js'
 import { parseTaskRequest, planners, type AnswerStyle } from '../../../lib/tasks/wire/index.js'
+import { shared, sharedImage, useSharedModels } from '../../helpers/shared.js'
 
-const SHARED = fileURLToPath(new URL('../../../../../shared/data', import.meta.url))
-const skip = existsSync(SHARED) ? false : 'needs ../shared/data'
-process.env.EDGE_INFER_MODELS ??= join(SHARED, 'models')
-const picture = (path: string): Buffer => skip ? Buffer.alloc(0) : readFileSync(join(SHARED, 'images', path))
+const skip = shared.present ? false : shared.why
+if (shared.present) useSharedModels()
+const picture = (path: string): Buffer => shared.present ? sharedImage(path) : Buffer.alloc(0)
 const [people, street, helmets] = [
   picture('demo/people.jpg'), picture('demo/street.jpg'), picture('helmets_reviewed/shwdrepo_8.jpg'),
 ]
