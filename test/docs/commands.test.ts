@@ -100,6 +100,8 @@ async function helpOf(path: readonly string[]): Promise<{ usage: string; help: s
 }
 
 t.test('the others', { timeout: 10 * LONGEST_MS, skip: shared.present ? false : shared.why }, async (t) => {
+  // What `require` gives.
+  await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', process.execPath, repositoryPath('bin', 'build-commonjs')])
   useSharedModels()
   const directory = t.testdir()
   await furnish(directory)
