@@ -19,8 +19,8 @@ export function memoryOf(pids: readonly number[]): Memory {
     const field = (name: string): number => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0) * 1024
     sum.resident += field('Rss')
     sum.proportional += field('Pss')
-    // Linux 5.9 and later.
-    sum.own += field('Pss_Anon') + field('Pss_Shmem')
+    // Kernels before 5.9 do not tell the kinds apart.
+    sum.own += /^Pss_Anon:/m.test(text) ? field('Pss_Anon') + field('Pss_Shmem') : field('Pss')
   }
   return sum
 }

@@ -38,9 +38,10 @@ export function trendsOf({ samples }: Soak): Trend[] {
   })
 }
 
-/** Whether all but one in a hundred of the requests that were due were answered. */
-export function wasLoaded({ latencies, requestRate, duration }: Soak): boolean {
-  return latencies.length >= 0.99 * requestRate * duration
+/** Why the soak tells nothing of the memory: undefined where the load was kept up by the same processes throughout. */
+export function unproven({ latencies, requestRate, duration, lostWorkers }: Soak): string | undefined {
+  if (latencies.length < 0.99 * requestRate * duration) return 'the load was not kept up'
+  return lostWorkers > 0 ? 'a worker ended, and its memory with it' : undefined
 }
 
 export function soakSection(soak: Soak): ReportSection {

@@ -9,7 +9,7 @@ import {
   addedBy, aroundInference, nameOfLevel, type Form, type FormResult, type ServedLevel, type ServeResults,
 } from './index.js'
 import { cpuRecord, cpuSection } from './report-cpu.js'
-import { FLAT, lengthOf, signedPercent, soakRecords, soakSection, trendsOf, wasLoaded } from './report-soak.js'
+import { FLAT, lengthOf, signedPercent, soakRecords, soakSection, trendsOf, unproven } from './report-soak.js'
 
 /** Milliseconds. */
 const ADDED_TARGETS: Partial<Record<Form, number>> = { raw: 1, base64: 2, 'bytes-literal': 2 }
@@ -201,10 +201,10 @@ function targetSection(results: ServeResults): ReportSection {
   }
   if (results.soak !== undefined) {
     const { duration } = results.soak
-    const loaded = wasLoaded(results.soak)
+    const why = unproven(results.soak)
     for (const { name, change } of trendsOf(results.soak)) {
       judge(`memory over ${lengthOf(duration)} within ±${100 * FLAT} % (${name})`, change,
-        loaded && Math.abs(change) <= FLAT, signedPercent(change) + (loaded ? '' : ', but the load was not kept up'))
+        why === undefined && Math.abs(change) <= FLAT, signedPercent(change) + (why === undefined ? '' : `, but ${why}`))
     }
   }
   return {
