@@ -2,10 +2,11 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import { setImmediate as afterPolling, setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as afterPolling } from 'node:timers/promises'
 
-/** What the kernel has accepted on our behalf is taken before the door is closed. */
-const BACKLOG_MS = 50
+/** A turn of the event loop in which nothing but new connections was looked for, and how long one is waited for. */
+const QUIET_TURN_MS = 0.05
+const LONGEST_WAIT_MS = 500
 const CHECK_MS = 100
 
 /** The sockets of a server that never sent a byte; Node.js counts them as busy. */
@@ -20,15 +21,18 @@ export function trackSilent(server: Server): ReadonlySet<Socket> {
 }
 
 /**
- * Accepts no more connections and resolves when the last one has closed. Answers are to tell callers from now on that
- * their connection closes; a connection without a request is closed after `idleMs`, since one may be under way on it.
+ * Accepts no more connections and resolves when the last one has closed. `onClosing` is called when the door is shut:
+ * answers are to tell callers from then on that their connection closes (not before, or they would come back by a new
+ * one). A connection without a request is closed after `idleMs`, since one may be under way on it.
  */
-export async function drainConnections(server: Server, silent: ReadonlySet<Socket>, idleMs: number): Promise<void> {
-  await delay(BACKLOG_MS)
-  await afterPolling()
+export async function drainConnections(
+  server: Server, silent: ReadonlySet<Socket>, idleMs: number, onClosing: () => void,
+): Promise<void> {
+  await quietTurn()
   const closed = once(server, 'close')
   // `close` of an HTTP server would cut idle connections off at once.
   NetServer.prototype.close.call(server)
+  onClosing()
   const since = performance.now()
   const check = setInterval(() => {
     if (performance.now() - since < idleMs) return
@@ -37,4 +41,18 @@ export async function drainConnections(server: Server, silent: ReadonlySet<Socke
   }, CHECK_MS)
   await closed
   clearInterval(check)
+}
+
+/**
+ * The kernel resets connections that it has accepted on our behalf and that were not taken when the door is shut:
+ * that is done right after a turn that took all there were and did nothing else.
+ */
+async function quietTurn(): Promise<void> {
+  const end = performance.now() + LONGEST_WAIT_MS
+  await afterPolling()
+  for (let begin = performance.now(); ; begin = performance.now()) {
+    await afterPolling()
+    const now = performance.now()
+    if (now - begin < QUIET_TURN_MS || now > end) return
+  }
 }

@@ -99,8 +99,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
       return (app.server.address() as AddressInfo).port
     },
     async drain() {
-      context.draining = true
-      await drainConnections(app.server, silent, settings.drainIdle)
+      await drainConnections(app.server, silent, settings.drainIdle, () => { context.draining = true })
       await app.close()
     },
     async close() {
