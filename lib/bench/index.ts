@@ -8,6 +8,9 @@ export { reportComparison } from './compare/report.js'
 export { measureLimits, type LimitResults, type LimitsBenchOptions } from './limits/index.js'
 export { reportLimits } from './limits/report.js'
 export {
+  compareQuantized, type AccuracyChange, type QuantizationFigures, type QuantizationOptions,
+} from './quantization.js'
+export {
   FORMS, measureServe, SERVED_TASKS, type Form, type Level, type ServeBenchOptions, type ServedTask, type ServeResults,
 } from './serve/index.js'
 export { reportServe } from './serve/report.js'

@@ -1,7 +1,7 @@
 export { defaultModelFor, findModel, findSample, loadCatalog } from './catalog.js'
 export { describeSource, type FetchOptions, type FetchProgress } from './fetch.js'
 export { searchPath, storeDirectory } from './paths.js'
-export { quantizeModel, type QuantizedModel, type QuantizeOptions } from './quantize/index.js'
+export { Quantizer, type Layer, type QuantizedModel, type QuantizeOptions } from './quantize/index.js'
 export {
   listModels, pullModels, resolveModel, resolveSample, verifyModels,
   type ListedModel, type LocatedFile, type Pullable, type PullOptions,

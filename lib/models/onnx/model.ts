@@ -160,23 +160,25 @@ export function createNode(
   ]))
 }
 
-/** The node with other inputs and outputs, and without the attributes that are named. */
+/** The node with another name, other inputs and outputs, and without the attributes that are named. */
 export function changedNode(
-  node: OnnxNode, { inputs = node.inputs, outputs = node.outputs, without = [] }: NodeChanges,
+  node: OnnxNode, { name = node.name, inputs = node.inputs, outputs = node.outputs, without = [] }: NodeChanges,
 ): OnnxNode {
   const [whole] = readFields(node.bytes)
   const kept = readFields(whole?.payload as Buffer).filter(({ number, payload }) => {
-    if (number === NODE.input || number === NODE.output) return false
+    if (number === NODE.input || number === NODE.output || number === NODE.name) return false
     return number !== NODE.attribute || !without.includes(attributeName(payload))
   })
   return readNode(Buffer.concat([
     ...inputs.map((input) => encodeField(NODE.input, input)),
     ...outputs.map((output) => encodeField(NODE.output, output)),
+    encodeField(NODE.name, name),
     ...kept.map(({ bytes }) => bytes),
   ]))
 }
 
 export interface NodeChanges {
+  name?: string
   inputs?: readonly string[]
   outputs?: readonly string[]
   without?: readonly string[]

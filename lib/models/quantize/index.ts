@@ -7,16 +7,19 @@ import { EdgeInferError } from '../../errors.js'
 import type { Preprocessing, TensorStatistics } from '../../native.js'
 import { findModel } from '../catalog.js'
 import { FAMILY_KEY, MODEL_KEY } from '../metadata.js'
-import { OnnxModel } from '../onnx/model.js'
+import { OnnxModel, type OnnxNode } from '../onnx/model.js'
 import { upgraded } from '../onnx/opset.js'
 import type { CatalogEntry } from '../types.js'
 import { observeTensors, type CalibrationOptions } from './calibrate.js'
 import { folded } from './fold.js'
 import { fittingLevels, levelsBetween, type Levels } from './levels.js'
-import { planQuantization, type PlanOptions, type QuantizationPlan } from './plan.js'
+import { planQuantization, type QuantizationPlan } from './plan.js'
 import { withLevels } from './rewrite.js'
+import { rankLayers, type Layer } from './sensitivity.js'
 
-export interface QuantizeOptions extends Omit<CalibrationOptions, 'inputSize'>, PlanOptions {
+export type { Layer } from './sensitivity.js'
+
+export interface QuantizeOptions extends Omit<CalibrationOptions, 'inputSize'> {
   /** Weights of 7 bits, for processors that add two products in 16 bits. */
   reduceRange?: boolean | undefined
 }
@@ -30,24 +33,66 @@ export interface QuantizedModel {
 const UNIT_INTERVAL = levelsBetween(0, 1)
 const DARKEST = 0
 const BRIGHTEST = 255
+/** Enough to rank layers by, few enough to do it for each. */
+const RANKING_PICTURES = 4
 
-/** @throws EdgeInferError NOT_QUANTIZED where the graph does not allow it, MODEL_LOAD, BAD_IMAGE, INFERENCE, ABORTED. */
-export async function quantizeModel(
-  entry: CatalogEntry, path: string, { reduceRange = false, inFloat, ...calibration }: QuantizeOptions,
-): Promise<QuantizedModel> {
-  const model = await readModel(path)
-  const plan = planQuantization(model, { inFloat })
-  const quantized = [...plan.nodes].filter(({ op }) => op === 'Conv').length
-  if (quantized === 0) {
-    throw notQuantized(path, 'none of its convolutions has constant weights and further layers behind it')
+/** A model whose values have been observed on pictures. */
+export class Quantizer {
+  readonly #model: OnnxModel
+  readonly #entry: CatalogEntry
+  readonly #plan: QuantizationPlan
+  readonly #levels: ReadonlyMap<string, Levels>
+  readonly #options: QuantizeOptions
+
+  private constructor(
+    model: OnnxModel, entry: CatalogEntry, plan: QuantizationPlan, levels: ReadonlyMap<string, Levels>,
+    options: QuantizeOptions,
+  ) {
+    this.#model = model
+    this.#entry = entry
+    this.#plan = plan
+    this.#levels = levels
+    this.#options = options
   }
-  const observed = [...plan.tensors].filter(([, { by }]) => by === 'observation').map(([name]) => name)
-  const statistics = await observeTensors(model, entry, observed, { ...calibration, inputSize: openSize(model, entry) })
-  const file = withLevels(model, plan, levelsOf(plan, statistics, entry.preprocessing), {
-    reduceRange,
-    metadata: new Map([[FAMILY_KEY, entry.family], ...(findModel(entry.name) ? [[MODEL_KEY, entry.name] as const] : [])]),
-  })
-  return { file, convolutions: { all: model.nodes.filter(({ op }) => op === 'Conv').length, quantized } }
+
+  /** @throws EdgeInferError NOT_QUANTIZED where the graph does not allow it, MODEL_LOAD, BAD_IMAGE, INFERENCE, ABORTED. */
+  static async observe(entry: CatalogEntry, path: string, options: QuantizeOptions): Promise<Quantizer> {
+    const model = await readModel(path)
+    const plan = planQuantization(model)
+    if (convolutionsOf(plan.nodes) === 0) {
+      throw notQuantized(path, 'none of its convolutions has constant weights and further layers behind it')
+    }
+    const observed = [...plan.tensors].filter(([, { by }]) => by === 'observation').map(([name]) => name)
+    const statistics = await observeTensors(model, entry, observed, { ...options, inputSize: openSize(model, entry) })
+    return new Quantizer(model, entry, plan, levelsOf(plan, statistics, entry.preprocessing), options)
+  }
+
+  /** The file, with the layers named left in float. */
+  quantize(inFloat: readonly Layer[] = []): QuantizedModel {
+    const plan = planQuantization(this.#model, { inFloat: new Set(inFloat.flat()) })
+    const known = findModel(this.#entry.name) !== undefined
+    return {
+      file: withLevels(this.#model, plan, this.#levels, {
+        reduceRange: this.#options.reduceRange ?? false,
+        metadata: new Map([
+          [FAMILY_KEY, this.#entry.family], ...(known ? [[MODEL_KEY, this.#entry.name] as const] : []),
+        ]),
+      }),
+      convolutions: { all: convolutionsOf(this.#model.nodes), quantized: convolutionsOf(plan.nodes) },
+    }
+  }
+
+  /** The layers, those first that lose most by being rounded. */
+  rankLayers(onProgress?: CalibrationOptions['onProgress']): Promise<Layer[]> {
+    return rankLayers(this.#model, this.#entry, this.#plan, this.#levels, {
+      ...this.#options, onProgress, pictures: this.#options.pictures.slice(0, RANKING_PICTURES),
+      inputSize: openSize(this.#model, this.#entry),
+    })
+  }
+}
+
+function convolutionsOf(nodes: Iterable<OnnxNode>): number {
+  return [...nodes].filter(({ op }) => op === 'Conv').length
 }
 
 async function readModel(path: string): Promise<OnnxModel> {

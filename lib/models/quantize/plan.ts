@@ -21,7 +21,7 @@ export interface QuantizationPlan {
 }
 
 export interface PlanOptions {
-  /** Names of convolutions' outputs that are to be computed in float. */
+  /** Tensors that are not to be rounded: what writes or reads them is computed in float. */
   inFloat?: ReadonlySet<string> | undefined
 }
 
@@ -42,31 +42,24 @@ const RECTIFIERS = new Set(['Relu', 'Clip'])
 export function planQuantization(model: OnnxModel, { inFloat = new Set() }: PlanOptions = {}): QuantizationPlan {
   const nodes = new Set<OnnxNode>()
   const tensors = new Map<string, TensorLevels>()
-  const results = new Set(model.outputs.map(({ name }) => name))
   const input = model.inputs[0]?.name as string
   const leadsOn = leadsOnIn(model)
-  const read = (name: string): void => {
-    if (!tensors.has(name)) tensors.set(name, name === input ? { by: 'preprocessing' } : observed(model, name))
-  }
-  const add = (node: OnnxNode): void => {
-    nodes.add(node)
-    const rectifier = SUMS.has(node.op) ? rectifierOf(model, node, results) : undefined
-    if (rectifier) add(rectifier)
-    else for (const name of node.outputs) tensors.set(name, levelsBehind(model, node, name))
-  }
+  const kept = new Set([...inFloat, ...model.outputs.map(({ name }) => name)])
   for (const node of model.nodes) {
-    const [output] = node.outputs as [string]
-    if (node.outputs.some((name) => results.has(name))) continue
-    if (node.op === 'Conv') {
-      const isConstant = node.inputs.slice(1).every((name) => constantOf(model, name) !== undefined)
-      if (!isConstant || inFloat.has(output) || !leadsOn(output)) continue
-      read(node.inputs[0] as string)
-      add(node)
-    } else if (MOVES.has(node.op) || COMPUTES.has(node.op)) {
-      const inputs = MOVES.has(node.op) ? node.inputs.slice(0, 1) : node.inputs
-      if (!inputs.every((name) => tensors.has(name)) || !node.outputs.some(leadsOn)) continue
-      add(node)
+    const isConvolution = node.op === 'Conv'
+    if (!isConvolution && !MOVES.has(node.op) && !COMPUTES.has(node.op)) continue
+    const read = isConvolution || MOVES.has(node.op) ? node.inputs.slice(0, 1) : node.inputs
+    if (!isConvolution && !read.every((name) => tensors.has(name))) continue
+    if (isConvolution && !node.inputs.slice(1).every((name) => constantOf(model, name))) continue
+    const rectifier = SUMS.has(node.op) ? rectifierOf(model, node) : undefined
+    const written = (rectifier ?? node).outputs
+    if (!written.some(leadsOn) || [...read, ...node.outputs, ...written].some((name) => kept.has(name))) continue
+    for (const name of read) {
+      if (!tensors.has(name)) tensors.set(name, name === input ? { by: 'preprocessing' } : observed(model, name))
     }
+    for (const name of written) tensors.set(name, levelsBehind(model, node, name))
+    nodes.add(node)
+    if (rectifier) nodes.add(rectifier)
   }
   return { nodes, tensors }
 }
@@ -85,14 +78,13 @@ function observed(model: OnnxModel, name: string): TensorLevels {
   return { by: 'observation', through: isSilu ? 'silu' : 'identity' }
 }
 
-function rectifierOf(model: OnnxModel, node: OnnxNode, results: ReadonlySet<string>): OnnxNode | undefined {
+function rectifierOf(model: OnnxModel, node: OnnxNode): OnnxNode | undefined {
   const [next, ...others] = model.consumers(node.outputs[0] as string)
-  if (!next || others.length > 0 || !RECTIFIERS.has(next.op)) return undefined
-  return results.has(next.outputs[0] as string) ? undefined : next
+  return next && others.length === 0 && RECTIFIERS.has(next.op) ? next : undefined
 }
 
 /** Whether a further layer with weights works on a value. */
-function leadsOnIn(model: OnnxModel): (value: string) => boolean {
+export function leadsOnIn(model: OnnxModel): (value: string) => boolean {
   const known = new Map<string, boolean>()
   const leadsOn = (value: string): boolean => {
     const before = known.get(value)
