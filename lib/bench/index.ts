@@ -8,7 +8,7 @@ export { reportComparison } from './compare/report.js'
 export { measureLimits, type LimitResults, type LimitsBenchOptions } from './limits/index.js'
 export { reportLimits } from './limits/report.js'
 export {
-  compareQuantized, type AccuracyChange, type QuantizationFigures, type QuantizationOptions,
+  compareSpeed, createJudge, type AccuracyChange, type JudgeOptions, type QuantizationJudge, type SpeedChange,
 } from './quantization.js'
 export {
   FORMS, measureServe, SERVED_TASKS, type Form, type Level, type ServeBenchOptions, type ServedTask, type ServeResults,

@@ -1,18 +1,20 @@
 /** What a quantised model loses and gains against the float model it was made of. */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
+import { EdgeInferError } from '../errors.js'
 import { resolveModel, type TaskName } from '../models/index.js'
-import { Detector, HeadPoseEstimator, type Detections } from '../tasks/index.js'
+import { Detector, HeadPoseEstimator, type DetectedObject } from '../tasks/index.js'
 import { measureAccuracy, type Accuracy } from './accuracy/index.js'
-import { scoreDetections, type MatchRules, type Picture } from './accuracy/matching.js'
+import { scoreDetections } from './accuracy/matching.js'
 import { interleave, type Contender } from './interleave.js'
 import { mean, median, ratioOfMedians, type Ratio } from './statistics.js'
 
-export interface QuantizationOptions {
+type DetectionTask = Exclude<TaskName, 'face_alignment'>
+
+export interface JudgeOptions {
   task: TaskName
-  /** A name of the catalogue or a path; and the path of the file made of it. */
+  /** A name of the catalogue or a path. */
   model: string
-  quantized: string
-  /** Of pictures; for head poses each shows one face. */
+  /** Paths of pictures; for head poses each shows one face. */
   pictures: readonly string[]
   /** A directory of labelled sets; without one the float model's answers on the pictures are the truth. */
   labels?: string | undefined
@@ -32,13 +34,14 @@ export interface AccuracyChange {
   loss: number
 }
 
-export interface QuantizationFigures {
-  truth: 'labels' | 'answers of the float model'
-  accuracy: AccuracyChange[]
-  /** Bytes of the files. */
-  bytes: { before: number; after: number }
-  /** Median milliseconds of the model's run on one picture, in turns, and the ratio of after to before. */
-  inference: { before: number; after: number; ratio: Ratio }
+/** Says how much a model's quantised file changes its accuracy: one figure a set. */
+export type QuantizationJudge = (quantized: string) => Promise<AccuracyChange[]>
+
+/** Milliseconds of the model's run on one picture, medians of runs in turns, and the ratio of after to before. */
+export interface SpeedChange {
+  before: number
+  after: number
+  ratio: Ratio
 }
 
 const HIT_IOU = 0.5
@@ -47,31 +50,25 @@ const LEAST_SCORE = 0.01
 /** What the float model is less sure of than this share of its threshold is false where it is found. */
 const DOUBTFUL_SHARE = 0.5
 const WARM_UP_ROUNDS = 3
-const ROUNDS = 30
+const ROUNDS = 40
 
-/** @throws EdgeInferError those of the tasks and of {@link measureAccuracy}. */
-export async function compareQuantized(options: QuantizationOptions): Promise<QuantizationFigures> {
-  const accuracy = options.labels === undefined
-    ? [await compareAnswers(options)]
-    : await compareOnLabels(options, options.labels)
-  const { paths: [before] } = await resolveModel(options.model, { task: options.task })
-  return {
-    truth: options.labels === undefined ? 'answers of the float model' : 'labels',
-    accuracy,
-    bytes: { before: (await stat(before as string)).size, after: (await stat(options.quantized)).size },
-    inference: await compareSpeed(options),
-  }
+/** Measures the float model once. @throws EdgeInferError those of the tasks and of {@link measureAccuracy}. */
+export async function createJudge(options: JudgeOptions): Promise<QuantizationJudge> {
+  if (options.labels !== undefined) return judgeByLabels(options, options.labels)
+  return options.task === 'face_alignment' ? judgeByPoses(options) : judgeByDetections(options, options.task)
 }
 
-async function compareOnLabels(options: QuantizationOptions, data: string): Promise<AccuracyChange[]> {
+async function judgeByLabels(options: JudgeOptions, data: string): Promise<QuantizationJudge> {
   const { task, threads, signal } = options
   const measure = (model: string, form: string): Promise<Accuracy[]> => measureAccuracy({
     data, tasks: [task], models: { [task]: model }, threads, signal, onlyDefault: true,
     onProgress: (label, done, total) => options.onProgress?.(`${form}: ${label}`, done, total),
   })
   const before = await measure(options.model, 'float')
-  const after = await measure(options.quantized, 'int8')
-  return before.map((result, index) => changeOf(result, after[index] as Accuracy))
+  return async (quantized) => {
+    const after = await measure(quantized, 'int8')
+    return before.map((result, index) => changeOf(result, after[index] as Accuracy))
+  }
 }
 
 function changeOf(before: Accuracy, after: Accuracy): AccuracyChange {
@@ -80,64 +77,77 @@ function changeOf(before: Accuracy, after: Accuracy): AccuracyChange {
     const [from, to] = [100 * before.averagePrecision, 100 * after.averagePrecision]
     return { ...base, unit: 'points', before: from, after: to, loss: from - to }
   }
-  const error = (result: Accuracy): number => result.kind === 'head pose' ? result.meanAbsoluteError.all : Number.NaN
-  return {
-    ...base, unit: 'degrees', before: error(before), after: error(after), loss: error(after) - error(before),
-  }
+  const [from, to] = [before, after].map((result) =>
+    result.kind === 'head pose' ? result.meanAbsoluteError.all : Number.NaN) as [number, number]
+  return { ...base, unit: 'degrees', before: from, after: to, loss: to - from }
 }
 
-async function compareAnswers(options: QuantizationOptions): Promise<AccuracyChange> {
-  const base = { set: 'calibration pictures', pictures: options.pictures.length }
-  if (options.task === 'face_alignment') {
-    const after = await poseDifference(options)
-    return { ...base, unit: 'degrees', before: 0, after, loss: after }
-  }
-  const [before, after] = await Promise.all([options.model, options.quantized].map((model) =>
-    Detector.open(options.task, { model, threads: options.threads }))) as [Detector, Detector]
-  try {
-    const scoreThreshold = before.model.entry.thresholds?.scoreThreshold ?? 0
-    const judged: Picture[] = []
-    for (const [index, path] of options.pictures.entries()) {
-      options.onProgress?.('int8 against float', index, options.pictures.length)
-      const image = await readFile(path)
-      const [expected, found] = await Promise.all([before, after].map((detector) =>
-        detector.run(image, { scoreThreshold: LEAST_SCORE, signal: options.signal }))) as [Detections, Detections]
-      const truth = expected.objects.filter(({ score }) => score >= DOUBTFUL_SHARE * scoreThreshold)
-        .map(({ box, classId, score }) => ({ box, classId, ignored: score < scoreThreshold }))
-      judged.push({ truth, found: found.objects })
+const ANSWERS = "calibration pictures, the float model's answers"
+
+async function judgeByDetections(options: JudgeOptions, task: DetectionTask): Promise<QuantizationJudge> {
+  const { pictures } = options
+  const answers = async (model: string, form: string): Promise<DetectedObject[][]> => {
+    const detector = await Detector.open(task, { model, threads: options.threads })
+    try {
+      return await onEach(options, form, async (image) =>
+        (await detector.run(image, { scoreThreshold: LEAST_SCORE, signal: options.signal })).objects)
+    } finally {
+      await detector.close()
     }
-    const rules: MatchRules = { iou: HIT_IOU, scoreThreshold, minSide: 0 }
-    const precision = 100 * scoreDetections(judged, rules).averagePrecision
-    return { ...base, unit: 'points', before: 100, after: precision, loss: 100 - precision }
-  } finally {
-    await Promise.all([before.close(), after.close()])
+  }
+  const { entry } = await resolveModel(options.model, { task })
+  const scoreThreshold = entry.thresholds?.scoreThreshold ?? 0
+  const truths = (await answers(options.model, 'float')).map((objects) => objects
+    .filter(({ score }) => score >= DOUBTFUL_SHARE * scoreThreshold)
+    .map(({ box, classId, score }) => ({ box, classId, ignored: score < scoreThreshold })))
+  if (!truths.flat().some(({ ignored }) => !ignored)) {
+    throw new EdgeInferError('BAD_IMAGE', 'The model finds nothing in the calibration pictures, so there is nothing to ' +
+      'compare: give pictures of what it is to find, or a labelled set')
+  }
+  return async (quantized) => {
+    const found = await answers(quantized, 'int8')
+    const judged = truths.map((truth, index) => ({ truth, found: found[index] as DetectedObject[] }))
+    const after = 100 * scoreDetections(judged, { iou: HIT_IOU, scoreThreshold, minSide: 0 }).averagePrecision
+    return [{ set: ANSWERS, pictures: pictures.length, unit: 'points', before: 100, after, loss: 100 - after }]
   }
 }
 
-/** Mean of the absolute differences of the three angles. */
-async function poseDifference({ model, quantized, pictures, ...options }: QuantizationOptions): Promise<number> {
-  const [before, after] = await Promise.all([model, quantized].map((name) =>
-    HeadPoseEstimator.open({ model: name, threads: options.threads }))) as [HeadPoseEstimator, HeadPoseEstimator]
-  try {
-    const differences: number[] = []
-    for (const [index, path] of pictures.entries()) {
-      options.onProgress?.('int8 against float', index, pictures.length)
-      const image = await readFile(path)
-      const [expected, found] = await Promise.all([before, after].map(async (estimator) =>
-        (await estimator.runFaces([image], { signal: options.signal })).poses[0]))
-      for (const angle of ['yaw', 'pitch', 'roll'] as const) {
-        if (expected && found) differences.push(Math.abs(expected[angle] - found[angle]))
-      }
+async function judgeByPoses(options: JudgeOptions): Promise<QuantizationJudge> {
+  const { pictures } = options
+  const answers = async (model: string, form: string): Promise<number[][]> => {
+    const estimator = await HeadPoseEstimator.open({ model, threads: options.threads })
+    try {
+      return await onEach(options, form, async (image) => {
+        const { poses: [pose] } = await estimator.runFaces([image], { signal: options.signal })
+        return pose ? [pose.yaw, pose.pitch, pose.roll] : []
+      })
+    } finally {
+      await estimator.close()
     }
-    return mean(differences)
-  } finally {
-    await Promise.all([before.close(), after.close()])
+  }
+  const before = (await answers(options.model, 'float')).flat()
+  return async (quantized) => {
+    const found = (await answers(quantized, 'int8')).flat()
+    const after = mean(before.map((angle, index) => Math.abs(angle - (found[index] as number))))
+    return [{ set: ANSWERS, pictures: pictures.length, unit: 'degrees', before: 0, after, loss: after }]
   }
 }
 
-async function compareSpeed(
-  { task, model, quantized, pictures, threads, signal, onProgress }: QuantizationOptions,
-): Promise<QuantizationFigures['inference']> {
+async function onEach<T>(
+  { pictures, onProgress }: JudgeOptions, form: string, answer: (image: Buffer) => Promise<T>,
+): Promise<T[]> {
+  const answers: T[] = []
+  for (const path of pictures) {
+    onProgress?.(`${form}: calibration pictures`, answers.length, pictures.length)
+    answers.push(await answer(await readFile(path)))
+  }
+  return answers
+}
+
+/** Both models on the first picture. @throws EdgeInferError those of the tasks. */
+export async function compareSpeed(
+  quantized: string, { task, model, pictures, threads, signal, onProgress }: JudgeOptions,
+): Promise<SpeedChange> {
   const image = await readFile(pictures[0] as string)
   const open = async (name: string): Promise<Contender & { close(): Promise<void> }> => {
     const options = { model: name, threads }

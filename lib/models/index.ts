@@ -8,4 +8,4 @@ export {
   type ResolvedModel, type ResolveOptions, type VerifiedFile,
 } from './store.js'
 export * from './types.js'
-export { variantOf, type ModelVariant } from './variant.js'
+export { removeVariant, variantOf, type ModelVariant } from './variant.js'
