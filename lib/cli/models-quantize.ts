@@ -13,7 +13,7 @@ export function configureQuantize(command: Command): void {
     .option('--out <file>', 'the file to write; <model>.int8.onnx here unless said otherwise')
     .addOption(new Option('--task <name>', 'what a file of your own is used for').choices(TASK_NAMES))
     .option('--max-loss <points>', 'points of average precision (head poses: degrees) it may lose', numberBetween(0, 100), 1)
-    .option('--force', 'write the file even when it loses more')
+    .option('--force', 'write the file with all layers in int8, whatever it loses')
     .option('--reduce-range', 'weights of 7 bits, for x86 processors without VNNI')
     .option('--threads <count>', 'threads that compute one picture together', wholeNumberBetween(1, 256), 1)
     .option('--json', 'print the figures as JSON')

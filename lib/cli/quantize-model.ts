@@ -30,6 +30,11 @@ interface Attempt {
   accuracy: AccuracyChange[]
   /** Of the set that loses most. */
   loss: number
+  /** Which of the attempts it is, from 1, and how many there were. */
+  number: number
+  of: number
+  /** Those that are left in float on purpose. */
+  layersInFloat: number
 }
 
 /** On x86, those without any of these add two products in 16 bits. */
@@ -62,15 +67,20 @@ export async function quantize(name: string, options: QuantizeCommandOptions): P
       pictures: pictures.map((picture) => () => readFile(picture)), threads: options.threads, signal,
       reduceRange: options.reduceRange, onProgress: (done, total) => bar.update('calibration', done, total),
     })
-    const attempt = await findAccurate(quantizer, judged, temporary, options.maxLoss, bar)
-    const accepted = attempt.loss <= options.maxLoss
-    const speed = await compareSpeed(temporary, judged)
+    const attempt = await findAccurate(quantizer, judged, temporary, options, bar)
+    const isAccurate = attempt.loss <= options.maxLoss
+    const isWritten = isAccurate || options.force === true
+    const figures = {
+      ...attempt,
+      pictures: pictures.length,
+      bytes: { before: (await stat(path)).size, after: attempt.quantized.file.length },
+      speed: isWritten ? await compareSpeed(temporary, judged) : undefined,
+    }
     bar.stop()
-    const bytes = { before: (await stat(path)).size, after: attempt.quantized.file.length }
-    print(options.json ? toJson(attempt, bytes, speed) : describe(attempt, bytes, speed, pictures.length))
-    if (!accepted && !options.force) throw refusal(name, attempt, options.maxLoss)
+    print(options.json ? toJson(figures) : describe(figures))
+    if (!isWritten) throw refusal(name, attempt, options.maxLoss)
     await rename(temporary, target)
-    if (!options.json) print(`${accepted ? '' : 'Written all the same: '}${target}`)
+    if (!options.json) print(`${isAccurate ? '' : 'Written all the same: '}${target}`)
   } finally {
     bar.stop()
     await discard(temporary)
@@ -92,39 +102,38 @@ async function findPictures(directory: string): ReturnType<typeof picturesOf> {
     return await picturesOf(directory)
   } catch (error) {
     if (error instanceof EdgeInferError) throw error
-    throw new EdgeInferError('BAD_OPTION', `--calibrate ${directory} cannot be read: ${String(error)}`, { cause: error })
+    throw new EdgeInferError('BAD_OPTION', `--calibrate ${directory} cannot be read: ${(error as Error).message}`, { cause: error })
   }
 }
 
 /**
- * Tries everything in int8; as long as that loses too much, twice as many of the layers that lose most in float. The
- * attempt that is answered lies in `temporary`: the first that is accurate enough, else the most accurate.
+ * Tries everything in int8; as long as that loses too much and must not, twice as many of the layers that lose most in
+ * float. The first attempt that will do is answered and lies in `temporary`; where none does, the most accurate one.
  */
 async function findAccurate(
-  quantizer: Quantizer, judged: JudgeOptions, temporary: string, maxLoss: number, bar: ProgressBar,
+  quantizer: Quantizer, judged: JudgeOptions, temporary: string, { maxLoss, force }: QuantizeCommandOptions,
+  bar: ProgressBar,
 ): Promise<Attempt> {
   const judge = await createJudge(judged)
+  let attempts = 0
   const attempt = async (inFloat: readonly Layer[]): Promise<Attempt> => {
+    attempts += 1
     const quantized = quantizer.quantize(inFloat)
     await removeVariantOf(temporary)
     await writeFile(temporary, quantized.file)
     const accuracy = await judge(temporary)
-    return { quantized, accuracy, loss: Math.max(...accuracy.map(({ loss }) => loss)) }
+    const loss = Math.max(...accuracy.map((change) => change.loss))
+    return { quantized, accuracy, loss, number: attempts, of: attempts, layersInFloat: inFloat.length }
   }
   let best = await attempt([])
-  if (best.loss <= maxLoss) return best
+  if (best.loss <= maxLoss || force) return best
   const layers = await quantizer.rankLayers((done, total) => bar.update('layers, one by one', done, total))
-  let last = best
   for (let count = 1; count <= MOST_LAYERS_IN_FLOAT * layers.length; count *= 2) {
-    last = await attempt(layers.slice(0, count))
-    if (last.loss < best.loss) best = last
-    if (last.loss <= maxLoss) return last
+    const next = await attempt(layers.slice(0, count))
+    if (next.loss <= maxLoss) return next
+    if (next.loss < best.loss) best = next
   }
-  if (best !== last) {
-    await removeVariantOf(temporary)
-    await writeFile(temporary, best.quantized.file)
-  }
-  return best
+  return { ...best, of: attempts }
 }
 
 /** What is left where the file was not moved to its place. */
@@ -149,43 +158,59 @@ function warnOfSaturation({ reduceRange }: QuantizeCommandOptions): void {
 function refusal(name: string, { loss, accuracy }: Attempt, maxLoss: number): EdgeInferError {
   const worst = accuracy.find((change) => change.loss === loss) as AccuracyChange
   return new EdgeInferError(
-    'NOT_QUANTIZED', `${name} loses ${loss.toFixed(1)} ${worst.unit} on ${worst.set}, and ${maxLoss} are allowed ` +
-      '(--max-loss). Nothing was written; more pictures to calibrate on may help, --force writes the file as it is',
+    'NOT_QUANTIZED', `${name} loses ${loss.toFixed(2)} ${worst.unit} on ${worst.set}, and ${maxLoss} are allowed ` +
+      '(--max-loss). Nothing was written; more pictures to calibrate on may help, --force writes all layers in int8',
     { details: { loss, maxLoss, set: worst.set } })
 }
 
-function toJson({ quantized, accuracy }: Attempt, bytes: BeforeAfter, speed: SpeedChange): string {
-  return JSON.stringify({ convolutions: quantized.convolutions, accuracy, bytes, inference_milliseconds: speed }, null, 2)
+interface Figures extends Attempt {
+  pictures: number
+  bytes: { before: number; after: number }
+  /** Undefined where the file is refused. */
+  speed: SpeedChange | undefined
 }
 
-interface BeforeAfter {
-  before: number
-  after: number
+function toJson({ quantized, accuracy, of: attempts, layersInFloat, bytes, speed }: Figures): string {
+  const { convolutions } = quantized
+  return JSON.stringify({
+    convolutions, layers_in_float: layersInFloat, attempts, accuracy, bytes, inference_milliseconds: speed,
+  }, null, 2)
 }
 
-function describe({ quantized, accuracy }: Attempt, bytes: BeforeAfter, speed: SpeedChange, pictures: number): string {
-  const { convolutions: { all, quantized: whole } } = quantized
+function describe(figures: Figures): string {
+  const { accuracy, pictures, bytes, speed, quantized: { convolutions: { all, quantized: whole } } } = figures
   const rows = accuracy.map((change) => [
     change.set, String(change.pictures), change.before.toFixed(2), change.after.toFixed(2),
     `${change.loss.toFixed(2).replace(/^-0\.00$/, '0.00')} ${change.unit}`,
   ])
-  const { median, lowerQuartile, upperQuartile } = speed.ratio
-  const spread = `${median.toFixed(2)} (${lowerQuartile.toFixed(2)} to ${upperQuartile.toFixed(2)})`
   const facts = [
     ['file', formatBytes(bytes.before), formatBytes(bytes.after), (bytes.after / bytes.before).toFixed(2)],
-    ['inference', `${speed.before.toFixed(1)} ms`, `${speed.after.toFixed(1)} ms`, spread],
+    ...(speed ? [['inference', `${speed.before.toFixed(1)} ms`, `${speed.after.toFixed(1)} ms`, spread(speed)]] : []),
   ]
   const unit = accuracy[0]?.unit === 'degrees'
     ? 'Mean absolute error in degrees.'
     : 'Average precision in percent, at an intersection over union of 0.5.'
   return [
-    `${whole} of ${all} convolutions in int8, calibrated on ${pictures} pictures`,
+    `${whole} of ${all} convolutions in int8, calibrated on ${pictures === 1 ? '1 picture' : `${pictures} pictures`}`,
+    ...describeSearch(figures),
     renderTable(['SET', 'PICTURES', 'FLOAT', 'INT8', 'LOSS'], rows, ['PICTURES', 'FLOAT', 'INT8', 'LOSS']),
     wrap(unit),
     '',
     renderTable(['', 'FLOAT', 'INT8', 'RATIO'], facts, ['FLOAT', 'INT8', 'RATIO']),
-    ...(median >= 1 ? ['It is not faster than the float model on this processor.'] : []),
+    ...(speed && speed.ratio.median >= 1 ? ['It is not faster than the float model on this processor.'] : []),
   ].join('\n')
+}
+
+function spread({ ratio: { median, lowerQuartile, upperQuartile } }: SpeedChange): string {
+  return `${median.toFixed(2)} (${lowerQuartile.toFixed(2)} to ${upperQuartile.toFixed(2)})`
+}
+
+function describeSearch({ number, of, layersInFloat }: Attempt): string[] {
+  if (of === 1) return []
+  const text = number === of
+    ? `${of - 1} attempts before this one lost too much. In it`
+    : `All ${of} attempts lost too much. In the best of them`
+  return [wrap(`${text} the ${layersInFloat} layers that lose most stay in float`)]
 }
 
 function print(text: string): void {
