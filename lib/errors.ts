@@ -23,6 +23,7 @@ export const ERROR_TABLE = {
   ABORTED: { status: 499, summary: 'The caller gave up before the result was ready.' },
   INTERNAL: { status: 500, summary: 'A fault of this program.' },
   MODEL_LOAD: { status: 500, summary: 'The model file cannot be loaded, or its tensors do not fit its family.' },
+  NOT_QUANTIZED: { status: 422, summary: 'The model cannot be quantised, or loses more accuracy by it than was allowed.' },
   MODEL_DIGEST: { status: 500, summary: 'The model file is not the one the catalogue names.' },
   INFERENCE: { status: 500, summary: 'The runtime failed while it ran the model.' },
   BAD_REPLY: { status: 502, summary: 'A node answered something that is not in the documented form.' },

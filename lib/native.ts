@@ -42,6 +42,8 @@ export interface NativeSessionOptions {
   classCount?: number | undefined
   /** Where the model takes any size: give each frame the smallest input that holds it, within the input size. */
   rectangular?: boolean | undefined
+  /** The outputs are only looked at, by `observe`: any float tensors will do. With a concurrency of 1. */
+  observed?: boolean | undefined
   /** UltraFace only: whether the model's boxes are corner coordinates already, or offsets from priors. */
   boxesDecoded?: boolean | undefined
   device: { kind: DeviceKind; index: number }
@@ -122,6 +124,15 @@ export interface TensorInfo {
   shape: number[]
 }
 
+/** How the values of one tensor are spread over the pictures it was observed on. */
+export interface TensorStatistics {
+  min: number
+  max: number
+  /** Values in each of the equal bins from `-range` to `range`. */
+  histogram: Float64Array
+  range: number
+}
+
 export interface NativeSession {
   readonly inputs: TensorInfo[]
   readonly outputs: TensorInfo[]
@@ -133,6 +144,10 @@ export interface NativeSession {
   detect(image: NativeImage, options: NativeDetectOptions, token: number): Promise<NativeDetections>
   /** Runs a head-pose family on one image with boxes, or on many faces. */
   headPose(images: readonly NativeImage[], options: NativeHeadPoseOptions, token: number): Promise<NativeHeadPoses>
+  /** Runs an observed model on a frame (head-pose families: on a face, used whole) and counts its outputs' values. */
+  observe(image: NativeImage, token: number): Promise<void>
+  /** Of each output, over all that was observed. */
+  statistics(): Promise<TensorStatistics[]>
   /** Stops the call of that token, queued or running. Unknown tokens are ignored. */
   cancel(token: number): void
   /** Requests queued or running. */

@@ -8,6 +8,9 @@ export { reportComparison } from './compare/report.js'
 export { measureLimits, type LimitResults, type LimitsBenchOptions } from './limits/index.js'
 export { reportLimits } from './limits/report.js'
 export {
+  compareSpeed, createJudge, type AccuracyChange, type JudgeOptions, type QuantizationJudge, type SpeedChange,
+} from './quantization.js'
+export {
   FORMS, measureServe, SERVED_PEERS, SERVED_TASKS, type Form, type Level, type ServeBenchOptions, type ServedPeer,
   type ServedTask, type ServeResults,
 } from './serve/index.js'

@@ -1,4 +1,4 @@
-/** `edge-infer models list | pull | verify` */
+/** `edge-infer models list | pull | verify | quantize` */
 import type { Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
 import {
@@ -6,6 +6,7 @@ import {
   type CatalogEntry, type ListedModel, type Pullable,
 } from '../models/index.js'
 import { interruptSignal } from './interrupt.js'
+import { configureQuantize } from './models-quantize.js'
 import { createProgressBar } from './progress.js'
 import { formatBytes, renderTable } from './table.js'
 
@@ -28,6 +29,7 @@ export function configure(command: Command): void {
     .description('Compare every model file on this machine with its digest')
     .option('--json', 'one JSON list')
     .action(({ json }: { json?: boolean }) => verify(json ?? false))
+  configureQuantize(command.command('quantize'))
 }
 
 interface PullOptions {

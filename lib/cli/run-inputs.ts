@@ -51,7 +51,7 @@ export async function isDirectory(path: string): Promise<boolean> {
 }
 
 /** In the order people number files: 2 before 10. */
-async function picturesOf(directory: string): Promise<Input[]> {
+export async function picturesOf(directory: string): Promise<Input[]> {
   const entries = await readdir(directory)
   const names = entries.filter((name) => PICTURE_TYPES.includes(extname(name).toLowerCase()))
   if (names.length === 0) {

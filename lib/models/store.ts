@@ -6,6 +6,7 @@ import { DETECTION_FAMILIES, HEAD_POSE_FAMILIES, type ModelFamily } from '../nat
 import { defaultModelFor, findModel, findSample, loadCatalog } from './catalog.js'
 import { computeDigest, digestOf } from './digest.js'
 import { fetchFiles, type FetchOptions } from './fetch.js'
+import { originOf } from './metadata.js'
 import { searchPath, storeDirectory } from './paths.js'
 import type { CatalogEntry, CatalogFile, TaskName } from './types.js'
 
@@ -201,7 +202,11 @@ async function describeOwn(path: string, { task, family }: ResolveOptions): Prom
     const [file] = entry.files
     if (entry.files.length === 1 && file?.bytes === size && (await digestOf(path)) === file.sha256) return entry
   }
-  const used = family ?? familyOf(basename(path)) ?? (task && defaultModelFor(task).family)
+  const origin = await originOf(path)
+  const made = origin.model === undefined ? undefined : findModel(origin.model)
+  const file = { name: basename(path), sha256: undefined, bytes: size, sources: [] }
+  if (made !== undefined) return { ...made, name: basename(path, '.onnx'), default: false, files: [file] }
+  const used = family ?? origin.family ?? familyOf(basename(path)) ?? (task && defaultModelFor(task).family)
   if (used === undefined) {
     const families = [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES].join(', ')
     const message = `Which family is ${path} of? Its name does not tell; expected one of ${families}`
@@ -217,7 +222,7 @@ async function describeOwn(path: string, { task, family }: ResolveOptions): Prom
     input: undefined,
     labels: [],
     ...loadCatalog().families[used],
-    files: [{ name: basename(path), sha256: undefined, bytes: size, sources: [] }],
+    files: [file],
   }
 }
 

@@ -3,7 +3,7 @@
  * cut where native code does the rest better. A form is only used when it gives the same results.
  */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import {
   native, type ModelFamily, type NativeDetections, type NativeFamily, type NativeSessionOptions,
 } from '../native.js'
@@ -49,13 +49,12 @@ const SURE_SCORE = 2 * LEAST_SCORE
 export async function variantOf(entry: CatalogEntry, path: string): Promise<ModelVariant | undefined> {
   const cut = CUTS[entry.family]
   if (!cut) return undefined
-  const directory = join(storeDirectory(), 'variants')
-  const stem = join(directory, `${(await digestOf(path)).slice(0, 32)}-raw-v${VERSION}`)
+  const stem = await stemOf(path)
   const file = `${stem}.onnx`
   const known = await readNote(`${stem}.json`)
   if (known) return known.usable ? { path: file, family: cut.family, inputSize: known.inputSize } : undefined
   try {
-    await mkdir(directory, { recursive: true })
+    await mkdir(dirname(stem), { recursive: true })
     const note = await make(entry, cut, path, file)
     await writeAtomically(`${stem}.json`, JSON.stringify(note))
     return note.usable ? { path: file, family: cut.family, inputSize: note.inputSize } : undefined
@@ -63,6 +62,16 @@ export async function variantOf(entry: CatalogEntry, path: string): Promise<Mode
     // A store that cannot be written costs speed, not the model.
     return undefined
   }
+}
+
+/** Takes what {@link variantOf} made of a file out of the store. */
+export async function removeVariant(path: string): Promise<void> {
+  const stem = await stemOf(path)
+  await Promise.all(['.onnx', '.json'].map((end) => rm(stem + end, { force: true })))
+}
+
+async function stemOf(path: string): Promise<string> {
+  return join(storeDirectory(), 'variants', `${(await digestOf(path)).slice(0, 32)}-raw-v${VERSION}`)
 }
 
 async function make(entry: CatalogEntry, { cut, family }: Cut, path: string, target: string): Promise<Note> {

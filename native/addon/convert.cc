@@ -180,6 +180,7 @@ ModelOptions to_model_options(const Napi::Object& object) {
     options.session.input_size = {integer(size, "width", 1), integer(size, "height", 1)};
   }
   if (present(object, "rectangular")) options.rectangular = flag(object, "rectangular");
+  if (present(object, "observed")) options.observed = flag(object, "observed");
   options.session.device = to_device(member(object, "device"));
   options.session.fallback_to_cpu = flag(object, "fallbackToCpu");
   options.session.intra_op_threads = integer(object, "intraOpThreads", 1);
@@ -307,6 +308,22 @@ Napi::Value from_tensor_infos(Napi::Env env, const std::vector<TensorInfo>& info
       shape.Set(static_cast<uint32_t>(k), static_cast<double>(infos[i].shape[k]));
     }
     object.Set("shape", shape);
+    array.Set(static_cast<uint32_t>(i), object);
+  }
+  return array;
+}
+
+Napi::Value from_statistics(Napi::Env env, const std::vector<TensorStatistics>& statistics) {
+  Napi::Array array = Napi::Array::New(env, statistics.size());
+  for (size_t i = 0; i < statistics.size(); ++i) {
+    const std::vector<uint64_t>& counts = statistics[i].histogram();
+    Napi::Float64Array histogram = Napi::Float64Array::New(env, counts.size());
+    std::copy(counts.begin(), counts.end(), histogram.Data());
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("min", statistics[i].min());
+    object.Set("max", statistics[i].max());
+    object.Set("range", statistics[i].range());
+    object.Set("histogram", histogram);
     array.Set(static_cast<uint32_t>(i), object);
   }
   return array;

@@ -31,6 +31,8 @@ std::vector<Mark> to_marks(const Napi::Value& value);
 Napi::Value from_detect_result(Napi::Env env, const DetectResult& result);
 Napi::Value from_head_pose_result(Napi::Env env, const HeadPoseResult& result);
 Napi::Value from_tensor_infos(Napi::Env env, const std::vector<TensorInfo>& infos);
+/// `TensorStatistics` of lib/native.ts, one a tensor.
+Napi::Value from_statistics(Napi::Env env, const std::vector<TensorStatistics>& statistics);
 Napi::Value from_strings(Napi::Env env, const std::vector<std::string>& strings);
 /// Moves the images' bytes out of the request.
 Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request);

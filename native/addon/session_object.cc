@@ -7,6 +7,7 @@ namespace edge_infer {
 
 SessionCore::SessionCore(const ModelOptions& options, int concurrency)
     : model(std::make_unique<Model>(options)) {
+  if (options.observed && concurrency != 1) throw Error("BAD_OPTION", "One thread observes a model, and not more");
   for (int i = 0; i < concurrency; ++i) pipelines.push_back(std::make_unique<Pipeline>(*model));
   executor = std::make_unique<Executor>(concurrency);
 }
@@ -22,6 +23,7 @@ void SessionObject::define(Napi::Env env) {
   const Napi::Function constructor = DefineClass(
       env, "NativeSession",
       {InstanceMethod<&SessionObject::detect>("detect"), InstanceMethod<&SessionObject::head_pose>("headPose"),
+       InstanceMethod<&SessionObject::observe>("observe"), InstanceMethod<&SessionObject::statistics>("statistics"),
        InstanceMethod<&SessionObject::cancel>("cancel"), InstanceMethod<&SessionObject::close>("close"),
        InstanceMethod<&SessionObject::input_size_for>("inputSizeFor"),
        InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
@@ -120,6 +122,28 @@ Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
         return core->pipelines[static_cast<size_t>(thread)]->head_pose(sources, options, *cancellation);
       },
       from_head_pose_result, end_call(token));
+}
+
+Napi::Value SessionObject::observe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int64_t token = to_token(info[1]);
+  Napi::Array keep = Napi::Array::New(env);
+  keep.Set(0u, info.This());
+  const ImageSource image = to_image_source(info[0], keep);
+  auto cancellation = begin_call(token);
+  return run_async(
+      env, *core_->executor, keep,
+      [core = core_, image, cancellation](int thread) {
+        core->pipelines[static_cast<size_t>(thread)]->observe(image, core->statistics, *cancellation);
+        return true;
+      },
+      [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); }, end_call(token));
+}
+
+Napi::Value SessionObject::statistics(const Napi::CallbackInfo& info) {
+  return run_async(
+      info.Env(), *core_->executor, info.This().As<Napi::Object>(),
+      [core = core_](int) { return core->statistics; }, from_statistics);
 }
 
 Napi::Value SessionObject::cancel(const Napi::CallbackInfo& info) {

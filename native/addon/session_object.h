@@ -24,6 +24,8 @@ struct SessionCore {
   std::unique_ptr<Model> model;
   std::vector<std::unique_ptr<Pipeline>> pipelines;
   std::unique_ptr<Executor> executor;
+  /// Of an observed model's outputs; the executor's only thread writes and reads it.
+  std::vector<TensorStatistics> statistics;
 
  private:
   std::mutex closing_;
@@ -44,6 +46,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
  private:
   Napi::Value detect(const Napi::CallbackInfo& info);
   Napi::Value head_pose(const Napi::CallbackInfo& info);
+  Napi::Value observe(const Napi::CallbackInfo& info);
+  Napi::Value statistics(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value inputs(const Napi::CallbackInfo& info);

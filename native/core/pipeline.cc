@@ -180,4 +180,20 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
   return result;
 }
 
+void Pipeline::observe(const ImageSource& image, std::vector<TensorStatistics>& statistics,
+                       Cancellation& cancellation) {
+  if (!model_.options().observed) throw Error("BAD_REQUEST", "The model was loaded to answer, not to be observed");
+  const bool detects = is_detection_family(model_.options().family);
+  const Frame frame = read_image(image, detects ? detection_decode({}, cancellation) : DecodeRequest{}).frame;
+  Network& network = detects ? networks_.for_frame(frame.width, frame.height) : networks_.largest();
+  if (detects) {
+    network.writer.write(frame, networks_.input());
+  } else {
+    write_face(network, frame, cv::Rect(0, 0, frame.width, frame.height));
+  }
+  const std::vector<TensorView>& outputs = network.executions[0].run(cancellation);
+  statistics.resize(outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) statistics[i].add(outputs[i]);
+}
+
 }  // namespace edge_infer

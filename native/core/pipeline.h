@@ -11,6 +11,7 @@
 #include "letterbox.h"
 #include "model.h"
 #include "network.h"
+#include "tensor_statistics.h"
 #include "wire_image.h"
 
 namespace edge_infer {
@@ -84,6 +85,9 @@ class Pipeline {
   DetectResult detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation);
   HeadPoseResult head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,
                            Cancellation& cancellation);
+  /// Runs an observed model on an image, prepared as detect() does with a frame and head_pose() with a face, and adds
+  /// its outputs to the statistics, one an output.
+  void observe(const ImageSource& image, std::vector<TensorStatistics>& statistics, Cancellation& cancellation);
 
  private:
   void write_face(Network& network, const Frame& frame, const cv::Rect& area);

@@ -54,7 +54,7 @@ t.test('a download that is interrupted by Ctrl-C ends with 130 and leaves nothin
 
 t.test('help is quick to load, misuse exits 2', async (t) => {
   t.match(await runCli('--version'), { code: 0, stdout: /^\d+\.\d+\.\d+/ })
-  t.match(await runCli('--help'), { code: 0, stdout: /models +List, fetch and verify models/ })
+  t.match(await runCli('--help'), { code: 0, stdout: /models +List, fetch, verify and quantise models/ })
   t.match(await runCli('models', '--help'), { code: 0, stdout: /pull \[options\] \[name\.\.\.\]/ })
   t.match(await runCli('modls'), { code: 2, stderr: /unknown command 'modls'/ })
   t.match(await runCli('models', 'list', '--jsn'), { code: 2, stderr: /unknown option '--jsn'/ })

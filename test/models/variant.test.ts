@@ -3,7 +3,7 @@ import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createTask, type TaskName } from '../../lib/index.js'
-import { resolveModel, variantOf } from '../../lib/models/index.js'
+import { removeVariant, resolveModel, variantOf } from '../../lib/models/index.js'
 import { differences, type Scored } from '../helpers/boxes.js'
 import { shared, sharedImage, useSharedModels } from '../helpers/shared.js'
 
@@ -26,6 +26,13 @@ t.test('made once, and kept', async (t) => {
   t.strictSame(await variantOf(entry, path), variant)
   t.equal(readFileSync(variant?.path as string, 'utf8'), 'what lies in the store is not made again')
   t.equal(readdirSync(variants).length, 2, 'the form and what is known of it')
+})
+
+t.test('removed, with what is known of it', async (t) => {
+  const { entry, path, variants } = await copyOf(t, 'face_detection', 'ultraface-rfb-320')
+  await variantOf(entry, path)
+  await removeVariant(path)
+  t.strictSame(readdirSync(variants), [])
 })
 
 t.test('a graph of another end has none, and that is kept too', async (t) => {

@@ -1,5 +1,5 @@
 /** The labelled sets of a data directory: pictures in `images/<set>`, labels in `labels/<set>`. */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { EdgeInferError } from '../../errors.js'
@@ -81,15 +81,34 @@ export const LABELLED_SETS: readonly LabelledSet[] = [
   },
 ]
 
-/** The sets that lie in `directory`. @throws EdgeInferError BAD_OPTION when there is none. */
+/**
+ * The sets that lie in `directory`; else, where one detection task is asked for, the directory as a set of one's own:
+ * pictures in `images/`, and in `labels/` a text file of the same name for each, as {@link loadYolo} reads them. @throws EdgeInferError BAD_OPTION when there is none. */
 export function setsIn(directory: string, tasks?: readonly TaskName[]): LabelledSet[] {
   const wanted = LABELLED_SETS.filter(({ task }) => tasks === undefined || tasks.includes(task))
   const present = wanted.filter(({ folder }) => existsSync(join(directory, 'images', folder)))
   if (present.length > 0) return present
+  const [task, ...others] = tasks ?? []
+  if (task !== undefined && task !== 'face_alignment' && others.length === 0 && hasOwnLabels(directory)) {
+    return [{
+      kind: 'detection', name: basename(directory), folder: '', task, counts: 'objects', minSide: 0,
+      load: (data) => loadYolo(data, '', (name) => existsSync(labelsOf(data, '', name))),
+    }]
+  }
   const names = [...new Set(wanted.map(({ folder }) => folder))].join(', ')
   throw new EdgeInferError(
     'BAD_OPTION', `Expected a data directory with images/ and labels/ of any of ${names} but ${directory} has none`,
   )
+}
+
+function hasOwnLabels(directory: string): boolean {
+  const [pictures, labels] = ['images', 'labels'].map((folder) => join(directory, folder)) as [string, string]
+  return existsSync(pictures) && existsSync(labels) &&
+    readdirSync(pictures).some((name) => existsSync(labelsOf(directory, '', name)))
+}
+
+function labelsOf(directory: string, set: string, picture: string): string {
+  return join(directory, 'labels', set, `${basename(picture, extname(picture))}.txt`)
 }
 
 interface WiderLabel {
@@ -179,8 +198,7 @@ async function loadYolo(
 ): Promise<LabelledImage[]> {
   const names = (await readdir(join(directory, 'images', set))).filter(isWanted).sort()
   return Promise.all(names.map(async (name) => {
-    const path = join(directory, 'labels', set, `${basename(name, extname(name))}.txt`)
-    const rows = (await readFile(path, 'utf8')).split(/\r?\n/).filter(Boolean)
+    const rows = (await readFile(labelsOf(directory, set, name), 'utf8')).split(/\r?\n/).filter(Boolean)
     const labels = rows.map((row) => row.trim().split(/\s+/).map(Number) as [number, number, number, number, number])
     return {
       name,

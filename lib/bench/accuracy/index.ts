@@ -21,6 +21,8 @@ export interface AccuracyOptions extends Pick<ModelOptions, 'threads' | 'device'
   models?: Partial<Record<TaskName, string>> | undefined
   /** Leave out the reduced decode of the default mode. */
   fullDecode?: boolean | undefined
+  /** Only the answers requests get, on the sets' own pictures: no other modes, nothing tiled. */
+  onlyDefault?: boolean | undefined
   signal?: AbortSignal | undefined
   onProgress?: ((label: string, done: number, total: number) => void) | undefined
 }
@@ -75,9 +77,10 @@ async function measureDetection(set: DetectionSet, options: AccuracyOptions): Pr
   const images = await set.load(options.data)
   const detectors = await openDetectors(set, options)
   try {
-    const grids = await tile(images, detectors[0].detector)
+    const grids = options.onlyDefault ? [] : await tile(images, detectors[0].detector)
     const results: DetectionAccuracy[] = []
     for (const [name, pictures] of [[set.name, images], [`${set.name}, tiled 2×2`, grids]] as const) {
+      if (pictures.length === 0) continue
       let exact: Detections[] | undefined
       for (const { mode, detector } of detectors) {
         const answers = await answer(name, mode, pictures, set, detector, options)
@@ -105,6 +108,7 @@ interface ModeDetector {
 /** One a mode, the most exact first; modes that make no difference to the model are left out. */
 async function openDetectors(set: DetectionSet, options: AccuracyOptions): Promise<[ModeDetector, ...ModeDetector[]]> {
   const model = modelOptions(set, options)
+  if (options.onlyDefault) return [{ mode: 'default', detector: await Detector.open(set.task, model) }]
   const { entry, paths } = await resolveModel(model.model ?? defaultModelFor(set.task).name, { task: set.task })
   const usual = await Detector.open(set.task, model)
   const others: ModeDetector[] = [

@@ -1,18 +1,26 @@
 /** An ONNX model as a graph of named nodes, its weights left as they are. Field numbers are those of onnx.proto. */
-import { encodeField, encodeVarintField, readFields, stringsOf, type Field } from './protobuf.js'
+import { encodeField, encodeVarintField, integersOf, readFields, stringsOf, type Field } from './protobuf.js'
 
-const MODEL = { graph: 7 } as const
+const MODEL = { irVersion: 1, graph: 7, opset: 8, metadata: 14 } as const
+const OPSET = { domain: 1, version: 2 } as const
+const ENTRY = { key: 1, value: 2 } as const
 const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const
-const NODE = { input: 1, output: 2, opType: 4 } as const
+const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5 } as const
+const ATTRIBUTE = { name: 1 } as const
 const TENSOR = { name: 8 } as const
 const VALUE_INFO = { name: 1, type: 2 } as const
 const TENSOR_TYPE = { tensor: 1, elementType: 1, shape: 2, dimension: 1, dimensionValue: 1, dimensionName: 2 } as const
 const FLOAT = 1
+/** The first version of the file format that goes with the operator set 13. */
+const IR_VERSION_OF_OPSET_13 = 7
 
 export interface OnnxNode {
+  name: string
   op: string
   inputs: string[]
   outputs: string[]
+  /** The fields of an AttributeProto, by its name. */
+  attributes: ReadonlyMap<string, readonly Field[]>
   bytes: Buffer
 }
 
@@ -29,18 +37,19 @@ export interface CutModel {
   inputSize: { width: number; height: number } | undefined
 }
 
-interface Initializer {
-  name: string
-  bytes: Buffer
-}
-
 export class OnnxModel {
   readonly nodes: readonly OnnxNode[]
   readonly inputs: readonly OnnxValue[]
   readonly outputs: readonly OnnxValue[]
+  /** Values in between whose shapes the file tells. */
+  readonly values: readonly OnnxValue[]
+  /** The TensorProto of each weight. */
+  readonly initializers: ReadonlyMap<string, Buffer>
+  /** The version of ONNX's own operators. */
+  readonly opset: number
+  readonly metadata: ReadonlyMap<string, string>
   readonly #outer: Field[]
   readonly #graph: Field[]
-  readonly #initializers: Initializer[]
 
   /** @throws RangeError when the bytes are no ONNX file. */
   constructor(file: Buffer) {
@@ -48,21 +57,14 @@ export class OnnxModel {
     const graph = this.#outer.find(({ number }) => number === MODEL.graph)?.payload
     if (!graph) throw new RangeError('The file has no ONNX graph')
     this.#graph = readFields(graph)
-    this.nodes = this.#payloads(GRAPH.node).map(({ bytes, payload }) => {
-      const fields = readFields(payload)
-      return {
-        op: stringsOf(fields, NODE.opType)[0] ?? '',
-        inputs: stringsOf(fields, NODE.input),
-        outputs: stringsOf(fields, NODE.output),
-        bytes,
-      }
-    })
-    this.#initializers = this.#payloads(GRAPH.initializer).map(({ bytes, payload }) =>
-      ({ name: stringsOf(readFields(payload), TENSOR.name)[0] ?? '', bytes }))
-    const names = new Set(this.#initializers.map(({ name }) => name))
-    this.inputs = this.#payloads(GRAPH.input).map(({ payload }) => readValue(payload))
-      .filter(({ name }) => !names.has(name))
-    this.outputs = this.#payloads(GRAPH.output).map(({ payload }) => readValue(payload))
+    this.nodes = this.#payloads(GRAPH.node).map(readNode)
+    this.initializers = new Map(this.#payloads(GRAPH.initializer).map((payload) =>
+      [stringsOf(readFields(payload), TENSOR.name)[0] ?? '', payload]))
+    this.inputs = this.#payloads(GRAPH.input).map(readValue).filter(({ name }) => !this.initializers.has(name))
+    this.outputs = this.#payloads(GRAPH.output).map(readValue)
+    this.values = this.#payloads(GRAPH.valueInfo).map(readValue)
+    this.opset = opsetOf(this.#outer)
+    this.metadata = metadataOf(this.#outer)
   }
 
   /** The node that makes a value; undefined for inputs and weights. */
@@ -79,24 +81,51 @@ export class OnnxModel {
    * of the shape given, a string naming a side that is left open.
    */
   rewired(outputs: readonly string[], input: { name: string; shape: readonly (number | string)[] }): Buffer {
-    const nodes = this.#leadingTo(outputs)
+    return this.#encode(this.#leadingTo(outputs), this.initializers, [
+      encodeField(GRAPH.input, encodeValue(input.name, input.shape)),
+      ...outputs.map((name) => encodeField(GRAPH.output, encodeValue(name, undefined))),
+    ])
+  }
+
+  /**
+   * The model with other nodes, in an order they can be run in, and other weights, of which those of no node are left
+   * out; its inputs and outputs stay. `opset`: what its operators are of, 13 or later.
+   */
+  rebuilt({ nodes, initializers, opset = this.opset, metadata }: Rebuilding): Buffer {
+    const names = new Set(this.inputs.map(({ name }) => name))
+    const ends = this.#graph.filter(({ number, payload }) =>
+      number === GRAPH.output || (number === GRAPH.input && payload && names.has(readValue(payload).name)))
+    return this.#encode(nodes, initializers, ends.map(({ bytes }) => bytes), { opset, metadata })
+  }
+
+  #encode(
+    nodes: readonly OnnxNode[], initializers: ReadonlyMap<string, Buffer>, ends: readonly Buffer[],
+    { opset, metadata = new Map() }: Pick<Rebuilding, 'opset' | 'metadata'> = {},
+  ): Buffer {
     const used = new Set(nodes.flatMap(({ inputs }) => inputs))
     const replaced = [GRAPH.node, GRAPH.initializer, GRAPH.input, GRAPH.output, GRAPH.valueInfo] as readonly number[]
     const graph = Buffer.concat([
       ...this.#graph.filter(({ number }) => !replaced.includes(number)).map(({ bytes }) => bytes),
       ...nodes.map(({ bytes }) => bytes),
-      ...this.#initializers.filter(({ name }) => used.has(name)).map(({ bytes }) => bytes),
-      encodeField(GRAPH.input, encodeValue(input.name, input.shape)),
-      ...outputs.map((name) => encodeField(GRAPH.output, encodeValue(name, undefined))),
+      ...[...initializers].filter(([name]) => used.has(name)).map(([, bytes]) => encodeField(GRAPH.initializer, bytes)),
+      ...ends,
     ])
-    return Buffer.concat(this.#outer.map(({ number, bytes }) =>
-      number === MODEL.graph ? encodeField(MODEL.graph, graph) : bytes))
+    const outer = this.#outer.map(({ number, bytes, payload, value }) => {
+      if (number === MODEL.graph) return encodeField(MODEL.graph, graph)
+      if (opset === undefined || opset === this.opset) return bytes
+      if (number === MODEL.irVersion) {
+        return encodeVarintField(MODEL.irVersion, Math.max(value ?? 0, IR_VERSION_OF_OPSET_13))
+      }
+      return number === MODEL.opset && payload && isOnnxDomain(readFields(payload))
+        ? encodeField(MODEL.opset, encodeVarintField(OPSET.version, opset))
+        : bytes
+    })
+    return Buffer.concat([...outer, ...[...metadata].map(([key, value]) =>
+      encodeField(MODEL.metadata, Buffer.concat([encodeField(ENTRY.key, key), encodeField(ENTRY.value, value)])))])
   }
 
-  #payloads(number: number): { bytes: Buffer; payload: Buffer }[] {
-    return this.#graph.flatMap((field) => field.number === number && field.payload
-      ? { bytes: field.bytes, payload: field.payload }
-      : [])
+  #payloads(number: number): Buffer[] {
+    return this.#graph.flatMap((field) => field.number === number && field.payload ? field.payload : [])
   }
 
   /** The nodes the outputs depend on, in the file's order, which is one they can be run in. */
@@ -108,6 +137,88 @@ export class OnnxModel {
       return true
     }).reverse()
   }
+}
+
+export interface Rebuilding {
+  nodes: readonly OnnxNode[]
+  initializers: ReadonlyMap<string, Buffer>
+  opset?: number | undefined
+  /** Added to what the file says of itself. */
+  metadata?: ReadonlyMap<string, string> | undefined
+}
+
+/** A node of one of ONNX's own operators; `attributes` are whole AttributeProtos. */
+export function createNode(
+  op: string, name: string, inputs: readonly string[], outputs: readonly string[], attributes: readonly Buffer[] = [],
+): OnnxNode {
+  return readNode(Buffer.concat([
+    ...inputs.map((input) => encodeField(NODE.input, input)),
+    ...outputs.map((output) => encodeField(NODE.output, output)),
+    encodeField(NODE.name, name),
+    encodeField(NODE.opType, op),
+    ...attributes.map((attribute) => encodeField(NODE.attribute, attribute)),
+  ]))
+}
+
+/** The node with another name, other inputs and outputs, and without the attributes that are named. */
+export function changedNode(
+  node: OnnxNode, { name = node.name, inputs = node.inputs, outputs = node.outputs, without = [] }: NodeChanges,
+): OnnxNode {
+  const [whole] = readFields(node.bytes)
+  const kept = readFields(whole?.payload as Buffer).filter(({ number, payload }) => {
+    if (number === NODE.input || number === NODE.output || number === NODE.name) return false
+    return number !== NODE.attribute || !without.includes(attributeName(payload))
+  })
+  return readNode(Buffer.concat([
+    ...inputs.map((input) => encodeField(NODE.input, input)),
+    ...outputs.map((output) => encodeField(NODE.output, output)),
+    encodeField(NODE.name, name),
+    ...kept.map(({ bytes }) => bytes),
+  ]))
+}
+
+export interface NodeChanges {
+  name?: string
+  inputs?: readonly string[]
+  outputs?: readonly string[]
+  without?: readonly string[]
+}
+
+function readNode(payload: Buffer): OnnxNode {
+  const fields = readFields(payload)
+  return {
+    name: stringsOf(fields, NODE.name)[0] ?? '',
+    op: stringsOf(fields, NODE.opType)[0] ?? '',
+    inputs: stringsOf(fields, NODE.input),
+    outputs: stringsOf(fields, NODE.output),
+    attributes: new Map(fields.filter(({ number }) => number === NODE.attribute).map(({ payload: attribute }) =>
+      [attributeName(attribute), readFields(attribute as Buffer)])),
+    bytes: encodeField(GRAPH.node, payload),
+  }
+}
+
+function attributeName(attribute: Buffer | undefined): string {
+  return stringsOf(readFields(attribute as Buffer), ATTRIBUTE.name)[0] ?? ''
+}
+
+function opsetOf(outer: readonly Field[]): number {
+  for (const { number, payload } of outer) {
+    if (number !== MODEL.opset || !payload) continue
+    const fields = readFields(payload)
+    if (isOnnxDomain(fields)) return integersOf(fields, OPSET.version)[0] ?? 1
+  }
+  return 1
+}
+
+function isOnnxDomain(fields: readonly Field[]): boolean {
+  return ['', 'ai.onnx'].includes(stringsOf(fields, OPSET.domain)[0] ?? '')
+}
+
+function metadataOf(outer: readonly Field[]): Map<string, string> {
+  return new Map(outer.filter(({ number }) => number === MODEL.metadata).map(({ payload }) => {
+    const fields = readFields(payload as Buffer)
+    return [stringsOf(fields, ENTRY.key)[0] ?? '', stringsOf(fields, ENTRY.value)[0] ?? '']
+  }))
 }
 
 function readValue(payload: Buffer): OnnxValue {

@@ -56,6 +56,24 @@ export function stringsOf(fields: readonly Field[], number: number): string[] {
   return fields.flatMap((field) => field.number === number && field.payload ? field.payload.toString('utf8') : [])
 }
 
+/**
+ * The integers of all fields of that number, packed or one by one, signed as int64 is. Those beyond 2^53 (which say "to
+ * the end" where they are met) come out as the largest safe integer.
+ * @throws RangeError
+ */
+export function integersOf(fields: readonly Field[], number: number): number[] {
+  return fields.filter((field) => field.number === number).flatMap(({ bytes, payload }) => {
+    if (!payload) return readSigned(bytes, readVarint(bytes, 0).next).value
+    const values: number[] = []
+    for (let at = 0; at < payload.length;) {
+      const { value, next } = readSigned(payload, at)
+      values.push(value)
+      at = next
+    }
+    return values
+  })
+}
+
 export function encodeVarintField(number: number, value: number): Buffer {
   return Buffer.concat([encodeVarint(number * 8 + VARINT), encodeVarint(value)])
 }
@@ -77,6 +95,14 @@ function readVarint(message: Buffer, from: number): { value: number; next: numbe
     factor *= 128
   }
   throw new RangeError(`A number is longer than 10 bytes at byte ${from}`)
+}
+
+function readSigned(message: Buffer, from: number): { value: number; next: number } {
+  const { next } = readVarint(message, from)
+  let value = 0n
+  for (let at = next - 1; at >= from; at -= 1) value = value << 7n | BigInt((message[at] as number) & 0x7f)
+  const signed = Number(BigInt.asIntN(64, value))
+  return { value: Math.min(Math.max(signed, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER), next }
 }
 
 function encodeVarint(value: number): Buffer {
