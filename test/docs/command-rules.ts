@@ -70,6 +70,6 @@ export const NOT_RUN: readonly NotRun[] = [
   { command: /^export EDGE_INFER_ORT_LIBRARY=/, why: 'names a library of a Jetson' },
   { command: /serve --device tensorrt$/, why: 'needs a GPU' },
   { command: /^edge-infer bench compare /, why: 'fetches and builds its peers; test/bench/compare.test.ts runs it' },
-  { command: /^edge-infer (models quantize|run .*int8)/, why: 'test/cli/models-quantize.test.ts runs them, on enough pictures' },
+  { command: /^edge-infer (models quantize|run .*int8)/, why: 'models-quantize.test.ts runs them' },
   { command: /^edge-infer bench accuracy .*(DIR|rfb-640)$/, why: 'takes minutes; accuracy.test.ts has some' },
 ]
