@@ -63,5 +63,6 @@ export const NOT_RUN: readonly NotRun[] = [
   { command: /^export EDGE_INFER_ORT_LIBRARY=/, why: 'names a library of a Jetson' },
   { command: /serve --device tensorrt$/, why: 'needs a GPU' },
   { command: /^edge-infer bench compare /, why: 'fetches and builds its peers; test/bench/compare.test.ts runs it' },
+  { command: /^edge-infer models quantize .*--labels/, why: 'takes minutes; test/cli/models-quantize.test.ts runs one' },
   { command: /^edge-infer bench accuracy .*(DIR|rfb-640)$/, why: 'takes minutes; test/bench/accuracy.test.ts measures some of it' },
 ]
