@@ -280,10 +280,10 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       method: 'POST', headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': '99999999' }, body: faces,
     })
     t.match([lying.status, await lying.json()], [400, { error: /Inference-Header-Content-Length/ }])
-    for (const length of ['0x10', ' ', '-1', '1e1']) {
-      const headers = { 'inference-header-content-length': length }
-      const { status } = await fetch(infer, { method: 'POST', headers, body: JSON.stringify({ inputs: [inText] }) })
-      t.equal(status, 400, `a length of ${JSON.stringify(length)}`)
+    const body = JSON.stringify({ inputs: [inText] })
+    for (const length of [`0x${body.length.toString(16)}`, `${body.length}.0`, '']) {
+      const wrong = await fetch(infer, { method: 'POST', headers: { 'inference-header-content-length': length }, body })
+      t.match([wrong.status, await wrong.json()], [400, { error: /Inference-Header-Content-Length/ }], `a length of ${length}`)
     }
     t.equal((await post(infer, { inputs: [inText] })).status, 200, 'and others are served')
   })
