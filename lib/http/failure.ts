@@ -62,7 +62,9 @@ export function taskFailureBody(
 }
 
 export function errorMember({ code, message }: EdgeInferError): ErrorMember {
-  return { code, message: code === 'INTERNAL' ? FAULT : withoutPaths(message) }
+  if (code === 'INTERNAL') return { code, message: FAULT }
+  // Its path is the caller's own.
+  return { code, message: code === 'NOT_FOUND' ? message : withoutPaths(message) }
 }
 
 const FAULT = 'A fault of this server; its log says more under the x-request-id of this answer'

@@ -5,7 +5,7 @@ import cors from '@fastify/cors'
 import multipart from '@fastify/multipart'
 import fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { EdgeInferError } from '../errors.js'
+import { EdgeInferError, ERROR_TABLE } from '../errors.js'
 import type { Sampler } from '../node/index.js'
 import type { WorkerService } from '../workers/types.js'
 import { BodyReader, discardRest } from './body.js'
@@ -146,9 +146,14 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
   app.decorateRequest('exchange')
   app.addHook('onRequest', async (request, reply) => {
     const { method, url, headers } = request
-    request.exchange = new Exchange(request.socket, reply.raw)
+    const exchange = request.exchange = new Exchange(request.socket, reply.raw)
     // Reads are probes and pages that ask again and again.
-    if (method === 'POST') request.exchange.trace = context.tracing?.begin(method, url.split('?', 1)[0] ?? url, headers)
+    const trace = method === 'POST' ? context.tracing?.begin(method, url.split('?', 1)[0] ?? url, headers) : undefined
+    if (trace) {
+      exchange.trace = trace
+      const route = request.routeOptions.url ?? 'unknown'
+      exchange.whenOver(() => trace.end(route, exchange.signal.aborted ? ERROR_TABLE.ABORTED.status : reply.statusCode))
+    }
     reply.header('x-request-id', request.id)
   })
   app.addHook('onSend', async ({ raw }, reply) => {
@@ -158,7 +163,6 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions: { url }, log } = request
-    request.exchange.trace?.end(url ?? 'unknown', reply.statusCode)
     const entry = { method, url, status: reply.statusCode, milliseconds: reply.elapsedTime }
     if (reply.statusCode >= 500) log.warn(entry, 'answered')
     else log.debug(entry, 'answered')

@@ -4,7 +4,9 @@ import { EdgeInferError, type ErrorCode } from '../errors.js'
 /** A value as a message shows it: `0 of type number`. */
 export function received(value: unknown): string {
   if (value === undefined || value === null) return String(value)
-  const text = typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list' : String(value)
+  const text = typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list'
+    // Its own toString may be no function, in an object out of JSON.
+    : typeof value === 'object' ? Object.prototype.toString.call(value) : String(value)
   return `${text.length > 60 ? `${text.slice(0, 57)}…` : text} of type ${typeof value}`
 }
 

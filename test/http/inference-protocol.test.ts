@@ -98,7 +98,14 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.strictSame(index.map(({ state }) => state), ['READY', 'READY', 'READY', 'UNAVAILABLE'])
     t.match(await get('/v2/models/face_detection/versions/2'), [404, { error: /version 1 of face_detection.*"2"/ }])
     t.match(await get('/v2/models/ducks'), [404, { error: /face_detection.*"ducks"/ }])
-    t.match(await get('/v2/models'), [404, { error: /GET .*models/ }])
+    t.match(await get('/v2/models/ducks/config'), [404, { error: /GET \/v2\/models\/ducks\/config/ }])
+    const ask = async (body: string) => {
+      const response = await fetch(`${url}/v2/repository/index`, { method: 'POST', body })
+      return [response.status, await response.json()]
+    }
+    t.strictSame(await ask('{"ready":true}'), [200, index.filter(({ state }) => state === 'READY')])
+    t.strictSame(await ask('{}'), [200, index])
+    t.match(await ask('{"ready":1}'), [400, { error: /true or false but received 1/ }])
   })
 
   await t.test('a picture behind the JSON', async (t) => {
@@ -132,6 +139,11 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.strictSame(indices.filter((image) => image !== 1), [...boxes.map(() => 0), ...boxes.map(() => 2)])
     const first = numbers.subarray(sizes[0], sizes[0] + 16 * boxes.length)
     t.strictSame(first, floats(boxes.flat()))
+
+    const named = await post(infer, { inputs: [{
+      name: 'image', shape: [1], datatype: 'BYTES', parameters: { content_type: 'base64' }, data: [faces.toString('base64')],
+    }] })
+    t.strictSame(output(named, 'boxes').data, boxes.flat(), 'base64 by name, as clients of MLServer have it')
   })
 
   await t.test('pixels, in either order', async (t) => {
@@ -222,7 +234,6 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     const sized = (size: number) => ({ inputs: [{ ...image, parameters: { binary_data_size: size } }] })
     const refused: [RegExp, unknown, Buffer?][] = [
       [/no JSON/, '{"inputs":'],
-      [/no JSON/, '['.repeat(1e6)],
       [/JSON object but received a list/, []],
       [/list of inputs but received undefined/, {}],
       [/input to be an object with a name/, { inputs: [{ datatype: 'BYTES' }] }],
@@ -244,6 +255,8 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       [/as a tensor but received shared_memory_region/,
         { inputs: [inText], outputs: [{ name: 'scores', parameters: { shared_memory_region: 'results' } }] }],
       [/for timeout but received "soon"/, { inputs: [inText], parameters: { timeout: 'soon' } }],
+      [/for timeout but received \[object Object\]/, { inputs: [inText], parameters: { timeout: { toString: 1 } } }],
+      [/name of each input to be short/, { inputs: [{ ...inText, name: 'x'.repeat(1e6) }] }],
     ]
     for (const [error, json, binary] of refused) {
       t.match(await post(infer, json, ...(binary ? [binary] : [])), { status: 400, error }, String(error))
@@ -252,6 +265,13 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.match(await post(infer, noPicture), { status: 400, error: /image/i })
     t.match(await post(infer, `{"inputs":[],"more":"${'x'.repeat(5 * 2 ** 20)}"}`), { status: 413, error: /4194304 bytes of JSON/ })
     t.match(await post(infer, { inputs: [inText], parameters: { timeout: 1 } }), { status: 504, error: /not answered within/ })
+    const inBoxes = (data: string) => `{"inputs":[{"name":"boxes","shape":[1],"datatype":"FP32","data":${data}}]}`
+    const hostile = ['['.repeat(2e6) + ']'.repeat(2e6), `[${'{},'.repeat(1.3e6)}{}]`, `[${'"",'.repeat(1.3e6)}""]`]
+    for (const data of hostile) {
+      t.match(await post(infer, inBoxes(data)), { status: 413, error: /65536 lists/ }, data.slice(0, 6))
+    }
+    const commas = { inputs: [{ ...image, data: ['\\",[{'.repeat(1e5)] }] }
+    t.match(await post(infer, commas), { status: 400 }, 'what is inside a text does not count')
     const helmets = await post(`${url}/v2/models/helmet_detection/infer`, { inputs: [inText] })
     t.match(helmets, { status: 503, error: /helmet_detection has no worker/ })
     const typed = await fetch(infer, { method: 'POST', headers: { 'content-type': 'image/jpeg' }, body: faces })
@@ -260,6 +280,22 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       method: 'POST', headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': '99999999' }, body: faces,
     })
     t.match([lying.status, await lying.json()], [400, { error: /Inference-Header-Content-Length/ }])
+    const body = JSON.stringify({ inputs: [inText] })
+    for (const length of [`0x${body.length.toString(16)}`, `${body.length}.0`, '']) {
+      const wrong = await fetch(infer, { method: 'POST', headers: { 'inference-header-content-length': length }, body })
+      t.match([wrong.status, await wrong.json()], [400, { error: /Inference-Header-Content-Length/ }], `a length of ${length}`)
+    }
     t.equal((await post(infer, { inputs: [inText] })).status, 200, 'and others are served')
+  })
+
+  await t.test('millions of empty elements cost nothing', async (t) => {
+    const size = 32 * 2 ** 20
+    const memory = process.memoryUsage.rss()
+    const answer = await post(infer, {
+      inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', parameters: { binary_data_size: size } }],
+    }, Buffer.alloc(size))
+    t.match(answer, { status: 400, error: /1 elements of image by its shape but received more/ })
+    // The body itself, here and there, is a few times its size.
+    t.ok(process.memoryUsage.rss() - memory < 10 * size)
   })
 })

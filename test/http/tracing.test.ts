@@ -1,7 +1,7 @@
 /** Traces, as a real collector on loopback receives them: from a client through the server to its workers' stages. */
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { propagation, trace } from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
@@ -56,7 +56,7 @@ t.test('client, server, queue, worker, stages', async (t) => {
   trace.setGlobalTracerProvider(provider)
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
   const tracing = await openTracing('0.0.0-test', pino({ level: 'silent' }))
-  const { url } = await startServer(t, { tasks: { face_detection: { workers: 2 } }, tracing })
+  const { url, port, server } = await startServer(t, { tasks: { face_detection: { workers: 2 } }, tracing })
   await using client = new EdgeInferClient(url)
   const image = await sample('faces')
   await client.executeTask('face_detection', { image })
@@ -65,20 +65,23 @@ t.test('client, server, queue, worker, stages', async (t) => {
     method: 'POST', body: 'no picture', headers: { 'content-type': 'image/jpeg', traceparent: `00-${traceId}-${spanId}-01` },
   })
   await client.executeTask('car_detection', { image }).catch(() => {})
+  await leaveInTheBody(port, server.app.server)
   await (await fetch(`${url}/healthz`)).text()
   t.ok(await until(() => spans.filter(({ kind }) => kind === CLIENT).length === 2), 'both of the client')
   await tracing.close()
   await provider.shutdown()
 
   const servers = spans.filter(({ kind }) => kind === SERVER)
-  t.strictSame(servers.map(({ name }) => name), ['face', 'face', 'car'].map((what) => `POST /execute_task/${what}_detection`))
-  const [served, broken, refused] = servers as [Span, Span, Span]
+  t.strictSame(servers.map(({ name }) => name), ['face', 'face', 'car', 'face'].map((what) => `POST /execute_task/${what}_detection`))
+  const [served, broken, refused, left] = servers as [Span, Span, Span, Span]
   const asked = spans.find(({ spanId }) => spanId === served.parentSpanId) as Span
   t.match(asked, { kind: CLIENT, traceId: served.traceId })
   t.equal(attribute(served, 'http.response.status_code'), 200)
   t.match(broken, { traceId, parentSpanId: spanId })
   t.equal(attribute(broken, 'http.response.status_code'), 400)
   t.strictSame([attribute(refused, 'http.response.status_code'), refused.status.code], [503, ERROR])
+
+  t.equal(attribute(left, 'http.response.status_code'), 499, 'a caller who leaves is in the trace, too')
 
   const below = (parent: Span): Span[] => spans.filter(({ parentSpanId }) => parentSpanId === parent.spanId)
   t.strictSame(below(served).map(({ name }) => name), ['queue', 'worker'])
@@ -96,6 +99,19 @@ t.test('client, server, queue, worker, stages', async (t) => {
   }
   t.notOk(below(refused).length, 'nothing ran')
 })
+
+/** Resolves when the server knows. */
+async function leaveInTheBody(port: number, server: Server): Promise<void> {
+  const accepted = once(server, 'connection')
+  const socket = connect(port, '127.0.0.1')
+  socket.write('POST /execute_task/face_detection HTTP/1.1\r\nHost: here\r\nContent-Type: image/jpeg\r\n' +
+    'Content-Length: 1000\r\n\r\nnot all')
+  const [connection] = await accepted as [Socket]
+  const over = once(connection, 'close')
+  await once(server, 'request')
+  socket.destroy()
+  await over
+}
 
 function attribute({ attributes }: Span, key: string): unknown {
   const value = attributes.find((one) => one.key === key)?.value

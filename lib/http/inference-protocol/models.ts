@@ -3,6 +3,7 @@ import type { TaskName } from '../../models/index.js'
 import type { NativeImage } from '../../native.js'
 import type { BoundingBox } from '../../tasks/index.js'
 import type { Job, JobItem, JobResult } from '../../tasks/job.js'
+import { received } from '../../tasks/options.js'
 import { split } from '../../tasks/wire/index.js'
 import { refuse, elementCount, readByteElements, readNumbers } from './tensors.js'
 import type { InputTensor, OutputTensor, TensorMetadata } from './tensors.js'
@@ -78,7 +79,7 @@ function readPixels({ shape, bytes, parameters }: InputTensor): NativeImage {
   }
   const order = parameters.color_order ?? 'bgr'
   if (order !== 'bgr' && order !== 'rgb') {
-    refuse(`Expected color_order to be bgr or rgb but received ${JSON.stringify(order)}`)
+    refuse(`Expected color_order to be bgr or rgb but received ${received(order)}`)
   }
   return { kind: 'raw', data: bytes as Buffer, width, height, channels, order }
 }

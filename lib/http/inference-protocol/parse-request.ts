@@ -1,10 +1,7 @@
 /** An inference request: JSON, and behind it the bytes of the tensors that are not in the JSON. */
-import { EdgeInferError } from '../../errors.js'
 import { received } from '../../tasks/options.js'
+import { isMembers, parseJsonObject, type Members } from './parse-json.js'
 import { ELEMENT_BYTES, elementCount, refuse, type DataType, type InputTensor, type TensorMetadata } from './tensors.js'
-
-/** The JSON is parsed in one go on the JavaScript thread: larger pictures go behind it. */
-export const MAX_JSON_BYTES = 4 * 2 ** 20
 
 export interface RequestedOutput {
   name: string
@@ -20,7 +17,8 @@ export interface InferenceRequest {
   outputs: readonly RequestedOutput[] | undefined
 }
 
-type Members = Readonly<Record<string, unknown>>
+/** Names are in messages. */
+const MAX_NAME_LENGTH = 100
 
 /** Parameters of outputs that ask for another answer than a tensor in this one. */
 const UNSUPPORTED_OUTPUT_PARAMETERS = ['classification', 'shared_memory_region']
@@ -30,16 +28,12 @@ const UNSUPPORTED_OUTPUT_PARAMETERS = ['classification', 'shared_memory_region']
  * @throws EdgeInferError BAD_REQUEST, TOO_LARGE.
  */
 export function parseInferenceRequest(body: Buffer, jsonLength: string | undefined): InferenceRequest {
-  const length = jsonLength === undefined ? body.length : Number(jsonLength)
-  if (!Number.isInteger(length) || length < 0 || length > body.length) {
+  const length = jsonLength === undefined ? body.length : /^\d+$/.test(jsonLength) ? Number(jsonLength) : Infinity
+  if (length > body.length) {
     refuse('Expected Inference-Header-Content-Length to be a number of bytes up to the body\'s ' +
       `${body.length} but received ${received(jsonLength)}`)
   }
-  if (length > MAX_JSON_BYTES) {
-    throw new EdgeInferError('TOO_LARGE', `Expected at most ${MAX_JSON_BYTES} bytes of JSON but received ${length}; ` +
-      'send the picture behind the JSON, as the binary tensor data extension has it')
-  }
-  const request = parseObject(body.subarray(0, length))
+  const request = parseJsonObject(body.subarray(0, length))
   const { id, parameters, inputs, outputs } = request
   return {
     id: parseId(id),
@@ -49,26 +43,17 @@ export function parseInferenceRequest(body: Buffer, jsonLength: string | undefin
   }
 }
 
+/** Whether only models that are ready are asked for; an empty body asks for all. @throws as {@link parseJsonObject}. */
+export function parseIndexRequest(body: Buffer): boolean {
+  const { ready = false } = body.length === 0 ? {} : parseJsonObject(body)
+  if (typeof ready === 'boolean') return ready
+  return refuse(`Expected ready to be true or false but received ${received(ready)}`)
+}
+
 function parseId(value: unknown): string | undefined {
   if (typeof value === 'string') return value
   if (value === undefined || value === null) return undefined
   return refuse(`Expected id to be a text but received ${received(value)}`)
-}
-
-function parseObject(bytes: Buffer): Members {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.slice(0, 200) : String(cause)
-    throw new EdgeInferError('BAD_REQUEST', `Expected a JSON object but received no JSON: ${reason}`, { cause })
-  }
-  if (isMembers(value)) return value
-  return refuse(`Expected a JSON object but received ${received(value)}`)
-}
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function parseParameters(value: unknown, of: string): Members {
@@ -107,8 +92,11 @@ function parseInputs(value: unknown, binary: Buffer): Map<string, InputTensor> {
 }
 
 function named(entry: unknown, kind: string): { name: string; members: Members } {
-  if (isMembers(entry) && typeof entry.name === 'string') return { name: entry.name, members: entry }
-  return refuse(`Expected each ${kind} to be an object with a name but received ${received(entry)}`)
+  if (!isMembers(entry) || typeof entry.name !== 'string') {
+    return refuse(`Expected each ${kind} to be an object with a name but received ${received(entry)}`)
+  }
+  if (entry.name.length <= MAX_NAME_LENGTH) return { name: entry.name, members: entry }
+  return refuse(`Expected the name of each ${kind} to be short but received ${received(entry.name)}`)
 }
 
 function parseDataType(name: string, value: unknown): DataType {

@@ -1,5 +1,6 @@
 /** Tensors of the Open Inference Protocol, as far as the tasks have them. */
 import { EdgeInferError } from '../../errors.js'
+import { received } from '../../tasks/options.js'
 
 /** Bytes of one element; those of BYTES say their length themselves. */
 export const ELEMENT_BYTES = { UINT8: 1, INT32: 4, FP32: 4, FP64: 8, BYTES: undefined } as const
@@ -36,9 +37,12 @@ export function refuse(message: string): never {
 
 /** The elements of a BYTES tensor, each behind its length in 4 bytes. @throws EdgeInferError BAD_REQUEST. */
 export function readByteElements({ name, shape }: TensorMetadata, bytes: Buffer): Buffer[] {
+  const count = elementCount(shape)
   const elements: Buffer[] = []
   let at = 0
   while (at < bytes.length) {
+    // Bytes of nothing but lengths of zero would be millions of elements.
+    if (elements.length === count) refuse(`Expected ${count} elements of ${name} by its shape but received more`)
     const begin = at + 4
     const end = begin <= bytes.length ? begin + bytes.readUInt32LE(at) : Infinity
     if (end > bytes.length) {
@@ -47,10 +51,8 @@ export function readByteElements({ name, shape }: TensorMetadata, bytes: Buffer)
     elements.push(bytes.subarray(begin, end))
     at = end
   }
-  if (elements.length !== elementCount(shape)) {
-    refuse(`Expected ${elementCount(shape)} elements of ${name} by its shape but received ${elements.length}`)
-  }
-  return elements
+  if (elements.length === count) return elements
+  return refuse(`Expected ${count} elements of ${name} by its shape but received ${elements.length}`)
 }
 
 /** The numbers of a floating-point tensor, however they came. @throws EdgeInferError BAD_REQUEST. */
@@ -66,7 +68,7 @@ export function readNumbers(tensor: InputTensor): number[] {
   }
   const numbers = (data ?? []) as readonly unknown[]
   const wrong = numbers.find((value) => typeof value !== 'number' || !Number.isFinite(value))
-  if (wrong !== undefined) refuse(`Expected finite numbers in ${name} but received ${JSON.stringify(wrong)}`)
+  if (wrong !== undefined) refuse(`Expected finite numbers in ${name} but received ${received(wrong)}`)
   return numbers as number[]
 }
 

@@ -9,7 +9,7 @@ import type { JobRun } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
 import { encodeAnswer, requireOutputs } from '../inference-protocol/encode-answer.js'
 import { answerOf, jobsOf, MODEL_VERSION, tensorsOf } from '../inference-protocol/models.js'
-import { parseInferenceRequest } from '../inference-protocol/parse-request.js'
+import { parseIndexRequest, parseInferenceRequest } from '../inference-protocol/parse-request.js'
 import { JSON_TYPE } from '../json-reply.js'
 import { bodyKind } from '../media-type.js'
 import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
@@ -32,10 +32,13 @@ export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpConte
     const ready = !context.draining && workers.ready
     return reply.code(ready ? 200 : 503).send({ ready })
   })
-  app.post('/v2/repository/index', { schema: repositorySchema }, () => TASK_NAMES.map((name) => {
-    const reason = isReady(name) ? '' : workers.unavailable.get(name) ?? 'it has no worker'
-    return { name, version: MODEL_VERSION, state: isReady(name) ? 'READY' : 'UNAVAILABLE', reason }
-  }))
+  app.post('/v2/repository/index', { schema: repositorySchema }, async (request) => {
+    const readyOnly = parseIndexRequest(await context.bodies.read(request, context.settings.controlBodyLimit))
+    return TASK_NAMES.filter((name) => !readyOnly || isReady(name)).map((name) => {
+      const reason = isReady(name) ? '' : workers.unavailable.get(name) ?? 'it has no worker'
+      return { name, version: MODEL_VERSION, state: isReady(name) ? 'READY' : 'UNAVAILABLE', reason }
+    })
+  })
 
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     const hide = path.endsWith(':version')

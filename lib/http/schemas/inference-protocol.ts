@@ -65,10 +65,18 @@ export const modelSchema = {
 export const repositorySchema = {
   tags: TAGS,
   summary: 'All tasks and whether they have workers',
+  body: {
+    content: {
+      'application/json': {
+        schema: Type.Object({ ready: Type.Optional(Type.Boolean({ description: 'Tasks that are ready alone' })) }),
+      },
+    },
+  },
   response: {
     200: Type.Array(Type.Object({
       name: Type.String(), version: Type.String(), state: Type.Enum(['READY', 'UNAVAILABLE']), reason: Type.String(),
     }), { description: 'The tasks' }),
+    ...failures(Failure, 'BAD_REQUEST', 'TOO_LARGE'),
   },
 }
 
