@@ -1,10 +1,12 @@
 /** Workers die, in every way they can; what was promised to a caller is kept. */
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { annotate } from '../../lib/index.js'
 import { resolveModel } from '../../lib/models/index.js'
 import { openLimits } from '../../lib/workers/limits/index.js'
 import { kernelFiles } from '../../lib/workers/limits/kernel-files.js'
@@ -141,13 +143,20 @@ t.test('one that is stopped is killed and its jobs are run; one that is merely s
   })
 
 t.test('one that goes on with a request that was given up is killed', { skip }, async (t) => {
-  const { service, limits, lines } = await start(t, { tasks: { face_detection: { workers: 1 } }, stuckAfterMs: 500 })
+  const { service, limits, lines } = await start(t, { tasks: { face_detection: { workers: 1 } }, stuckAfterMs: 1000 })
   if (!limits.available) return t.comment(limits.reason)
+  const noise = randomBytes(7000 * 7000 * 3).map((byte) => byte & 1)
+  const raw = { data: noise, width: 7000, height: 7000, channels: 3 as const }
+  const picture = await annotate(raw, { objects: [] }, { type: '.png' })
   await service.limitTask('face_detection', { cpu_util_limit: 0.01 })
-  const huge = service.run('face_detection', jobOf(bitmap(7000, 7000)), { timeoutMs: 200 })
-  await t.rejects(huge, { code: 'TIMEOUT' })
-  t.equal(service.workers()[0]?.taskToDo, 1, 'decoding cannot be stopped, and takes long at a hundredth of the cores')
-  t.ok(await until(() => lines.some(({ msg }) => /runs a given-up request for another 5000 ms/.test(msg))))
+  const { pid } = service.workers()[0] as { pid: number }
+  const [before, caller] = [anonymousBytes(pid), new AbortController()]
+  const huge = service.run('face_detection', jobOf(picture), { signal: caller.signal })
+  t.ok(await until(() => anonymousBytes(pid) > before + 10 * 2 ** 20), 'it decodes a PNG, which cannot be stopped')
+  caller.abort()
+  await t.rejects(huge, { code: 'ABORTED' })
+  t.equal(service.workers()[0]?.taskToDo, 1, 'and takes half a minute at so small a limit')
+  t.ok(await until(() => lines.some(({ msg }) => /runs a given-up request for another 10000 ms/.test(msg))))
 })
 
 const SERVER = `
@@ -180,4 +189,8 @@ t.test('no worker outlives its server, and the next one removes what is left of 
 
 function allowedCpus(pid: number): string | undefined {
   return /^Cpus_allowed_list:\s*(\S+)$/m.exec(kernelFiles.read(`/proc/${pid}/status`))?.[1]
+}
+
+function anonymousBytes(pid: number): number {
+  return 1024 * Number(/^RssAnon:\s*(\d+) kB$/m.exec(kernelFiles.read(`/proc/${pid}/status`))?.[1])
 }
