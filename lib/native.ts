@@ -146,6 +146,11 @@ export interface NativeSession {
   headPose(images: readonly NativeImage[], options: NativeHeadPoseOptions, token: number): Promise<NativeHeadPoses>
   /** Runs an observed model on a frame (head-pose families: on a face, used whole) and counts its outputs' values. */
   observe(image: NativeImage, token: number): Promise<void>
+  /**
+   * Answers jobs on the session's thread, which does nothing else meanwhile. Resolves to true when the other side has
+   * closed the socket and all its jobs are answered, to false when the session is being closed.
+   */
+  serveJobs(jobs: NativeJobServer, settings: NativeJobSettings): Promise<boolean>
   /** Of each output, over all that was observed. */
   statistics(): Promise<TensorStatistics[]>
   /** Stops the call of that token, queued or running. Unknown tokens are ignored. */
@@ -154,6 +159,22 @@ export interface NativeSession {
   readonly pending: number
   /** Resolves when the running calls have ended and the model is freed; queued calls reject with CLOSED. */
   close(): Promise<void>
+}
+
+/** What holds for every job that a session answers. */
+export interface NativeJobSettings {
+  /** Detection families; `crops` are those of a job that asks for them. */
+  detection?: (Omit<NativeDetectOptions, 'fullDecode'> & { crops: { margin: number; quality: number } }) | undefined
+  /** Head-pose families: `margin` of {@link NativeHeadPoseOptions}. */
+  faceMargin?: number | undefined
+  /** Class names by id, to be drawn. */
+  labels: readonly string[]
+}
+
+/** The end of a worker process of the socket its jobs come over, in the messages of lib/workers/job-wire.ts. */
+export interface NativeJobServer {
+  /** Gives up the job with that id, running or still to come. One that is answered is ignored. */
+  cancel(id: number): void
 }
 
 /** An image that was found in the JSON of a request. */
@@ -226,8 +247,8 @@ interface Addon {
   annotate(image: NativeImage, marks: readonly NativeMark[], extension: string, quality: number): Promise<Buffer>
   reclaim(bytes: Uint8Array): void
   createSharedMemory(bytes: number): SharedMemory
-  mapSharedMemory(fd: number): Buffer
   releaseSharedPages(fd: number, offset: number, bytes: number): void
+  openJobServer(socket: number, memory: number): NativeJobServer
   openVideo(path: string): Promise<NativeVideoReader>
   createVideo(path: string, width: number, height: number, framesPerSecond: number): Promise<NativeVideoWriter>
 }
@@ -394,10 +415,11 @@ export const native = {
   reclaim: (bytes: Uint8Array): void => loadAddon().reclaim(bytes),
   /** `bytes` of memory to share; pages are taken when first written. */
   createSharedMemory: (bytes: number): SharedMemory => loadAddon().createSharedMemory(bytes),
-  mapSharedMemory: (fd: number): Buffer => loadAddon().mapSharedMemory(fd),
   /** Gives pages back to the system; offset and length in bytes. */
   releaseSharedPages: (fd: number, offset: number, bytes: number): void =>
     loadAddon().releaseSharedPages(fd, offset, bytes),
+  /** Takes the descriptors of a socket that jobs come over and of the shared memory their pictures lie in. */
+  openJobServer: (socket: number, memory: number): NativeJobServer => loadAddon().openJobServer(socket, memory),
   openVideo: (path: string): Promise<NativeVideoReader> => translated(() => loadAddon().openVideo(path)),
   createVideo: (
     path: string, width: number, height: number, framesPerSecond: number,

@@ -19,6 +19,11 @@ export interface InterleavePlan {
   requestCount?: number | undefined
   /** Milliseconds; at least {@link LEAST_ROUNDS} rounds are run, however long they take. */
   measurementInterval: number
+  /**
+   * Requests to a contender before it is the next one's turn; 1 unless said otherwise. A contender in other processes
+   * finds its caches full of what the other used after each turn, which no caller but this bench would do to it.
+   */
+  turnLength?: number | undefined
   signal?: AbortSignal | undefined
   onProgress?: ((done: number, total: number) => void) | undefined
 }
@@ -27,24 +32,31 @@ const LEAST_ROUNDS = 10
 
 /** One list a contender, in the order given; index `i` of all is one round. @throws EdgeInferError ABORTED. */
 export async function interleave(contenders: readonly Contender[], plan: InterleavePlan): Promise<Measurement[][]> {
-  for (let index = 0; index < plan.warmupRequestCount; index++) await measureRound(contenders, plan.signal)
+  await measureRound(contenders, plan.warmupRequestCount, plan.signal)
+  const { turnLength = 1 } = plan
   const results = contenders.map((): Measurement[] => [])
   const begin = performance.now()
-  for (let done = 0; ; done++) {
+  for (let done = 0; ; done += turnLength) {
     const elapsed = (performance.now() - begin) / plan.measurementInterval
     const enough = plan.requestCount ?? (elapsed < 1 ? Number.POSITIVE_INFINITY : LEAST_ROUNDS)
     if (done >= enough) return results
     plan.onProgress?.(done, plan.requestCount ?? Math.max(LEAST_ROUNDS, Math.ceil(done / Math.max(elapsed, 0.01))))
-    const round = await measureRound(contenders, plan.signal)
-    for (const [index, measurement] of round.entries()) results[index]?.push(measurement)
+    const round = await measureRound(contenders, turnLength, plan.signal)
+    for (const [index, turn] of round.entries()) results[index]?.push(...turn)
   }
 }
 
-async function measureRound(contenders: readonly Contender[], signal: AbortSignal | undefined): Promise<Measurement[]> {
-  const round: Measurement[] = []
+async function measureRound(
+  contenders: readonly Contender[], turnLength: number, signal: AbortSignal | undefined,
+): Promise<Measurement[][]> {
+  const round: Measurement[][] = []
   for (const contender of contenders) {
-    if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The bench was interrupted', { cause: signal.reason })
-    round.push(await contender.measure())
+    const turn: Measurement[] = []
+    for (let index = 0; index < turnLength; index++) {
+      if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The bench was interrupted', { cause: signal.reason })
+      turn.push(await contender.measure())
+    }
+    round.push(turn)
   }
   return round
 }

@@ -1,6 +1,8 @@
 /** One request and its answer, from the first byte of the one to the last of the other. */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { GiveUpSignal } from '../workers/types.js'
+import { Departure } from './departure.js'
 import type { RequestTrace } from './tracing.js'
 
 const openExchanges = new WeakMap<Socket, Set<Exchange>>()
@@ -15,7 +17,7 @@ export class Exchange {
   /** Where requests are traced. */
   trace: RequestTrace | undefined
   readonly #response: ServerResponse
-  readonly #disconnected = new AbortController()
+  readonly #departure = new Departure()
   readonly #whenOver: (() => void)[] = []
 
   constructor(socket: Socket, response: ServerResponse) {
@@ -29,8 +31,8 @@ export class Exchange {
   }
 
   /** Aborts when the caller leaves before it is answered. */
-  get signal(): AbortSignal {
-    return this.#disconnected.signal
+  get signal(): GiveUpSignal {
+    return this.#departure
   }
 
   get answering(): boolean {
@@ -44,7 +46,7 @@ export class Exchange {
 
   /** The answer has been sent, or the socket closed. */
   end(): void {
-    if (!this.#response.writableFinished) this.#disconnected.abort()
+    if (!this.#response.writableFinished) this.#departure.abort()
     for (const cleanup of this.#whenOver.splice(0)) cleanup()
   }
 }

@@ -23,12 +23,16 @@ export async function runJobs(
   const [first] = jobs
   if (first && jobs.length === 1) return [await run(first, { signal, timeoutMs })]
   const siblings = new AbortController()
-  const options = { signal: AbortSignal.any([signal, siblings.signal]), timeoutMs }
+  const giveUp = (): void => siblings.abort()
+  if (signal.aborted) giveUp()
+  signal.addEventListener('abort', giveUp)
   try {
-    return await Promise.all(jobs.map((job) => run(job, options)))
+    return await Promise.all(jobs.map((job) => run(job, { signal: siblings.signal, timeoutMs })))
   } catch (error) {
-    siblings.abort()
+    giveUp()
     throw error
+  } finally {
+    signal.removeEventListener('abort', giveUp)
   }
 }
 

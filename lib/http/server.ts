@@ -144,7 +144,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
   app.setSerializerCompiler(() => JSON.stringify)
 
   app.decorateRequest('exchange')
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { method, url, headers } = request
     const exchange = request.exchange = new Exchange(request.socket, reply.raw)
     // Reads are probes and pages that ask again and again.
@@ -155,17 +155,20 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
       exchange.whenOver(() => trace.end(route, exchange.signal.aborted ? ERROR_TABLE.ABORTED.status : reply.statusCode))
     }
     reply.header('x-request-id', request.id)
+    done()
   })
-  app.addHook('onSend', async ({ raw }, reply) => {
+  app.addHook('onSend', ({ raw }, reply, _payload, done) => {
     if (context.draining) reply.header('connection', 'close')
     reply.raw.setTimeout(settings.sendTimeout)
     if (!raw.readableEnded) discardRest(raw, 2 * settings.bodyLimit)
+    done()
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions: { url }, log } = request
     const entry = { method, url, status: reply.statusCode, milliseconds: reply.elapsedTime }
     if (reply.statusCode >= 500) log.warn(entry, 'answered')
     else log.debug(entry, 'answered')
+    done()
   })
   app.setNotFoundHandler((request) => {
     const path = request.url.split('?', 1)[0]?.slice(0, 100)

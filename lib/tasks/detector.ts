@@ -1,6 +1,6 @@
 /** Objects in a picture: what the three detection tasks share. */
 import type { CatalogEntry, TaskName, Thresholds } from '../models/index.js'
-import type { NativeDetections, StageTimings, WireForm } from '../native.js'
+import type { NativeDetections, NativeJobServer, StageTimings, WireForm } from '../native.js'
 import { toNativeImage, type ImageInput } from './image.js'
 import { ModelSession, type CallOptions, type ModelOptions } from './model-session.js'
 import { classIds, integerIn, numberIn } from './options.js'
@@ -80,6 +80,12 @@ export class Detector {
     const found = await this.model.call(options.signal, (session, token) =>
       session.detect(source, { ...thresholds, crops, fullDecode: options.fullDecode ?? false }, token))
     return toDetections(found, this.model.entry.labels)
+  }
+
+  /** What a worker process does with it. @see ModelSession.serveJobs */
+  serveJobs(jobs: NativeJobServer): Promise<boolean> {
+    const crops = { margin: DEFAULT_CROP_MARGIN, quality: DEFAULT_CROP_QUALITY }
+    return this.model.serveJobs(jobs, { detection: { ...this.#defaults, crops }, labels: this.model.entry.labels })
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** The directions heads look in. */
-import type { StageTimings, WireForm } from '../native.js'
+import type { NativeJobServer, StageTimings, WireForm } from '../native.js'
 import type { BoundingBox } from './detector.js'
 import { toNativeImage, type ImageInput } from './image.js'
 import { ModelSession, type CallOptions, type ModelOptions } from './model-session.js'
@@ -59,6 +59,11 @@ export class HeadPoseEstimator {
     return this.#estimate(await Promise.all(faces.map(toNativeImage)), undefined, options)
   }
 
+  /** What a worker process does with it. @see ModelSession.serveJobs */
+  serveJobs(jobs: NativeJobServer): Promise<boolean> {
+    return this.model.serveJobs(jobs, { faceMargin: this.#margin, labels: [] })
+  }
+
   close(): Promise<void> {
     return this.model.close()
   }
@@ -67,10 +72,14 @@ export class HeadPoseEstimator {
     return this.close()
   }
 
+  get #margin(): number {
+    return this.model.entry.cropMargin ?? DEFAULT_MARGIN
+  }
+
   async #estimate(
     images: Awaited<ReturnType<typeof toNativeImage>>[], boxes: Float64Array | undefined, options: HeadPoseCallOptions,
   ): Promise<HeadPoses> {
-    const margin = numberIn('margin', options.margin, 0, 5) ?? this.model.entry.cropMargin ?? DEFAULT_MARGIN
+    const margin = numberIn('margin', options.margin, 0, 5) ?? this.#margin
     const { angles, sizes, form, timings } = await this.model.call(options.signal, (session, token) =>
       session.headPose(images, { boxes, margin }, token))
     const poses = Array.from({ length: angles.length / 3 }, (_, index): HeadPose => ({

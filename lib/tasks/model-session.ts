@@ -2,7 +2,9 @@
 import { availableParallelism } from 'node:os'
 import { defaultModelFor, resolveModel, variantOf, type CatalogEntry, type TaskName } from '../models/index.js'
 import { EdgeInferError } from '../errors.js'
-import { loadRuntime, native, toEdgeInferError, type NativeSession, type TensorInfo } from '../native.js'
+import {
+  loadRuntime, native, toEdgeInferError, type NativeJobServer, type NativeJobSettings, type NativeSession, type TensorInfo,
+} from '../native.js'
 import { parseDevice } from './device.js'
 import { integerIn, refuse } from './options.js'
 
@@ -113,6 +115,14 @@ export class ModelSession {
     } finally {
       signal?.removeEventListener('abort', stop)
     }
+  }
+
+  /**
+   * Answers jobs, which keep the session busy. Resolves to true when their socket is closed and all are answered, to
+   * false when this is being closed.
+   */
+  serveJobs(jobs: NativeJobServer, settings: NativeJobSettings): Promise<boolean> {
+    return this.call(undefined, (session) => session.serveJobs(jobs, settings))
   }
 
   /** Waits for the running calls and frees the model; calls still queued reject with the code CLOSED. */

@@ -44,7 +44,7 @@ export class PoolJob {
         'TIMEOUT', `The request was not answered within its ${timeoutMs} ms`)), Math.min(timeoutMs, LONGEST_TIMER_MS))
     }
     if (signal) {
-      signal.addEventListener('abort', onAbort, { once: true })
+      signal.addEventListener('abort', onAbort)
       this.#release = () => signal.removeEventListener('abort', onAbort)
     }
   }

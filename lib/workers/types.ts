@@ -45,8 +45,15 @@ export interface JobRun extends JobResult {
   limits: LimitReadings
 }
 
+/** Tells that the caller no longer waits: an AbortSignal, or something of its form. */
+export interface GiveUpSignal {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 export interface RunOptions {
-  signal?: AbortSignal | undefined
+  signal?: GiveUpSignal | undefined
   /** Milliseconds from now after which the caller no longer waits: TIMEOUT. */
   timeoutMs?: number | undefined
 }

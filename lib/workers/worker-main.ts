@@ -1,17 +1,17 @@
 /**
- * A worker process: one task, one model. It is told what to do over file descriptor 3 and ends when that closes, so
- * that no worker outlives its server.
+ * A worker process: one task, one model. Its jobs come over a socket of their own and are answered by native code. What
+ * else it is to do it is told over file descriptor 3; it ends when that closes, so that no worker outlives its server.
  */
 import { Socket } from 'node:net'
-import { createTask, type TaskOptions } from '../tasks/index.js'
 import type { TaskName } from '../models/index.js'
 import { native, toEdgeInferError } from '../native.js'
-import { runJob, type LoadedTask } from '../tasks/run-job.js'
-import { Channel, type Received } from './channel.js'
-import { packResult, unpackJob, type FromWorker, type ToWorker, type WireError, type WireJob } from './messages.js'
+import { createTask, type Detector, type HeadPoseEstimator, type TaskOptions } from '../tasks/index.js'
+import { Channel } from './channel.js'
+import type { FromWorker, ToWorker, WireError } from './messages.js'
 
 const CHANNEL_FD = 3
 const MEMORY_FD = 4
+const JOBS_FD = 5
 
 interface Load {
   task: TaskName
@@ -20,40 +20,28 @@ interface Load {
 
 class Worker {
   readonly #channel: Channel<FromWorker, ToWorker>
-  readonly #memory = native.mapSharedMemory(MEMORY_FD)
-  /** Jobs that are not answered yet. */
-  readonly #jobs = new Map<number, { controller: AbortController; started: boolean }>()
+  readonly #jobs = native.openJobServer(JOBS_FD, MEMORY_FD)
   #load: Load | undefined
-  #task: LoadedTask | undefined
-  /** The end of everything that has been asked for so far: jobs run one after the other. */
+  #task: Detector | HeadPoseEstimator | undefined
+  /** The end of everything that has been asked for so far. */
   #last: Promise<void> = Promise.resolve()
 
   constructor(socket: Socket) {
     this.#channel = new Channel(socket, (message) => this.#receive(message))
   }
 
-  #receive({ header, data }: Received<ToWorker>): void {
-    switch (header.type) {
+  #receive(message: ToWorker): void {
+    switch (message.type) {
       case 'load':
-        this.#load = header
-        process.title = `edge-infer ${header.task}`
+        this.#load = message
+        process.title = `edge-infer ${message.task}`
         this.#then(() => this.#loadTask())
         break
-      case 'run': {
-        const { id, job, shared } = header
-        const bytes = shared ? this.#memory.subarray(shared.offset, shared.offset + shared.bytes) : data
-        this.#jobs.set(id, { controller: new AbortController(), started: false })
-        this.#then(() => this.#run(id, job, bytes))
-        break
-      }
       case 'cancel':
-        this.#cancel(header.id)
+        this.#jobs.cancel(message.id)
         break
       case 'threads':
-        this.#then(() => this.#setThreads(header.threads))
-        break
-      case 'stop':
-        this.#then(async () => this.#channel.end(() => process.exit(0)))
+        this.#then(() => this.#setThreads(message.threads))
     }
   }
 
@@ -65,11 +53,27 @@ class Worker {
     const load = this.#load as Load
     try {
       this.#task = await createTask(load.task, { ...load.options, download: false })
-      const { entry, provider, warnings } = this.#task.model
-      this.#channel.send({ type: 'ready', model: entry.name, provider, warnings })
     } catch (error) {
       this.#channel.send({ type: 'failed', error: wireError(error) })
+      return
     }
+    const { entry: { name, labels }, provider, warnings } = this.#task.model
+    this.#channel.send({ type: 'ready', model: name, labels, provider, warnings })
+    this.#serve().catch((error: unknown) => fail('cannot go on', error))
+  }
+
+  /** Until the server sends no more jobs. Meanwhile another number of threads may take the session away. */
+  async #serve(): Promise<void> {
+    const closed = async (): Promise<boolean> => {
+      try {
+        return await (this.#task as Detector | HeadPoseEstimator).serveJobs(this.#jobs)
+      } catch (error) {
+        if (toEdgeInferError(error).code === 'CLOSED') return false
+        throw error
+      }
+    }
+    while (!(await closed())) await this.#last
+    this.#channel.end(() => process.exit(0))
   }
 
   /**
@@ -84,42 +88,14 @@ class Worker {
       await this.#task.close()
       this.#task = await createTask(load.task, { ...load.options, download: false })
     } catch (error) {
-      process.stderr.write(`cannot change to ${threads} threads: ${wireError(error).message}\n`)
-      process.exit(1)
+      fail(`cannot change to ${threads} threads`, error)
     }
   }
+}
 
-  /** A job that has not begun is answered at once; one that runs, when its native work has ended. */
-  #cancel(id: number): void {
-    const job = this.#jobs.get(id)
-    job?.controller.abort()
-    if (!job || job.started) return
-    this.#jobs.delete(id)
-    this.#channel.send({ type: 'error', id, error: { code: 'ABORTED', message: 'The call was aborted' } })
-  }
-
-  async #run(id: number, wire: WireJob, bytes: Buffer): Promise<void> {
-    const held = this.#jobs.get(id)
-    if (!held) return
-    held.started = true
-    const begin = process.hrtime.bigint()
-    const cpu = process.cpuUsage()
-    try {
-      const outcome = await runJob(this.#task as LoadedTask, unpackJob(wire, bytes), held.controller.signal)
-      const { user, system } = process.cpuUsage(cpu)
-      const usage = {
-        wallSeconds: Number(process.hrtime.bigint() - begin) / 1e9,
-        cpuSeconds: (user + system) / 1e6,
-        rssBytes: process.memoryUsage.rss(),
-      }
-      const { result, data } = packResult({ ...outcome, usage })
-      this.#channel.send({ type: 'result', id, result }, data)
-    } catch (error) {
-      this.#channel.send({ type: 'error', id, error: wireError(error) })
-    } finally {
-      this.#jobs.delete(id)
-    }
-  }
+function fail(what: string, error: unknown): never {
+  process.stderr.write(`${what}: ${wireError(error).message}\n`)
+  process.exit(1)
 }
 
 function wireError(error: unknown): WireError {

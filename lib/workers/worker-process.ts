@@ -6,14 +6,17 @@ import { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../models/index.js'
 import type { TaskOptions } from '../tasks/index.js'
 import type { Job, JobResult } from '../tasks/job.js'
-import { Channel, type Received } from './channel.js'
+import { Channel } from './channel.js'
+import { Framing } from './framing.js'
 import { JobMemory } from './job-memory.js'
-import { packJob, unpackResult, type FromWorker, type ToWorker } from './messages.js'
+import { decodeAnswer, encodeJob, type JobAnswer } from './job-wire.js'
+import type { FromWorker, ToWorker } from './messages.js'
 
 const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
 /** Stderr of a worker that is kept to explain its death. */
 const KEPT_STDERR = 2000
 const CHANNEL_FD = 3
+const JOBS_FD = 5
 
 export interface WorkerProcessOptions {
   task: TaskName
@@ -46,9 +49,11 @@ export class WorkerProcess {
   readonly ended: Promise<WorkerEnd>
   /** The catalogue's name of the model, once it is ready. */
   model = ''
+  #labels: readonly string[] = []
   warnings: readonly string[] = []
   readonly #child: ChildProcess
   readonly #channel: Channel<ToWorker, FromWorker>
+  readonly #jobs: Framing
   readonly #sent = new Map<number, Sent>()
   readonly #memory: JobMemory
   readonly #ready: Promise<void>
@@ -61,7 +66,7 @@ export class WorkerProcess {
     this.#memory = new JobMemory(slots)
     // One thread for V8's own chores, few malloc arenas: a worker's cores belong to its model.
     this.#child = spawn(process.execPath, ['--v8-pool-size=1', MAIN], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd, 'pipe'],
       env: { MALLOC_ARENA_MAX: '2', ...process.env },
     })
     this.#ready = new Promise((resolve, reject) => { this.#settleReady = { resolve, reject } })
@@ -75,9 +80,11 @@ export class WorkerProcess {
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-KEPT_STDERR)
     })
-    const socket = this.#child.stdio[CHANNEL_FD] as Socket
-    socket.on('error', () => {})
-    this.#channel = new Channel(socket, (message) => this.#receive(message))
+    const [control, jobs] = [CHANNEL_FD, JOBS_FD].map((fd) => this.#child.stdio[fd]) as [Socket, Socket]
+    control.on('error', () => {})
+    jobs.on('error', () => {})
+    this.#channel = new Channel(control, (message) => this.#receive(message))
+    this.#jobs = new Framing(jobs, (header, data) => this.#settle(decodeAnswer(header, data)))
     this.pid = this.#child.pid ?? -1
     if (this.pid < 0) throw new EdgeInferError('WORKER_DIED', 'No worker process could be started')
     try {
@@ -99,12 +106,11 @@ export class WorkerProcess {
     const id = this.#nextId++
     let settle!: Pick<Sent, 'resolve' | 'reject'>
     const result = new Promise<JobResult>((resolve, reject) => { settle = { resolve, reject } })
-    const { job: header, data } = packJob(job)
-    const slot = this.#memory.write(data)
-    const shared = slot && { offset: slot.offset, bytes: slot.bytes }
+    const pictures = job.images.map(({ data }) => data)
+    const slot = this.#memory.write(pictures)
     this.#sent.set(id, { ...settle, release: slot?.release })
     // The caller may reclaim the pictures before they have left by the socket.
-    this.#channel.send({ type: 'run', id, job: header, shared }, slot ? [] : data.map((part) => Buffer.from(part)))
+    this.#jobs.send(encodeJob(id, job, slot?.offset), slot ? [] : pictures.map((bytes) => Buffer.from(bytes)))
     return { result, cancel: () => this.#channel.send({ type: 'cancel', id }) }
   }
 
@@ -114,30 +120,31 @@ export class WorkerProcess {
 
   /** Asks the worker to end after the jobs it has. */
   stop(): void {
-    this.#channel.send({ type: 'stop' })
+    this.#jobs.end()
   }
 
   kill(): void {
     this.#child.kill('SIGKILL')
   }
 
-  #receive({ header, data }: Received<FromWorker>): void {
-    if (header.type === 'ready') {
-      this.model = header.model
-      this.warnings = header.warnings
-      this.#settleReady.resolve()
-      return
-    }
-    if (header.type === 'failed') {
-      this.#settleReady.reject(new EdgeInferError(header.error.code, header.error.message))
+  #receive(message: FromWorker): void {
+    if (message.type === 'failed') {
+      this.#settleReady.reject(new EdgeInferError(message.error.code, message.error.message))
       this.kill()
       return
     }
-    const sent = this.#sent.get(header.id)
-    this.#sent.delete(header.id)
+    this.model = message.model
+    this.#labels = message.labels
+    this.warnings = message.warnings
+    this.#settleReady.resolve()
+  }
+
+  #settle(answer: JobAnswer): void {
+    const sent = this.#sent.get(answer.id)
+    this.#sent.delete(answer.id)
     sent?.release?.()
-    if (header.type === 'result') sent?.resolve(unpackResult(header.result, data))
-    else sent?.reject(new EdgeInferError(header.error.code, header.error.message))
+    if ('result' in answer) sent?.resolve({ ...answer.result, labels: this.#labels })
+    else sent?.reject(answer.error)
   }
 
   #onEnd(end: WorkerEnd): void {

@@ -8,6 +8,7 @@
 #include "../core/runtime.h"
 #include "async.h"
 #include "convert.h"
+#include "job_server_object.h"
 #include "session_object.h"
 #include "shared_memory.h"
 #include "video_object.h"
@@ -83,6 +84,7 @@ Napi::Value reclaim(const Napi::CallbackInfo& info) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   SessionObject::define(env);
+  JobServerObject::define(env);
   VideoReaderObject::define(env);
   VideoWriterObject::define(env);
   exports.Set("versions", Napi::Function::New<versions>(env, "versions"));
@@ -93,8 +95,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("encodeBytesLiteral", Napi::Function::New<encode_literal>(env, "encodeBytesLiteral"));
   exports.Set("reclaim", Napi::Function::New<reclaim>(env, "reclaim"));
   exports.Set("createSharedMemory", Napi::Function::New<create_shared_memory>(env, "createSharedMemory"));
-  exports.Set("mapSharedMemory", Napi::Function::New<map_shared_memory>(env, "mapSharedMemory"));
   exports.Set("releaseSharedPages", Napi::Function::New<release_shared_pages>(env, "releaseSharedPages"));
+  exports.Set("openJobServer", Napi::Function::New<JobServerObject::open>(env, "openJobServer"));
   exports.Set("openVideo", Napi::Function::New<VideoReaderObject::open>(env, "openVideo"));
   exports.Set("createVideo", Napi::Function::New<VideoWriterObject::open>(env, "createVideo"));
   return exports;

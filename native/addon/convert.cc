@@ -107,6 +107,25 @@ std::vector<Box> to_boxes(const Napi::Value& value) {
   return boxes;
 }
 
+DetectionLimits to_limits(const Napi::Object& object) {
+  DetectionLimits limits;
+  limits.score_threshold = static_cast<float>(number(object, "scoreThreshold"));
+  limits.iou_threshold = static_cast<float>(number(object, "iouThreshold"));
+  limits.max_detections = integer(object, "maxDetections", 0);
+  if (present(object, "classes")) {
+    const Napi::Array classes = list(object.Get("classes"), "an array of class ids");
+    for (uint32_t i = 0; i < classes.Length(); ++i) {
+      limits.classes.push_back(to_integer(classes.Get(i), "a class id", 0));
+    }
+    std::sort(limits.classes.begin(), limits.classes.end());
+  }
+  return limits;
+}
+
+DetectOptions::Crops to_crops(const Napi::Object& object) {
+  return {margin(object), integer(object, "quality", 1, 100)};
+}
+
 Napi::Value from_timings(Napi::Env env, const StageTimings& timings) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("decode", timings.decode);
@@ -197,20 +216,8 @@ ModelOptions to_model_options(const Napi::Object& object) {
 
 DetectOptions to_detect_options(const Napi::Object& object) {
   DetectOptions options;
-  options.limits.score_threshold = static_cast<float>(number(object, "scoreThreshold"));
-  options.limits.iou_threshold = static_cast<float>(number(object, "iouThreshold"));
-  options.limits.max_detections = integer(object, "maxDetections", 0);
-  if (present(object, "classes")) {
-    const Napi::Array classes = list(object.Get("classes"), "an array of class ids");
-    for (uint32_t i = 0; i < classes.Length(); ++i) {
-      options.limits.classes.push_back(to_integer(classes.Get(i), "a class id", 0));
-    }
-    std::sort(options.limits.classes.begin(), options.limits.classes.end());
-  }
-  if (present(object, "crops")) {
-    const Napi::Object crops = member(object, "crops");
-    options.crops = DetectOptions::Crops{margin(crops), integer(crops, "quality", 1, 100)};
-  }
+  options.limits = to_limits(object);
+  if (present(object, "crops")) options.crops = to_crops(member(object, "crops"));
   options.full_decode = flag(object, "fullDecode");
   return options;
 }
@@ -220,6 +227,19 @@ HeadPoseOptions to_head_pose_options(const Napi::Object& object) {
   options.margin = margin(object);
   if (present(object, "boxes")) options.boxes = to_boxes(object.Get("boxes"));
   return options;
+}
+
+JobSettings to_job_settings(const Napi::Object& object) {
+  JobSettings settings;
+  if (present(object, "detection")) {
+    const Napi::Object detection = member(object, "detection");
+    settings.limits = to_limits(detection);
+    settings.crops = to_crops(member(detection, "crops"));
+  }
+  if (present(object, "faceMargin")) settings.face_margin = number(object, "faceMargin");
+  const Napi::Array labels = list(object.Get("labels"), "an array of labels");
+  for (uint32_t i = 0; i < labels.Length(); ++i) settings.labels.push_back(to_text(labels.Get(i), "a label"));
+  return settings;
 }
 
 std::vector<Mark> to_marks(const Napi::Value& value) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../core/annotate.h"
+#include "../core/job.h"
 #include "../core/pipeline.h"
 #include "../core/request_images.h"
 
@@ -26,6 +27,7 @@ ImageSource to_image_source(const Napi::Value& value, Napi::Array keep);
 ModelOptions to_model_options(const Napi::Object& object);
 DetectOptions to_detect_options(const Napi::Object& object);
 HeadPoseOptions to_head_pose_options(const Napi::Object& object);
+JobSettings to_job_settings(const Napi::Object& object);
 std::vector<Mark> to_marks(const Napi::Value& value);
 
 Napi::Value from_detect_result(Napi::Env env, const DetectResult& result);

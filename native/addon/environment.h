@@ -39,6 +39,7 @@ class Environment {
   void remove(Stoppable* stoppable) { stoppables_.erase(stoppable); }
 
   Napi::FunctionReference session_constructor;
+  Napi::FunctionReference job_server_constructor;
   Napi::FunctionReference reader_constructor;
   Napi::FunctionReference writer_constructor;
 

@@ -2,6 +2,7 @@
 
 #include "async.h"
 #include "convert.h"
+#include "job_server_object.h"
 
 namespace edge_infer {
 
@@ -24,6 +25,7 @@ void SessionObject::define(Napi::Env env) {
       env, "NativeSession",
       {InstanceMethod<&SessionObject::detect>("detect"), InstanceMethod<&SessionObject::head_pose>("headPose"),
        InstanceMethod<&SessionObject::observe>("observe"), InstanceMethod<&SessionObject::statistics>("statistics"),
+       InstanceMethod<&SessionObject::serve_jobs>("serveJobs"),
        InstanceMethod<&SessionObject::cancel>("cancel"), InstanceMethod<&SessionObject::close>("close"),
        InstanceMethod<&SessionObject::input_size_for>("inputSizeFor"),
        InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
@@ -74,6 +76,7 @@ SessionObject::~SessionObject() {
 
 void SessionObject::shut_down() {
   for (const auto& [token, cancellation] : calls_) cancellation->cancel();
+  if (serving_) serving_->stop();
   core_->executor->stop();
 }
 
@@ -146,6 +149,20 @@ Napi::Value SessionObject::statistics(const Napi::CallbackInfo& info) {
       [core = core_](int) { return core->statistics; }, from_statistics);
 }
 
+Napi::Value SessionObject::serve_jobs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[1].IsObject()) throw Napi::TypeError::New(env, "Expected job settings");
+  const JobSettings settings = to_job_settings(info[1].As<Napi::Object>());
+  serving_ = JobServerObject::server_of(info[0]);
+  return run_async(
+      env, *core_->executor, info.This().As<Napi::Object>(),
+      [core = core_, server = serving_, settings](int thread) {
+        return server->serve(*core->pipelines[static_cast<size_t>(thread)], settings);
+      },
+      [](Napi::Env env, bool closed) -> Napi::Value { return Napi::Boolean::New(env, closed); },
+      [this] { serving_.reset(); });
+}
+
 Napi::Value SessionObject::cancel(const Napi::CallbackInfo& info) {
   const auto call = calls_.find(to_token(info[0]));
   if (call != calls_.end()) call->second->cancel();
@@ -155,6 +172,7 @@ Napi::Value SessionObject::cancel(const Napi::CallbackInfo& info) {
 Napi::Value SessionObject::close(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   core_->executor->refuse();
+  if (serving_) serving_->pause();
   return run_async(
       env, environment_->background(), info.This().As<Napi::Object>(),
       [core = core_](int) {

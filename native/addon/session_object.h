@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../core/job_server.h"
 #include "../core/pipeline.h"
 #include "environment.h"
 
@@ -47,6 +48,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
   Napi::Value detect(const Napi::CallbackInfo& info);
   Napi::Value head_pose(const Napi::CallbackInfo& info);
   Napi::Value observe(const Napi::CallbackInfo& info);
+  Napi::Value serve_jobs(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
@@ -64,6 +66,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
   Environment* environment_ = nullptr;
   std::shared_ptr<SessionCore> core_;
   std::map<int64_t, std::shared_ptr<Cancellation>> calls_;
+  /// What serve_jobs() answers for, while it does.
+  std::shared_ptr<JobServer> serving_;
   /// What the session says of itself also after it is closed.
   std::vector<TensorInfo> inputs_;
   std::vector<TensorInfo> outputs_;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -40,14 +39,6 @@ Napi::Value create_shared_memory(const Napi::CallbackInfo& info) {
   object.Set("fd", fd);
   object.Set("memory", map(env, fd, bytes));
   return object;
-}
-
-Napi::Value map_shared_memory(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const int fd = info[0].ToNumber().Int32Value();
-  struct stat status {};
-  if (fstat(fd, &status) != 0) fail(env, "fstat");
-  return map(env, fd, static_cast<size_t>(status.st_size));
 }
 
 Napi::Value release_shared_pages(const Napi::CallbackInfo& info) {

@@ -10,9 +10,6 @@ namespace edge_infer {
 /// `createSharedMemory(bytes)`: `{ fd, memory }`. Pages are taken when first written.
 Napi::Value create_shared_memory(const Napi::CallbackInfo& info);
 
-/// `mapSharedMemory(fd)`: the same memory as a Buffer, read-only by convention.
-Napi::Value map_shared_memory(const Napi::CallbackInfo& info);
-
 /// `releaseSharedPages(fd, offset, bytes)`: gives pages back; they read as zeros afterwards.
 Napi::Value release_shared_pages(const Napi::CallbackInfo& info);
 

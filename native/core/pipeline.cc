@@ -57,6 +57,17 @@ WireImage read_image(const ImageSource& source, const DecodeRequest& request) {
   throw Error("INTERNAL", "Unknown kind of image");
 }
 
+StageTimings& StageTimings::operator+=(const StageTimings& other) {
+  decode += other.decode;
+  preprocess += other.preprocess;
+  inference += other.inference;
+  postprocess += other.postprocess;
+  encode += other.encode;
+  return *this;
+}
+
+bool Pipeline::detects_objects() const { return is_detection_family(model_.options().family); }
+
 DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellation& cancellation) const {
   DecodeRequest request;
   request.cancelled = cancellation.flag();
@@ -69,7 +80,7 @@ DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellat
 }
 
 DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation) {
-  if (!is_detection_family(model_.options().family)) {
+  if (!detects_objects()) {
     throw Error("BAD_REQUEST", "A model of the family " + model_.options().family + " does not detect objects");
   }
   cancellation.throw_if_cancelled();
@@ -183,7 +194,7 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
 void Pipeline::observe(const ImageSource& image, std::vector<TensorStatistics>& statistics,
                        Cancellation& cancellation) {
   if (!model_.options().observed) throw Error("BAD_REQUEST", "The model was loaded to answer, not to be observed");
-  const bool detects = is_detection_family(model_.options().family);
+  const bool detects = detects_objects();
   const Frame frame = read_image(image, detects ? detection_decode({}, cancellation) : DecodeRequest{}).frame;
   Network& network = detects ? networks_.for_frame(frame.width, frame.height) : networks_.largest();
   if (detects) {

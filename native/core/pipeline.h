@@ -23,6 +23,8 @@ struct StageTimings {
   double inference = 0;
   double postprocess = 0;
   double encode = 0;
+
+  StageTimings& operator+=(const StageTimings& other);
 };
 
 /// An image as it was given: a file, raw pixels, or the text of one JSON value. The bytes belong to the caller.
@@ -81,6 +83,9 @@ struct HeadPoseResult {
 class Pipeline {
  public:
   explicit Pipeline(const Model& model) : model_(model), networks_(model) {}
+
+  /// Whether the model is one for detect(); else it is one for head_pose().
+  bool detects_objects() const;
 
   DetectResult detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation);
   HeadPoseResult head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,

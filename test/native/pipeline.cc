@@ -1,10 +1,16 @@
 #include <doctest/doctest.h>
 
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "../../native/core/annotate.h"
+#include "../../native/core/job_server.h"
 #include "../../native/core/pipeline.h"
 #include "../../native/core/runtime.h"
 
@@ -33,6 +39,55 @@ ModelOptions model(const char* variable, const char* family, ResizeMode resize, 
   return options;
 }
 
+std::vector<double> receive_header(int socket) {
+  MessagePrefix prefix;
+  REQUIRE(recv(socket, &prefix, sizeof prefix, MSG_WAITALL) == sizeof prefix);
+  std::vector<double> header(prefix.header_bytes / sizeof(double));
+  REQUIRE(recv(socket, header.data(), prefix.header_bytes, MSG_WAITALL) == static_cast<ssize_t>(prefix.header_bytes));
+  Bytes data(prefix.data_bytes);
+  REQUIRE(recv(socket, data.data(), data.size(), MSG_WAITALL) == static_cast<ssize_t>(data.size()));
+  return header;
+}
+
+void send_header(int socket, const std::vector<double>& header) {
+  const MessagePrefix prefix{static_cast<uint32_t>(header.size() * sizeof(double)), 0};
+  REQUIRE(send(socket, &prefix, sizeof prefix, 0) == sizeof prefix);
+  REQUIRE(send(socket, header.data(), prefix.header_bytes, 0) == static_cast<ssize_t>(prefix.header_bytes));
+}
+
+/// As a server does with a worker: a job with everything, one that is no picture, one that is given up, the end.
+void serve_jobs(Pipeline& pipeline, const Bytes& file) {
+  int sockets[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+  const int memory = memfd_create("jobs", 0);
+  REQUIRE(write(memory, file.data(), file.size()) == static_cast<ssize_t>(file.size()));
+  JobServer server(sockets[1], memory);
+  JobSettings settings;
+  settings.labels = {"face"};
+  bool closed = false;
+  std::thread worker([&] {
+    while (!closed) closed = server.serve(pipeline, settings);
+  });
+  const auto size = static_cast<double>(file.size());
+  send_header(sockets[0], {1, 1 + 4, 0, 1, 0, 0, 0, 0, 0, 0, size});
+  const std::vector<double> done = receive_header(sockets[0]);
+  CHECK(done[0] == 1);
+  CHECK(done[1] == 0);
+  server.pause();
+  send_header(sockets[0], {2, 0, 1, 1, 0, 0, 0, 0, 0, 0, 20});
+  CHECK(receive_header(sockets[0]) == std::vector<double>{2, 1});
+  server.cancel(1);
+  server.cancel(3);
+  CHECK(receive_header(sockets[0]) == std::vector<double>{3, 1});
+  send_header(sockets[0], {3, 0, 0, 1, 0, 0, 0, 0, 0, 0, size});
+  send_header(sockets[0], {4, 0, 0, 1, 0, 0, 0, 0, 0, 0, size});
+  CHECK(receive_header(sockets[0])[0] == 4);
+  shutdown(sockets[0], SHUT_WR);
+  worker.join();
+  CHECK(closed);
+  for (const int descriptor : {sockets[0], sockets[1], memory}) close(descriptor);
+}
+
 }  // namespace
 
 // Run by valgrind.sh only: the models are large and not always there.
@@ -51,6 +106,7 @@ TEST_CASE("each task once" * doctest::skip()) {
     const DetectResult found = pipeline.detect(picture, detect, cancellation);
     CHECK(found.detections.size() >= 2);
     CHECK(found.crops->size() == found.detections.size());
+    serve_jobs(pipeline, file);
     for (const Detection& face : found.detections) faces.push_back({face.x1, face.y1, face.x2, face.y2});
   }
   {

@@ -28,8 +28,9 @@ export interface ClusterRoutesOptions {
 export function clusterRoutes(cluster: Cluster, { openRegistration = false }: ClusterRoutesOptions = {}): Routes {
   return (app, context) => {
     for (const schema of CLUSTER_SCHEMAS) app.addSchema(schema)
-    app.addHook('onSend', async ({ routeOptions: { url } }) => {
+    app.addHook('onSend', ({ routeOptions: { url } }, _reply, _payload, done) => {
       if (url !== undefined && CHANGING.has(url)) cluster.changed()
+      done()
     })
     urlRoutes(app, cluster)
     statusRoutes(app, cluster)

@@ -52,7 +52,7 @@ async function execute(
   const runs = await runJobs(workers, task, plan.jobs, exchange, deadline(posted.fields, exchange))
     .finally(() => reclaimImages(posted))
   reply.header('server-timing', serverTiming(runs))
-  metrics.observeRuns(task, runs)
+  exchange.whenOver(() => metrics.observeRuns(task, runs))
   return sendJson(reply, plan.answer(runs), () => {
     const allLatency = (performance.now() - exchange.receivedAt) / 1000
     const list = resourceInfoList(runs, sampler.capacity(), { allLatency, deviceIp })

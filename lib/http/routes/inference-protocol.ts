@@ -88,7 +88,7 @@ async function infer(
     const microseconds = integerIn('timeout', parsed.parameters.timeout, 0, MAX_TIMEOUT_MICROSECONDS, 'BAD_REQUEST')
     const timeoutMs = microseconds ? microseconds / 1000 : undefined
     const runs = await runJobs(workers, task, jobs, exchange, timeLeft(timeoutMs, exchange))
-    metrics.observeRuns(task, runs)
+    exchange.whenOver(() => metrics.observeRuns(task, runs))
     const header = { model_name: task, model_version: MODEL_VERSION, parameters: costOf(runs) }
     const answer = encodeAnswer(header, answerOf(task, runs), parsed, outputs)
     if (answer.jsonLength === undefined) return await reply.type(JSON_TYPE).send(answer.body)

@@ -8,12 +8,13 @@ const TASK_ROUTE = /^\/((?:concurrent_)?execute_task(?:_old|_new)?)\/(\w+)$/
 const INFER_ROUTE = /^\/v2\/models\/.*\/infer$/
 
 export function metricsRoutes(app: FastifyInstance, { metrics }: HttpContext): void {
-  app.addHook('onResponse', async ({ routeOptions: { url = '' }, params }, reply) => {
+  app.addHook('onResponse', ({ routeOptions: { url = '' }, params }, reply, done) => {
     const [, route, task] = INFER_ROUTE.test(url)
       ? ['', 'infer', (params as { model: string }).model]
       : TASK_ROUTE.exec(url) ?? []
     // Labels are bounded: callers do not make up names of tasks.
     if (route && isTaskName(task)) metrics.observeRequest(task, route, reply.statusCode, reply.elapsedTime / 1000)
+    done()
   })
   app.get('/metrics', {
     schema: {

@@ -4,7 +4,7 @@ import { createTask, toNativeImage, type Detector } from '../../../lib/tasks/ind
 import type { TaskName } from '../../../lib/models/index.js'
 import { native, type WireForm } from '../../../lib/native.js'
 import type { JobResult } from '../../../lib/tasks/job.js'
-import { runJob, type LoadedTask } from '../../../lib/tasks/run-job.js'
+import { runJob, type LoadedTask } from '../../helpers/run-job.js'
 import { parseTaskRequest, planners, type AnswerStyle } from '../../../lib/tasks/wire/index.js'
 import { shared, sharedImage, useSharedModels } from '../../helpers/shared.js'
 

@@ -1,10 +1,10 @@
-/** A job, done with a loaded task. */
-import type { NativeImage, StageTimings } from '../native.js'
-import { annotate } from './annotate.js'
-import type { BoundingBox, Detector } from './detector.js'
-import type { HeadPose, HeadPoseEstimator } from './head-pose.js'
-import type { Job, JobItem, JobResult } from './job.js'
-import { addTimings, NO_TIME } from './stage-timings.js'
+/** A job, done in this process with a loaded task. */
+import type { NativeImage, StageTimings } from '../../lib/native.js'
+import { annotate } from '../../lib/tasks/annotate.js'
+import type { BoundingBox, Detector } from '../../lib/tasks/detector.js'
+import type { HeadPose, HeadPoseEstimator } from '../../lib/tasks/head-pose.js'
+import type { Job, JobItem, JobResult } from '../../lib/tasks/job.js'
+import { addTimings, NO_TIME } from '../../lib/tasks/stage-timings.js'
 
 export type LoadedTask = Detector | HeadPoseEstimator
 
