@@ -20,42 +20,46 @@ export interface InterleavePlan {
   /** Milliseconds; at least {@link LEAST_ROUNDS} rounds are run, however long they take. */
   measurementInterval: number
   /**
-   * Requests to a contender before it is the next one's turn; 1 unless said otherwise. A contender in other processes
-   * finds its caches full of what the other used after each turn, which no caller but this bench would do to it.
+   * Milliseconds before it is the next contender's turn; a turn is one request unless said otherwise. A contender in
+   * other processes finds the caches full of what was used meanwhile, after each turn, as it would nowhere but here.
    */
-  turnLength?: number | undefined
+  turnInterval?: number | undefined
   signal?: AbortSignal | undefined
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 const LEAST_ROUNDS = 10
 
-/** One list a contender, in the order given; index `i` of all is one round. @throws EdgeInferError ABORTED. */
+/**
+ * One list a contender, in the order given. Where a turn is one request, index `i` of all is one round.
+ * @throws EdgeInferError ABORTED.
+ */
 export async function interleave(contenders: readonly Contender[], plan: InterleavePlan): Promise<Measurement[][]> {
-  await measureRound(contenders, plan.warmupRequestCount, plan.signal)
-  const { turnLength = 1 } = plan
+  for (let index = 0; index < plan.warmupRequestCount; index++) await measureRound(contenders, 0, plan.signal)
   const results = contenders.map((): Measurement[] => [])
   const begin = performance.now()
-  for (let done = 0; ; done += turnLength) {
+  for (let done = 0; ;) {
     const elapsed = (performance.now() - begin) / plan.measurementInterval
     const enough = plan.requestCount ?? (elapsed < 1 ? Number.POSITIVE_INFINITY : LEAST_ROUNDS)
     if (done >= enough) return results
     plan.onProgress?.(done, plan.requestCount ?? Math.max(LEAST_ROUNDS, Math.ceil(done / Math.max(elapsed, 0.01))))
-    const round = await measureRound(contenders, turnLength, plan.signal)
+    const round = await measureRound(contenders, plan.turnInterval ?? 0, plan.signal)
     for (const [index, turn] of round.entries()) results[index]?.push(...turn)
+    done = Math.min(...results.map(({ length }) => length))
   }
 }
 
 async function measureRound(
-  contenders: readonly Contender[], turnLength: number, signal: AbortSignal | undefined,
+  contenders: readonly Contender[], turnInterval: number, signal: AbortSignal | undefined,
 ): Promise<Measurement[][]> {
   const round: Measurement[][] = []
   for (const contender of contenders) {
     const turn: Measurement[] = []
-    for (let index = 0; index < turnLength; index++) {
+    const end = performance.now() + turnInterval
+    do {
       if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The bench was interrupted', { cause: signal.reason })
       turn.push(await contender.measure())
-    }
+    } while (performance.now() < end)
     round.push(turn)
   }
   return round

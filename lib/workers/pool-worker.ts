@@ -116,7 +116,7 @@ export class PoolWorker {
   /** To be called once its process is gone. `oomKills`: undefined where nobody counts them. */
   markDead(signal: NodeJS.Signals | null, oomKills: number | undefined): void {
     this.state = 'dead'
-    this.#watch.stop()
+    this.#watch.close()
     const killedByOthers = signal === 'SIGKILL' && oomKills === 0 && !this.stuck
     this.diedOfWork = !killedByOthers
   }

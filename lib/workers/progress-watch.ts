@@ -12,6 +12,7 @@ export class ProgressWatch {
   readonly #patienceMs: number
   readonly #onStuck: () => void
   #timer: NodeJS.Timeout | undefined
+  #working = false
   #cpuSeconds: number | undefined
   #since = 0
 
@@ -23,19 +24,26 @@ export class ProgressWatch {
 
   /** There is work. */
   start(): void {
-    if (this.#timer) return
+    if (this.#working) return
+    this.#working = true
     this.#cpuSeconds = undefined
     this.#since = performance.now()
-    this.#timer = setInterval(() => this.#check(), this.#patienceMs / CHECKS).unref()
+    this.#timer ??= setInterval(() => this.#check(), this.#patienceMs / CHECKS).unref()
   }
 
-  /** There is none. */
+  /** There is none. The timer goes on: work comes and goes more often than it ends. */
   stop(): void {
+    this.#working = false
+  }
+
+  /** There will be none any more. */
+  close(): void {
+    this.stop()
     clearInterval(this.#timer)
-    this.#timer = undefined
   }
 
   #check(): void {
+    if (!this.#working) return
     const cpuSeconds = readProcess(this.#pid)?.cpuSeconds
     const now = performance.now()
     if (cpuSeconds !== this.#cpuSeconds) {

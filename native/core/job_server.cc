@@ -33,11 +33,9 @@ double cpu_seconds() {
 }
 
 double resident_bytes() {
-  const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
+  static const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   char text[128] = {};
-  const ssize_t size = read(file, text, sizeof text - 1);
-  close(file);
+  const ssize_t size = pread(file, text, sizeof text - 1, 0);
   double pages = 0;
   if (size <= 0 || std::sscanf(text, "%*s %lf", &pages) != 1) return 0;
   return pages * static_cast<double>(sysconf(_SC_PAGESIZE));

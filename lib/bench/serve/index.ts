@@ -82,8 +82,8 @@ export interface ServeResults {
 
 const COMFORTABLE_LOAD = 0.8
 const MOST_CONNECTIONS = 256
-/** Requests to the library, and then to the server, with one client. */
-const TURN_LENGTH = 20
+/** Milliseconds of requests to the library, and then to the server, with one client. */
+const TURN_INTERVAL = 500
 
 /** @throws EdgeInferError BAD_OPTION, NO_WORKER, NODE_UNREACHABLE, BAD_REPLY, ABORTED. */
 export async function measureServe(options: ServeBenchOptions): Promise<ServeResults> {
@@ -132,7 +132,7 @@ async function measureForms(
       { name: 'served', measure: () => caller.call(body) },
     ]
     const [library = [], served = []] = await interleave(contenders, {
-      ...options, turnLength: TURN_LENGTH, onProgress: (done, total) => options.onProgress?.(`${form}, one client`, done, total),
+      ...options, turnInterval: TURN_INTERVAL, onProgress: (done, total) => options.onProgress?.(`${form}, one client`, done, total),
     })
     results.push({ form, bytes: body.bytes.length, library, served })
   }
