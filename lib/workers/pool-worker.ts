@@ -70,9 +70,9 @@ export class PoolWorker {
     return this.state === 'ready' && this.held.length < WINDOW
   }
 
-  /** As the hand-out sees it; `typical`: milliseconds a job takes where this worker has not done one yet. */
+  /** As the hand-out sees it; `typical`: milliseconds a job takes. */
   candidate(now: number, typical: number): Candidate & { worker: PoolWorker } {
-    const jobTime = Math.max(this.latency.mean ?? typical, 0.01)
+    const jobTime = Math.max(typical, 0.01)
     // One that is late already is likely to be later still.
     const rest = this.held.length > 0 ? Math.abs(jobTime - (now - this.#runningSince)) : 0
     const freeIn = rest + jobTime * Math.max(0, this.held.length - 1)

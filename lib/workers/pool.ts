@@ -309,8 +309,8 @@ export class WorkerPool {
   }
 
   #candidates() {
-    const [now, typical] = [performance.now(), this.#typical]
-    return this.#ready.map((worker) => worker.candidate(now, typical))
+    const [now, typical, ready] = [performance.now(), this.#typical, this.#ready]
+    return ready.map((worker) => worker.candidate(now, fastestMean(ready, worker) ?? typical))
   }
 
   #dispatch(): void {
@@ -427,6 +427,21 @@ export class WorkerPool {
   async #pause(milliseconds: number): Promise<void> {
     await sleep(milliseconds, undefined, { signal: this.#ended.signal }).catch(() => {})
   }
+}
+
+/**
+ * Milliseconds of a job at the fastest of the workers that are set up as this one is. Its own mean is of its last jobs,
+ * which may be long ago: taken for slow it would be given no others, and stay so.
+ */
+function fastestMean(workers: readonly PoolWorker[], { taskOptions, threads, limits }: PoolWorker): number | undefined {
+  let fastest: number | undefined
+  for (const other of workers) {
+    const { mean } = other.latency
+    const alike = other.taskOptions === taskOptions && other.threads === threads &&
+      other.limits.cpuUtilLimit === limits.cpuUtilLimit
+    if (alike && mean !== undefined && (fastest === undefined || mean < fastest)) fastest = mean
+  }
+  return fastest
 }
 
 function stopping(task: TaskName): EdgeInferError {

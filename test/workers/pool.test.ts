@@ -101,3 +101,13 @@ t.test('what is wrong with one picture harms no other', { skip }, async (t) => {
   t.strictSame(Object.fromEntries(counts), { BAD_IMAGE: 30, TOO_LARGE: 10, right: 40 })
   t.equal(service.workers()[0]?.restarts, 0)
 })
+
+t.test('a worker whose last job was long is not taken for a slow one', { skip }, async (t) => {
+  const { service } = await start(t, { tasks: { face_detection: { workers: 2 } } })
+  const short = () => service.run('face_detection', jobOf(people))
+  const long = service.run('face_detection', { images: Array.from({ length: 40 }, () => encoded(people)) })
+  for (let i = 0; i < 5; i++) await short()
+  await long
+  const pids = (await Promise.all([short(), short()])).map(({ pid }) => pid)
+  t.equal(new Set(pids).size, 2, 'two requests at once are run by two workers')
+})
