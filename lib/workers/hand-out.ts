@@ -7,6 +7,26 @@ export interface Candidate {
   freeIn: number
   /** Milliseconds it takes for a job. */
   jobTime: number
+  /** Whether it has a job. */
+  isBusy: boolean
+  /** Whether it has had that for much longer than it should: not to be counted on. */
+  isOverdue: boolean
+  /** What it uses of the machine's CPU time when it has enough to do, as a share. */
+  cpuShare: number
+}
+
+/**
+ * As many workers as can use up the task's share of the machine's CPU time, first those at work. One more would not do
+ * more in all; it would only have the others stopped in the middle of their jobs.
+ */
+export function affordable<Worker extends Candidate>(workers: readonly Worker[], taskShare: number): readonly Worker[] {
+  if (taskShare >= 1) return workers
+  let used = 0
+  return [...workers].sort((a, b) => Number(b.isBusy) - Number(a.isBusy)).filter(({ isOverdue, cpuShare }) => {
+    if (used >= taskShare) return false
+    if (!isOverdue) used += cpuShare
+    return true
+  })
 }
 
 /**

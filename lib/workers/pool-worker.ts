@@ -15,6 +15,12 @@ import type { WorkerProcess } from './worker-process.js'
  */
 export const WINDOW = 2
 
+/** One that takes so many times as long as a job should is overdue. */
+const OVERDUE_FACTOR = 10
+
+/** Share of the time that a worker's threads compute at most: between its jobs they wait. */
+const THREAD_USE = 0.9
+
 /** How long a reading of the limits is good for, where nothing was changed. */
 const READING_MS = 250
 
@@ -70,13 +76,22 @@ export class PoolWorker {
     return this.state === 'ready' && this.held.length < WINDOW
   }
 
-  /** As the hand-out sees it; `typical`: milliseconds a job takes. */
-  candidate(now: number, typical: number): Candidate & { worker: PoolWorker } {
+  /** As the hand-out sees it; `typical`: milliseconds a job takes; `cores`: of the machine. */
+  candidate(now: number, typical: number, cores: number): Candidate & { worker: PoolWorker } {
     const jobTime = Math.max(typical, 0.01)
+    const elapsed = now - this.#runningSince
     // One that is late already is likely to be later still.
-    const rest = this.held.length > 0 ? Math.abs(jobTime - (now - this.#runningSince)) : 0
-    const freeIn = rest + jobTime * Math.max(0, this.held.length - 1)
-    return { worker: this, hasRoom: this.hasRoom, freeIn, jobTime }
+    const isBusy = this.held.length > 0
+    const rest = isBusy ? Math.abs(jobTime - elapsed) : 0
+    return {
+      worker: this,
+      hasRoom: this.hasRoom,
+      freeIn: rest + jobTime * Math.max(0, this.held.length - 1),
+      jobTime,
+      isBusy,
+      isOverdue: isBusy && elapsed > OVERDUE_FACTOR * Math.max(jobTime, this.latency.mean ?? 0),
+      cpuShare: Math.min(this.limits.cpuUtilLimit, THREAD_USE * this.threads / cores),
+    }
   }
 
   /** Read from the kernel, a moment ago at most. */

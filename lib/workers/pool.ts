@@ -11,7 +11,7 @@ import { readProcess } from '../node/index.js'
 import type { TaskOptions } from '../tasks/index.js'
 import type { Job } from '../tasks/job.js'
 import { BackOff } from './back-off.js'
-import { nextHandOut, shareOut } from './hand-out.js'
+import { affordable, nextHandOut, shareOut } from './hand-out.js'
 import type { ResourceLimits, TaskGroup } from './limits/index.js'
 import { PoolJob } from './pool-job.js'
 import { PoolWorker, WINDOW } from './pool-worker.js'
@@ -25,6 +25,8 @@ export interface PoolOptions {
   queueSize: number
   /** Milliseconds a worker may hold a job without using any CPU time. */
   stuckAfterMs: number
+  /** Of the machine. */
+  cores: number
   /** Threads for one worker's model under a limit, as a share of all cores. */
   threadsFor(cpuShare: number, wanted: number | undefined): number
   log: Logger
@@ -70,12 +72,14 @@ export class WorkerPool {
   #closing = false
   #stopNow = false
   #nextName = 1
+  #taskShare: number
   #lookAgain: NodeJS.Timeout | undefined
   #threadsTimer: NodeJS.Timeout | undefined
 
   constructor(options: PoolOptions) {
     this.task = options.task
     this.#options = options
+    this.#taskShare = options.group.readUtil().cpuUtilLimit
     this.#drained = new Promise((resolve) => { this.#markDrained = resolve })
   }
 
@@ -154,7 +158,8 @@ export class WorkerPool {
   /** Of the workers that take jobs. */
   infos(): WorkerInfo[] {
     const shares = shareOut(this.#candidates(), this.#waiting.length)
-    return [...shares].map(([{ worker }, share]) => this.info(worker, share))
+    const byWorker = new Map([...shares].map(([{ worker }, share]) => [worker, share]))
+    return this.#ready.map((worker) => this.info(worker, byWorker.get(worker)))
   }
 
   /** What the ready workers have used since they started. */
@@ -184,6 +189,7 @@ export class WorkerPool {
 
   /** To be called after the limits of the task or of one of its workers were changed. */
   limitsChanged(): void {
+    this.#taskShare = this.#options.group.readUtil().cpuUtilLimit
     for (const worker of this.#workers) worker.limitsChanged()
     this.#settleThreads()
   }
@@ -252,7 +258,7 @@ export class WorkerPool {
 
   #threads(taskOptions: TaskOptions, cpuUtilLimit: number): number {
     const workers = Math.max(1, this.#workers.filter(({ state }) => state === 'ready' || state === 'starting').length)
-    const taskShare = this.#options.group.readUtil().cpuUtilLimit
+    const taskShare = this.#taskShare
     const share = taskShare < 1 ? Math.min(cpuUtilLimit, taskShare / workers) : cpuUtilLimit
     return this.#options.threadsFor(share, taskOptions.threads)
   }
@@ -310,7 +316,9 @@ export class WorkerPool {
 
   #candidates() {
     const [now, typical, ready] = [performance.now(), this.#typical, this.#ready]
-    return ready.map((worker) => worker.candidate(now, fastestMean(ready, worker) ?? typical))
+    const { cores } = this.#options
+    const candidates = ready.map((worker) => worker.candidate(now, fastestMean(ready, worker) ?? typical, cores))
+    return affordable(candidates, this.#taskShare)
   }
 
   #dispatch(): void {

@@ -207,6 +207,7 @@ export class Workers implements WorkerService {
         group: this.#group(task),
         queueSize: this.#options.queueSize ?? DEFAULT_QUEUE_SIZE,
         stuckAfterMs: this.#options.stuckAfterMs ?? DEFAULT_STUCK_AFTER_MS,
+        cores: this.#cores,
         threadsFor: (share, wanted) => this.#threadsFor(share, wanted),
         log: this.#options.log,
       })
