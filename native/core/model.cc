@@ -28,6 +28,12 @@ Model::Model(const ModelOptions& options) : options_(options) {
       throw Error("MODEL_LOAD", "Models that are averaged must have inputs of one size");
     }
   }
+  const InputSize size = input_size();
+  const bool whole_cells = size.width % kSizeStep == 0 && size.height % kSizeStep == 0;
+  if (sessions_.front()->takes_any_size() && options.preprocessing.resize != ResizeMode::stretch && !whole_cells) {
+    throw Error("BAD_OPTION", "Expected an input size in steps of " + std::to_string(kSizeStep) + " pixels but received " +
+                                  std::to_string(size.width) + " x " + std::to_string(size.height));
+  }
 }
 
 InputSizing Model::input_sizing() const {

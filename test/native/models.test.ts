@@ -56,6 +56,10 @@ t.test('open batch, height and width are set by the input size', async (t) => {
   await t.rejects(load(path, 'yolov5', { inputSize: { width: 96, height: 64 } }), {
     code: 'MODEL_LOAD', message: /1x378x\(5 \+ classes\) but has output float32 1x252x6/,
   })
+  const letterbox = { ...OPTIONS.preprocessing, resize: 'letterbox-center' as const }
+  await t.rejects(load(path, 'yolov5', { inputSize: { width: 100, height: 64 }, preprocessing: letterbox }), {
+    code: 'BAD_OPTION', message: /in steps of 32 pixels but received 100 x 64/,
+  })
   await t.rejects(load(file(square, yolov5(1)), 'yolov5', { inputSize: { width: 96, height: 64 } }), {
     code: 'BAD_OPTION', message: /own input, 64 x 64, or no input size, but received 96 x 64/,
   })

@@ -26,11 +26,14 @@ t.test('a worker is added with the running ones\' parameters, or its own; what i
       [{ input_size: [1] }, 'BAD_MODEL_CTX'],
       [{ device: 'abacus' }, 'BAD_MODEL_CTX'],
       [{ device: 'cuda:0' }, 'PROVIDER_UNAVAILABLE'],
+      [{ weights: 'yolov8n', input_size: 321 }, 'BAD_MODEL_CTX', /in steps of 32 pixels but received 321 x 321/],
       [{ input_size: 100 }, 'BAD_MODEL_CTX', /own input, 320 x 240, .*received 100 x 100/],
       ['yolov8n', 'BAD_MODEL_CTX'],
     ]
     for (const [context, code, message = /./] of refused) {
-      const task = (context as { weights?: unknown }).weights === 'yolov5n' ? 'car_detection' : 'face_detection'
+      const { weights, input_size } = context as { weights?: unknown; input_size?: unknown }
+      const isForCars = weights === 'yolov5n' || (weights === 'yolov8n' && input_size !== undefined)
+      const task = isForCars ? 'car_detection' : 'face_detection'
       await t.rejects(service.add(task, context as Record<string, unknown>), { code, message }, JSON.stringify(context))
     }
     await t.rejects(service.add('chess' as 'face_detection'), { code: 'UNKNOWN_TASK', status: 404 })
