@@ -1,8 +1,6 @@
 /** Times of several calls together. */
 import type { StageTimings } from '../native.js'
 
-export const NO_TIME: Readonly<StageTimings> = { decode: 0, preprocess: 0, inference: 0, postprocess: 0, encode: 0 }
-
 export function addTimings(a: Readonly<StageTimings>, b: Readonly<StageTimings>): StageTimings {
   return {
     decode: a.decode + b.decode,

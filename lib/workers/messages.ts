@@ -3,6 +3,11 @@ import type { ErrorCode } from '../errors.js'
 import type { TaskName } from '../models/index.js'
 import type { TaskOptions } from '../tasks/index.js'
 
+/** Descriptors of a worker: the channel, the memory that pictures lie in, the socket of the jobs. */
+export const CHANNEL_FD = 3
+export const MEMORY_FD = 4
+export const JOBS_FD = 5
+
 export interface WireError {
   code: ErrorCode
   message: string

@@ -315,9 +315,9 @@ export class WorkerPool {
   }
 
   #candidates() {
-    const [now, typical, ready] = [performance.now(), this.#typical, this.#ready]
+    const [now, ready] = [performance.now(), this.#ready]
     const { cores } = this.#options
-    const candidates = ready.map((worker) => worker.candidate(now, fastestMean(ready, worker) ?? typical, cores))
+    const candidates = ready.map((worker) => worker.candidate(now, fastestMean(ready, worker) ?? this.#typical, cores))
     return affordable(candidates, this.#taskShare)
   }
 

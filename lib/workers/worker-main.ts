@@ -1,17 +1,13 @@
 /**
  * A worker process: one task, one model. Its jobs come over a socket of their own and are answered by native code. What
- * else it is to do it is told over file descriptor 3; it ends when that closes, so that no worker outlives its server.
+ * else it is to do it is told over the channel; it ends when that closes, so that no worker outlives its server.
  */
 import { Socket } from 'node:net'
 import type { TaskName } from '../models/index.js'
 import { native, toEdgeInferError } from '../native.js'
 import { createTask, type Detector, type HeadPoseEstimator, type TaskOptions } from '../tasks/index.js'
 import { Channel } from './channel.js'
-import type { FromWorker, ToWorker, WireError } from './messages.js'
-
-const CHANNEL_FD = 3
-const MEMORY_FD = 4
-const JOBS_FD = 5
+import { CHANNEL_FD, JOBS_FD, MEMORY_FD, type FromWorker, type ToWorker, type WireError } from './messages.js'
 
 interface Load {
   task: TaskName

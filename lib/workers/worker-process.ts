@@ -10,13 +10,11 @@ import { Channel } from './channel.js'
 import { Framing } from './framing.js'
 import { JobMemory } from './job-memory.js'
 import { decodeAnswer, encodeJob, type JobAnswer } from './job-wire.js'
-import type { FromWorker, ToWorker } from './messages.js'
+import { CHANNEL_FD, JOBS_FD, type FromWorker, type ToWorker } from './messages.js'
 
 const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
 /** Stderr of a worker that is kept to explain its death. */
 const KEPT_STDERR = 2000
-const CHANNEL_FD = 3
-const JOBS_FD = 5
 
 export interface WorkerProcessOptions {
   task: TaskName
@@ -49,8 +47,8 @@ export class WorkerProcess {
   readonly ended: Promise<WorkerEnd>
   /** The catalogue's name of the model, once it is ready. */
   model = ''
-  #labels: readonly string[] = []
   warnings: readonly string[] = []
+  #labels: readonly string[] = []
   readonly #child: ChildProcess
   readonly #channel: Channel<ToWorker, FromWorker>
   readonly #jobs: Framing

@@ -91,21 +91,32 @@ std::function<void()> SessionObject::end_call(int64_t token) {
   return [this, token] { calls_.erase(token); };
 }
 
+template <typename Work, typename Convert>
+Napi::Value SessionObject::run_call(const Napi::CallbackInfo& info, int64_t token, Napi::Array keep, Work work,
+                                    Convert convert) {
+  keep.Set(keep.Length(), info.This());
+  auto cancellation = begin_call(token);
+  return run_async(
+      info.Env(), *core_->executor, keep,
+      [core = core_, work = std::move(work), cancellation](int thread) {
+        return work(*core->pipelines[static_cast<size_t>(thread)], *cancellation);
+      },
+      std::move(convert), end_call(token));
+}
+
 Napi::Value SessionObject::detect(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[1].IsObject()) throw Napi::TypeError::New(env, "Expected detect options");
   const DetectOptions options = to_detect_options(info[1].As<Napi::Object>());
   const int64_t token = to_token(info[2]);
   Napi::Array keep = Napi::Array::New(env);
-  keep.Set(0u, info.This());
   const ImageSource image = to_image_source(info[0], keep);
-  auto cancellation = begin_call(token);
-  return run_async(
-      env, *core_->executor, keep,
-      [core = core_, image, options, cancellation](int thread) {
-        return core->pipelines[static_cast<size_t>(thread)]->detect(image, options, *cancellation);
+  return run_call(
+      info, token, keep,
+      [image, options](Pipeline& pipeline, Cancellation& cancellation) {
+        return pipeline.detect(image, options, cancellation);
       },
-      from_detect_result, end_call(token));
+      from_detect_result);
 }
 
 Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
@@ -116,31 +127,26 @@ Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
   const int64_t token = to_token(info[2]);
   std::vector<ImageSource> sources;
   Napi::Array keep = Napi::Array::New(env);
-  keep.Set(0u, info.This());
   for (uint32_t i = 0; i < images.Length(); ++i) sources.push_back(to_image_source(images.Get(i), keep));
-  auto cancellation = begin_call(token);
-  return run_async(
-      env, *core_->executor, keep,
-      [core = core_, sources, options, cancellation](int thread) {
-        return core->pipelines[static_cast<size_t>(thread)]->head_pose(sources, options, *cancellation);
+  return run_call(
+      info, token, keep,
+      [sources, options](Pipeline& pipeline, Cancellation& cancellation) {
+        return pipeline.head_pose(sources, options, cancellation);
       },
-      from_head_pose_result, end_call(token));
+      from_head_pose_result);
 }
 
 Napi::Value SessionObject::observe(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
   const int64_t token = to_token(info[1]);
-  Napi::Array keep = Napi::Array::New(env);
-  keep.Set(0u, info.This());
+  Napi::Array keep = Napi::Array::New(info.Env());
   const ImageSource image = to_image_source(info[0], keep);
-  auto cancellation = begin_call(token);
-  return run_async(
-      env, *core_->executor, keep,
-      [core = core_, image, cancellation](int thread) {
-        core->pipelines[static_cast<size_t>(thread)]->observe(image, core->statistics, *cancellation);
+  return run_call(
+      info, token, keep,
+      [core = core_.get(), image](Pipeline& pipeline, Cancellation& cancellation) {
+        pipeline.observe(image, core->statistics, cancellation);
         return true;
       },
-      [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); }, end_call(token));
+      [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });
 }
 
 Napi::Value SessionObject::statistics(const Napi::CallbackInfo& info) {

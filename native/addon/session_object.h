@@ -62,6 +62,9 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
   /// Remembers a call under its token until it is settled.
   std::shared_ptr<Cancellation> begin_call(int64_t token);
   std::function<void()> end_call(int64_t token);
+  /// Runs `work(pipeline, cancellation)` on a thread of the session under a token. `keep` holds what the work reads.
+  template <typename Work, typename Convert>
+  Napi::Value run_call(const Napi::CallbackInfo& info, int64_t token, Napi::Array keep, Work work, Convert convert);
 
   Environment* environment_ = nullptr;
   std::shared_ptr<SessionCore> core_;

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { resolveModel } from '../../lib/models/index.js'
 import { OnnxModel } from '../../lib/models/onnx/model.js'
-import { shared, sharedPath } from '../helpers/shared.js'
+import { sharedPath, skip } from '../helpers/shared.js'
 import { runCliWith, type CliResult } from './run.js'
 
 const MODEL = 'ultraface-version-RFB-320.onnx'
@@ -27,8 +27,7 @@ function prepare(t: { testdir(): string }): { root: string; run: (...args: strin
   return { root, run: (...args) => runCliWith({ cwd: root, env }, 'models', 'quantize', ...args) }
 }
 
-t.test('a file that is accurate enough is written, and can be run', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('a file that is accurate enough is written, and can be run', { skip }, async (t) => {
   const { root, run } = prepare(t)
   copyFileSync((await resolveModel('ultraface-rfb-320')).paths[0] as string, join(root, MODEL))
 
@@ -48,8 +47,7 @@ t.test('a file that is accurate enough is written, and can be run', async (t) =>
   t.match(found, { code: 0, stdout: /face × 2/ })
 })
 
-t.test('one that loses too much is not, unless it is forced', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('one that loses too much is not, unless it is forced', { skip }, async (t) => {
   const { root, run } = prepare(t)
   const model = join(root, 'hopenet.onnx')
   copyFileSync((await resolveModel('hopenet')).paths[0] as string, model)
@@ -67,8 +65,7 @@ t.test('one that loses too much is not, unless it is forced', async (t) => {
   t.ok(ops.includes('QuantizeLinear'))
 })
 
-t.test('what is wrong with the command is said', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('what is wrong with the command is said', { skip }, async (t) => {
   const { root, run } = prepare(t)
   writeFileSync(join(root, 'broken.onnx'), 'no model')
   const broken = ['./broken.onnx', '--task', 'car_detection']

@@ -9,6 +9,9 @@ const DATA = join(ROOT, '..', 'shared', 'data')
 /** Whether the test data is there. Where it is not, `why` is what a test says instead of running. */
 export const shared = { present: existsSync(DATA), why: 'there is no ../shared/data' } as const
 
+/** For tests that need the test data: skipped, with the reason, where it is not. */
+export const skip = shared.present ? false : shared.why
+
 /** Path of a file or folder of the test data. */
 export function sharedPath(...names: string[]): string {
   return join(DATA, ...names)

@@ -10,7 +10,7 @@ import { PER_CHANNEL_OPSET, upgraded } from '../../lib/models/onnx/opset.js'
 import { fittingLevels, levelsBetween } from '../../lib/models/quantize/levels.js'
 import { differences } from '../helpers/boxes.js'
 import { writeConstantModel } from '../helpers/onnx.js'
-import { shared, sharedImage, sharedPath, useSharedModels } from '../helpers/shared.js'
+import { sharedImage, sharedPath, skip, useSharedModels } from '../helpers/shared.js'
 
 const FACES = ['demo/people.jpg', 'wider_val416/0_Parade_Parade_0_194.jpg']
 
@@ -51,8 +51,7 @@ t.test('levels hold zero, and rare values far out do not cost the others their r
   t.ok(fittingLevels(negative, 'silu').scale < 0.15 * levelsBetween(-100, 1).scale, 'silu sees nothing below -10')
 })
 
-t.test('a model of an older operator set computes the same in the newer one', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('a model of an older operator set computes the same in the newer one', { skip }, async (t) => {
   const { paths } = await resolveModel('ultraface-rfb-320')
   const model = new OnnxModel(readFileSync(paths[0] as string))
   t.equal(model.opset, 9)
@@ -75,8 +74,7 @@ function countOps({ file }: QuantizedModel): Record<string, number> {
   return counts
 }
 
-t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and finds the same faces', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and finds the same faces', { skip }, async (t) => {
   // The second has batch normalisations behind its convolutions, and an older file format.
   for (const [name, size] of [['ultraface-rfb-320', 1_217_758], ['ultraface-rfb-640', 1_588_012]] as const) {
     const quantizer = await observe(name, FACES)
@@ -105,8 +103,7 @@ t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and f
   }
 })
 
-t.test('the layers that lose most are found: in YOLOX-nano the first, which much is lost by', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('the layers that lose most are found: in YOLOX-nano the first, which much is lost by', { skip }, async (t) => {
   const pictures = ['demo/street.jpg', 'coco_vehicles/train2017_000000000064.jpg']
   const quantizer = await observe('yolox-nano-320', pictures)
   const layers = await quantizer.rankLayers()

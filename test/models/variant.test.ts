@@ -5,7 +5,7 @@ import t from 'tap'
 import { createTask, type TaskName } from '../../lib/index.js'
 import { removeVariant, resolveModel, variantOf } from '../../lib/models/index.js'
 import { differences, type Scored } from '../helpers/boxes.js'
-import { shared, sharedImage, useSharedModels } from '../helpers/shared.js'
+import { sharedImage, skip, useSharedModels } from '../helpers/shared.js'
 
 /** The model that is named, in a store of its own: the path of a copy there. */
 async function copyOf(t: { testdir(): string }, task: TaskName, name: string) {
@@ -55,8 +55,7 @@ const MODELS: ['face_detection' | 'car_detection', string][] = [
   ['face_detection', 'ultraface-slim-320'], ['face_detection', 'ultraface-rfb-640'], ['car_detection', 'yolov8n'],
 ]
 
-t.test('the same objects as the file itself finds', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('the same objects as the file itself finds', { skip }, async (t) => {
   useSharedModels()
   for (const [task, model] of MODELS) {
     await using exported = await createTask(task, { model, asExported: true })
@@ -71,8 +70,7 @@ t.test('the same objects as the file itself finds', async (t) => {
   }
 })
 
-t.test('a frame is given the smallest input that holds it, of a model that takes any size', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('a frame is given the smallest input that holds it, of a model that takes any size', { skip }, async (t) => {
   useSharedModels()
   const sizes = async (options: { rectangular?: boolean; asExported?: boolean }): Promise<unknown[]> => {
     await using cars = await createTask('car_detection', { model: 'yolov8n', ...options })

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createTask, type TaskName, type TaskOptions } from '../../lib/index.js'
 import { parseDevice } from '../../lib/tasks/device.js'
-import { shared, sharedImage, useSharedModels } from '../helpers/shared.js'
+import { sharedImage, skip, useSharedModels } from '../helpers/shared.js'
 
 t.test('wrong options are refused before anything is loaded', async (t) => {
   const wrong: [TaskOptions, RegExp][] = [
@@ -25,8 +25,7 @@ t.test('devices', async (t) => {
   }
 })
 
-t.test('thresholds, classes and limits of one call', async (t) => {
-  if (!shared.present) return t.pass(`not tried: ${shared.why}`)
+t.test('thresholds, classes and limits of one call', { skip }, async (t) => {
   useSharedModels()
   await using cars = await createTask('car_detection', { scoreThreshold: 0.6 })
   const image = sharedImage('demo/street.jpg')

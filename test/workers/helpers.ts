@@ -11,10 +11,10 @@ import { locateGroups } from '../../lib/workers/limits/mounts.js'
 import { Workers, type WorkersOptions } from '../../lib/workers/index.js'
 import { shared, sharedImage, useSharedModels } from '../helpers/shared.js'
 
+export { skip } from '../helpers/shared.js'
+
 if (shared.present) useSharedModels()
 
-/** What tests say that need pictures, where there are none. */
-export const skip = shared.present ? false : shared.why
 export const people = shared.present ? sharedImage('demo/people.jpg') : Buffer.alloc(0)
 export const face = shared.present ? sharedImage('aflw2000/image02420.jpg') : Buffer.alloc(0)
 

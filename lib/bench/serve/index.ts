@@ -124,9 +124,7 @@ async function measureForms(
   detector: Detector, caller: Caller, frame: Frame, options: ServeBenchOptions,
 ): Promise<FormResult[]> {
   const results: FormResult[] = []
-  const warm = performance.now() + SERVER_WARMUP
-  const first = makeBody(frame, options.forms[0] ?? 'raw')
-  while (performance.now() < warm && !options.signal?.aborted) await caller.send(first)
+  await warmUp(caller, frame, options)
   for (const form of options.forms) {
     const body = makeBody(frame, form)
     const image = form === 'nested-list'
@@ -137,11 +135,18 @@ async function measureForms(
       { name: 'served', measure: () => caller.call(body) },
     ]
     const [library = [], served = []] = await interleave(contenders, {
-      ...options, turnInterval: TURN_INTERVAL, onProgress: (done, total) => options.onProgress?.(`${form}, one client`, done, total),
+      ...options, turnInterval: TURN_INTERVAL,
+      onProgress: (done, total) => options.onProgress?.(`${form}, one client`, done, total),
     })
     results.push({ form, bytes: body.bytes.length, library, served })
   }
   return results
+}
+
+async function warmUp(caller: Caller, frame: Frame, { forms, signal }: ServeBenchOptions): Promise<void> {
+  const body = makeBody(frame, forms[0] ?? 'raw')
+  const end = performance.now() + SERVER_WARMUP
+  while (performance.now() < end && !signal?.aborted) await caller.send(body)
 }
 
 async function measureLevels(

@@ -71,8 +71,8 @@ function formSection({ task, forms, jpegBytes }: ServeResults): ReportSection {
       ]),
     },
     notes: [
-      'Library and server were asked in turns of half a second, with one thread each; the library is given the file, and for a nested ' +
-        'list the pixels. ' +
+      'Library and server were asked in turns of half a second, with one thread each; the library is given the file, ' +
+        'and for a nested list the pixels. ' +
         'ADDED, p10: between the 10th percentiles, which other programs disturb least. ' +
         'AROUND INFERENCE: the request without the worker\'s own inference and postprocessing.',
     ],

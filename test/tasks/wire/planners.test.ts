@@ -1,28 +1,26 @@
 /** Every task, style and input of the interface document, answered by the real models. */
 import t, { type Test } from 'tap'
-import { createTask, toNativeImage, type Detector } from '../../../lib/tasks/index.js'
+import { toNativeImage } from '../../../lib/tasks/index.js'
 import type { TaskName } from '../../../lib/models/index.js'
 import { native, type WireForm } from '../../../lib/native.js'
 import type { JobResult } from '../../../lib/tasks/job.js'
-import { runJob, type LoadedTask } from '../../helpers/run-job.js'
 import { parseTaskRequest, planners, type AnswerStyle } from '../../../lib/tasks/wire/index.js'
-import { shared, sharedImage, useSharedModels } from '../../helpers/shared.js'
+import { shared, sharedImage, skip, useSharedModels } from '../../helpers/shared.js'
+import type { Workers } from '../../../lib/workers/service.js'
+import { encoded, start } from '../../workers/helpers.js'
 
-const skip = shared.present ? false : shared.why
 if (shared.present) useSharedModels()
 const picture = (path: string): Buffer => shared.present ? sharedImage(path) : Buffer.alloc(0)
 const [people, street, helmets] = [
   picture('demo/people.jpg'), picture('demo/street.jpg'), picture('helmets_reviewed/shwdrepo_8.jpg'),
 ]
 
-const loaded = new Map<TaskName, LoadedTask>()
+let service: Workers
 t.before(async () => {
   if (skip) return
-  for (const task of Object.keys(planners) as TaskName[]) {
-    loaded.set(task, await createTask(task, { download: false, threads: 2 }))
-  }
+  const tasks = Object.fromEntries(Object.keys(planners).map((task) => [task, { workers: 1 }]))
+  service = (await start(t, { tasks, threads: 2 })).service
 })
-t.teardown(() => Promise.all([...loaded.values()].map((task) => task.close())))
 
 type Answer = Record<string, unknown> & {
   bbox: number[][]
@@ -51,8 +49,7 @@ async function ask(task: TaskName, style: AnswerStyle, body: unknown, workers = 
   const plan = planners[task](await parseTaskRequest(bytesOf(body)), style, workers)
   const results: JobResult[] = []
   for (const job of plan.jobs) {
-    const outcome = await runJob(loaded.get(task) as LoadedTask, job, new AbortController().signal)
-    results.push({ ...outcome, usage: { wallSeconds: 0, cpuSeconds: 0, rssBytes: 0 } })
+    results.push(await service.run(task, job))
   }
   // What a caller reads is JSON.
   const answer = JSON.parse(JSON.stringify(plan.answer(results))) as Answer
@@ -78,8 +75,8 @@ function readLiteral(text: string): Buffer {
 
 const literal = (file: Buffer): string => native.encodeBytesLiteral(file)
 const size = async (file: Buffer): Promise<number[]> => {
-  const { width, height } = await (loaded.get('face_detection') as Detector).run(file)
-  return [width, height]
+  const { items: [item] } = await service.run('face_detection', { images: [encoded(file)] })
+  return [item?.width ?? 0, item?.height ?? 0]
 }
 
 function near(
