@@ -65,7 +65,8 @@ Napi::Value extract(const Napi::CallbackInfo& info) {
   Napi::Array keep = Napi::Array::New(env);
   keep.Set(0u, info[0]);
   return run_async(
-      env, Environment::of(env).background(), keep, [body](int) { return extract_images(body); }, from_extracted_request);
+      env, Environment::of(env).background(), keep, [body](int) { return extract_images(body); },
+      from_extracted_request);
 }
 
 /// `encodeBytesLiteral(bytes)`: Python's `str(bytes)`.

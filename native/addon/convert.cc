@@ -65,15 +65,13 @@ Value choice(const Napi::Object& object, const char* key, const std::pair<const 
 
 constexpr std::pair<const char*, ChannelOrder> kChannelOrders[] = {{"rgb", ChannelOrder::rgb},
                                                                    {"bgr", ChannelOrder::bgr}};
-constexpr std::pair<const char*, ResizeMode> kResizeModes[] = {
-    {"stretch", ResizeMode::stretch},
-    {"letterbox-center", ResizeMode::letterbox_center},
-    {"letterbox-top-left", ResizeMode::letterbox_top_left}};
+constexpr std::pair<const char*, ResizeMode> kResizeModes[] = {{"stretch", ResizeMode::stretch},
+                                                               {"letterbox-center", ResizeMode::letterbox_center},
+                                                               {"letterbox-top-left", ResizeMode::letterbox_top_left}};
 constexpr std::pair<const char*, DeviceKind> kDeviceKinds[] = {
     {"cpu", DeviceKind::cpu}, {"cuda", DeviceKind::cuda}, {"tensorrt", DeviceKind::tensorrt}};
-constexpr std::pair<const char*, ImageSource::Kind> kImageKinds[] = {{"encoded", ImageSource::Kind::encoded},
-                                                                     {"raw", ImageSource::Kind::raw},
-                                                                     {"json", ImageSource::Kind::json}};
+constexpr std::pair<const char*, ImageSource::Kind> kImageKinds[] = {
+    {"encoded", ImageSource::Kind::encoded}, {"raw", ImageSource::Kind::raw}, {"json", ImageSource::Kind::json}};
 
 void to_channels(const Napi::Value& value, float (&out)[3]) {
   const Napi::Array array = list(value, "three numbers");
@@ -159,7 +157,8 @@ double to_number(const Napi::Value& value, const std::string& what) {
 int to_integer(const Napi::Value& value, const std::string& what, int least, int most) {
   const double number = to_number(value, what);
   if (!(number >= least && number <= most) || number != std::floor(number)) {
-    wrong_type(value.Env(), "a whole number from " + std::to_string(least) + " to " + std::to_string(most) + " as " + what);
+    wrong_type(value.Env(),
+               "a whole number from " + std::to_string(least) + " to " + std::to_string(most) + " as " + what);
   }
   return static_cast<int>(number);
 }
@@ -383,8 +382,8 @@ Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
 
 Napi::Value adopt_bytes(Napi::Env env, Bytes&& bytes) {
   auto* const owned = new Bytes(std::move(bytes));
-  return Napi::Buffer<uint8_t>::NewOrCopy(env, owned->data(), owned->size(),
-                                          [](Napi::Env, uint8_t*, Bytes* held) { delete held; }, owned);
+  return Napi::Buffer<uint8_t>::NewOrCopy(
+      env, owned->data(), owned->size(), [](Napi::Env, uint8_t*, Bytes* held) { delete held; }, owned);
 }
 
 Napi::Value from_bytes(Napi::Env env, const Bytes& bytes) {

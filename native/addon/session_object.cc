@@ -6,8 +6,7 @@
 
 namespace edge_infer {
 
-SessionCore::SessionCore(const ModelOptions& options, int concurrency)
-    : model(std::make_unique<Model>(options)) {
+SessionCore::SessionCore(const ModelOptions& options, int concurrency) : model(std::make_unique<Model>(options)) {
   if (options.observed && concurrency != 1) throw Error("BAD_OPTION", "One thread observes a model, and not more");
   for (int i = 0; i < concurrency; ++i) pipelines.push_back(std::make_unique<Pipeline>(*model));
   executor = std::make_unique<Executor>(concurrency);
@@ -25,9 +24,8 @@ void SessionObject::define(Napi::Env env) {
       env, "NativeSession",
       {InstanceMethod<&SessionObject::detect>("detect"), InstanceMethod<&SessionObject::head_pose>("headPose"),
        InstanceMethod<&SessionObject::observe>("observe"), InstanceMethod<&SessionObject::statistics>("statistics"),
-       InstanceMethod<&SessionObject::serve_jobs>("serveJobs"),
-       InstanceMethod<&SessionObject::cancel>("cancel"), InstanceMethod<&SessionObject::close>("close"),
-       InstanceMethod<&SessionObject::input_size_for>("inputSizeFor"),
+       InstanceMethod<&SessionObject::serve_jobs>("serveJobs"), InstanceMethod<&SessionObject::cancel>("cancel"),
+       InstanceMethod<&SessionObject::close>("close"), InstanceMethod<&SessionObject::input_size_for>("inputSizeFor"),
        InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
        InstanceAccessor<&SessionObject::provider>("provider"), InstanceAccessor<&SessionObject::warnings>("warnings"),
        InstanceAccessor<&SessionObject::pending>("pending")});
@@ -151,8 +149,8 @@ Napi::Value SessionObject::observe(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::statistics(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), *core_->executor, info.This().As<Napi::Object>(),
-      [core = core_](int) { return core->statistics; }, from_statistics);
+      info.Env(), *core_->executor, info.This().As<Napi::Object>(), [core = core_](int) { return core->statistics; },
+      from_statistics);
 }
 
 Napi::Value SessionObject::serve_jobs(const Napi::CallbackInfo& info) {
@@ -188,21 +186,16 @@ Napi::Value SessionObject::close(const Napi::CallbackInfo& info) {
       [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });
 }
 
-Napi::Value SessionObject::inputs(const Napi::CallbackInfo& info) {
-  return from_tensor_infos(info.Env(), inputs_);
-}
+Napi::Value SessionObject::inputs(const Napi::CallbackInfo& info) { return from_tensor_infos(info.Env(), inputs_); }
 
-Napi::Value SessionObject::outputs(const Napi::CallbackInfo& info) {
-  return from_tensor_infos(info.Env(), outputs_);
-}
+Napi::Value SessionObject::outputs(const Napi::CallbackInfo& info) { return from_tensor_infos(info.Env(), outputs_); }
 
 Napi::Value SessionObject::provider(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), provider_); }
 
 Napi::Value SessionObject::warnings(const Napi::CallbackInfo& info) { return from_strings(info.Env(), warnings_); }
 
 Napi::Value SessionObject::input_size_for(const Napi::CallbackInfo& info) {
-  const InputSize size =
-      input_sizing_.for_frame(to_integer(info[0], "width", 1), to_integer(info[1], "height", 1));
+  const InputSize size = input_sizing_.for_frame(to_integer(info[0], "width", 1), to_integer(info[1], "height", 1));
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("width", size.width);
   result.Set("height", size.height);

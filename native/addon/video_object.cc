@@ -24,9 +24,9 @@ std::shared_ptr<T> unwrap(const Napi::CallbackInfo& info, const char* maker) {
 }  // namespace
 
 void VideoReaderObject::define(Napi::Env env) {
-  Environment::of(env).reader_constructor = Napi::Persistent(
-      DefineClass(env, "NativeVideoReader", {InstanceMethod<&VideoReaderObject::read>("read"),
-                                             InstanceAccessor<&VideoReaderObject::info>("info")}));
+  Environment::of(env).reader_constructor = Napi::Persistent(DefineClass(
+      env, "NativeVideoReader",
+      {InstanceMethod<&VideoReaderObject::read>("read"), InstanceAccessor<&VideoReaderObject::info>("info")}));
 }
 
 Napi::Value VideoReaderObject::open(const Napi::CallbackInfo& info) {
@@ -67,9 +67,9 @@ Napi::Value VideoReaderObject::info(const Napi::CallbackInfo& call) {
 }
 
 void VideoWriterObject::define(Napi::Env env) {
-  Environment::of(env).writer_constructor = Napi::Persistent(
-      DefineClass(env, "NativeVideoWriter", {InstanceMethod<&VideoWriterObject::write>("write"),
-                                             InstanceMethod<&VideoWriterObject::close>("close")}));
+  Environment::of(env).writer_constructor = Napi::Persistent(DefineClass(
+      env, "NativeVideoWriter",
+      {InstanceMethod<&VideoWriterObject::write>("write"), InstanceMethod<&VideoWriterObject::close>("close")}));
 }
 
 Napi::Value VideoWriterObject::open(const Napi::CallbackInfo& info) {

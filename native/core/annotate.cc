@@ -12,7 +12,7 @@ namespace {
 
 const cv::Scalar& colour_of(int class_id) {
   // Distinct on light and dark ground, and for most kinds of colour blindness (BGR).
-  static const cv::Scalar kColours[] = {{0, 158, 230}, {178, 114, 0}, {115, 158, 0}, {167, 121, 204},
+  static const cv::Scalar kColours[] = {{0, 158, 230}, {178, 114, 0},  {115, 158, 0}, {167, 121, 204},
                                         {0, 94, 213},  {233, 180, 86}, {66, 228, 240}};
   constexpr int count = sizeof kColours / sizeof kColours[0];
   return kColours[(class_id % count + count) % count];
@@ -35,8 +35,7 @@ struct Pen {
 Pen pen_for(const cv::Mat& pixels) {
   const int side = std::max(pixels.cols, pixels.rows);
   const double font = std::max(0.4, side / 1900.0);
-  return {std::max(1, cvRound(side / 400.0)), font, std::max(1, cvRound(1.5 * font)),
-          std::max(2, cvRound(5 * font))};
+  return {std::max(1, cvRound(side / 400.0)), font, std::max(1, cvRound(1.5 * font)), std::max(2, cvRound(5 * font))};
 }
 
 cv::Rect pixels_of(const Box& box) {
@@ -78,8 +77,7 @@ class LabelPlaces {
   }
 
   static bool overlaps(const cv::Rect& place, const std::vector<cv::Rect>& others) {
-    return std::any_of(others.begin(), others.end(),
-                       [&](const cv::Rect& other) { return (place & other).area() > 0; });
+    return std::any_of(others.begin(), others.end(), [&](const cv::Rect& other) { return (place & other).area() > 0; });
   }
 
   /// A large object shows beside a label, a small one would be gone.

@@ -20,12 +20,16 @@ uint8_t decode_escape(JsonCharacters& text) {
   if (text.done()) fail(position, "it ends in the middle of an escape");
   const uint32_t kind = text.next();
   switch (kind) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
     case '\\':
     case '\'':
-    case '"': return static_cast<uint8_t>(kind);
+    case '"':
+      return static_cast<uint8_t>(kind);
     case 'x': {
       int value = 0;
       for (int i = 0; i < 2; ++i) {
@@ -37,7 +41,8 @@ uint8_t decode_escape(JsonCharacters& text) {
       }
       return static_cast<uint8_t>(value);
     }
-    default: fail(position, "there is an escape that is none of \\xNN \\n \\r \\t \\\\ \\' \\\"");
+    default:
+      fail(position, "there is an escape that is none of \\xNN \\n \\r \\t \\\\ \\' \\\"");
   }
 }
 
@@ -186,8 +191,10 @@ Bytes decode_bytes_literal(JsonCharacters text) {
   } catch (const Error&) {
   }
   // Once more in one walk, also so that a message tells the first fault.
-  if (!done) decode_rest(text, quote, bytes.data(), bytes);
-  else decode_rest(rest, quote, to, bytes);
+  if (!done)
+    decode_rest(text, quote, bytes.data(), bytes);
+  else
+    decode_rest(rest, quote, to, bytes);
   return bytes;
 }
 

@@ -32,13 +32,14 @@ cv::Mat scaled_down(const cv::Mat& inside, cv::Point offset, cv::Size size) {
 cv::Rect square_around(double x1, double y1, double x2, double y2, double margin) {
   const double side = std::max(1.0, (1 + 2 * margin) * std::max(x2 - x1, y2 - y1));
   const int pixels = static_cast<int>(std::lrint(side));
-  return {static_cast<int>(std::lrint((x1 + x2 - side) / 2)), static_cast<int>(std::lrint((y1 + y2 - side) / 2)), pixels,
-          pixels};
+  return {static_cast<int>(std::lrint((x1 + x2 - side) / 2)), static_cast<int>(std::lrint((y1 + y2 - side) / 2)),
+          pixels, pixels};
 }
 
 cv::Mat crop_replicated(const cv::Mat& pixels, const cv::Rect& area) {
   const cv::Rect inside = area & cv::Rect(cv::Point(0, 0), pixels.size());
-  if (std::max(area.width, area.height) > kMaxCropSide) return scaled_down(pixels(inside), inside.tl() - area.tl(), area.size());
+  if (std::max(area.width, area.height) > kMaxCropSide)
+    return scaled_down(pixels(inside), inside.tl() - area.tl(), area.size());
   if (inside == area) return pixels(area);
   return with_border(pixels(inside), inside.tl() - area.tl(), area.size());
 }

@@ -44,12 +44,14 @@ Frame decode_image(ByteView file, const DecodeRequest& request) {
   const ImageHeader header = read_image_header(file);
   const auto decoded = [&]() -> cv::Mat {
     switch (header.format) {
-      case ImageFormat::jpeg: return decode_jpeg(file, header, smallest_useful(header, request), request.cancelled);
+      case ImageFormat::jpeg:
+        return decode_jpeg(file, header, smallest_useful(header, request), request.cancelled);
       case ImageFormat::png: {
         const Bytes plain = without_ancillary_chunks(file);
         return decode_with_opencv(plain.empty() ? file : ByteView(plain), header);
       }
-      default: return decode_with_opencv(file, header);
+      default:
+        return decode_with_opencv(file, header);
     }
   };
   return {decoded(), header.width, header.height};

@@ -27,8 +27,8 @@ struct DecodeRequest {
   const std::atomic<bool>* cancelled = nullptr;
 };
 
-/// Decodes a JPEG, PNG, WebP or BMP file. Alpha is dropped, 16 bits become 8, grey and CMYK become BGR, EXIF orientation
-/// is ignored. Size limits are checked from the header. Throws BAD_IMAGE, TOO_LARGE, ABORTED.
+/// Decodes a JPEG, PNG, WebP or BMP file. Alpha is dropped, 16 bits become 8, grey and CMYK become BGR, EXIF
+/// orientation is ignored. Size limits are checked from the header. Throws BAD_IMAGE, TOO_LARGE, ABORTED.
 Frame decode_image(ByteView file, const DecodeRequest& request);
 
 enum class ChannelOrder { rgb, bgr };

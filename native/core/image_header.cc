@@ -124,10 +124,14 @@ std::string first_bytes(ByteView file) {
 
 const char* format_name(ImageFormat format) {
   switch (format) {
-    case ImageFormat::jpeg: return "JPEG";
-    case ImageFormat::png: return "PNG";
-    case ImageFormat::webp: return "WebP";
-    case ImageFormat::bmp: return "BMP";
+    case ImageFormat::jpeg:
+      return "JPEG";
+    case ImageFormat::png:
+      return "PNG";
+    case ImageFormat::webp:
+      return "WebP";
+    case ImageFormat::bmp:
+      return "BMP";
   }
   return "image";
 }
@@ -138,8 +142,8 @@ void check_image_size(const char* what, int64_t width, int64_t height) {
     throw Error("BAD_IMAGE", std::string(what) + " must have a width and height of at least 1 but is " + size);
   }
   if (width > kMaxPixels / height) {
-    throw Error("TOO_LARGE", std::string(what) + " must have at most " + std::to_string(kMaxPixels) +
-                                 " pixels but is " + size);
+    throw Error("TOO_LARGE",
+                std::string(what) + " must have at most " + std::to_string(kMaxPixels) + " pixels but is " + size);
   }
 }
 
@@ -148,17 +152,24 @@ bool has_image_signature(ByteView file) { return signature(file).has_value(); }
 ImageHeader read_image_header(ByteView file) {
   const std::optional<ImageFormat> format = signature(file);
   if (!format) {
-    throw Error("BAD_IMAGE", file.size == 0
-                                 ? std::string("Expected a JPEG, PNG, WebP or BMP file but received 0 bytes")
-                                 : "Expected a JPEG, PNG, WebP or BMP file but received " + std::to_string(file.size) +
-                                       " bytes that begin " + first_bytes(file));
+    throw Error("BAD_IMAGE", file.size == 0 ? std::string("Expected a JPEG, PNG, WebP or BMP file but received 0 bytes")
+                                            : "Expected a JPEG, PNG, WebP or BMP file but received " +
+                                                  std::to_string(file.size) + " bytes that begin " + first_bytes(file));
   }
   ImageHeader header{};
   switch (*format) {
-    case ImageFormat::jpeg: header = jpeg_header(file); break;
-    case ImageFormat::png: header = png_header(file); break;
-    case ImageFormat::webp: header = webp_header(file); break;
-    case ImageFormat::bmp: header = bmp_header(file); break;
+    case ImageFormat::jpeg:
+      header = jpeg_header(file);
+      break;
+    case ImageFormat::png:
+      header = png_header(file);
+      break;
+    case ImageFormat::webp:
+      header = webp_header(file);
+      break;
+    case ImageFormat::bmp:
+      header = bmp_header(file);
+      break;
   }
   check_image_size(("The " + std::string(format_name(*format)) + " image").c_str(), header.width, header.height);
   return header;

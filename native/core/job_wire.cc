@@ -70,8 +70,16 @@ JobRequest decode_job(const std::vector<double>& header, ByteView shared, ByteVi
 
 std::vector<double> encode_outcome(uint32_t id, const JobOutcome& outcome, const JobUsage& usage) {
   const StageTimings& stages = outcome.timings;
-  std::vector<double> out{static_cast<double>(id), kDone, stages.decode, stages.preprocess, stages.inference,
-                          stages.postprocess, stages.encode, usage.wall_seconds, usage.cpu_seconds, usage.rss_bytes,
+  std::vector<double> out{static_cast<double>(id),
+                          kDone,
+                          stages.decode,
+                          stages.preprocess,
+                          stages.inference,
+                          stages.postprocess,
+                          stages.encode,
+                          usage.wall_seconds,
+                          usage.cpu_seconds,
+                          usage.rss_bytes,
                           static_cast<double>(outcome.items.size())};
   for (const JobItem& item : outcome.items) {
     const double rendered = item.rendered ? static_cast<double>(item.rendered->size()) : -1;

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <string>
 
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 #include "error.h"
 
@@ -58,11 +58,13 @@ void on_message(j_common_ptr common, int level) {
     case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
-    case JWRN_MUST_RESYNC: fail(common, Failure::damaged);
+    case JWRN_MUST_RESYNC:
+      fail(common, Failure::damaged);
     case JWRN_JPEG_EOF:
       if (end_is_silent(decoder_of(common).info)) fail(common, Failure::damaged);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -100,7 +102,8 @@ bool run(Decoder& decoder, ByteView file, const ImageHeader& header, const JpegR
   jpeg_read_header(&info, TRUE);
   const int width = static_cast<int>(info.image_width), height = static_cast<int>(info.image_height);
   // What libjpeg is about to allocate for must be what the limits were checked for.
-  if (width != header.width || height != header.height) fail(reinterpret_cast<j_common_ptr>(&info), Failure::other_size);
+  if (width != header.width || height != header.height)
+    fail(reinterpret_cast<j_common_ptr>(&info), Failure::other_size);
   info.out_color_space = is_cmyk(info) ? JCS_CMYK : JCS_EXT_BGR;
   info.scale_num = static_cast<unsigned>(scale_numerator(width, height, request));
   info.scale_denom = 8;
@@ -137,14 +140,17 @@ cv::Mat bgr_of_cmyk(const cv::Mat& inks, bool inverted) {
 
 [[noreturn]] void report(const Decoder& decoder, size_t size) {
   switch (decoder.failure) {
-    case Failure::cancelled: throw Error("ABORTED", "The call was cancelled while its image was decoded");
+    case Failure::cancelled:
+      throw Error("ABORTED", "The call was cancelled while its image was decoded");
     case Failure::damaged:
       throw Error("BAD_IMAGE", "Expected a whole JPEG file but its " + std::to_string(size) +
                                    " bytes end or are damaged before the last row");
     case Failure::too_many_scans:
       throw Error("BAD_IMAGE", "Expected a JPEG of at most " + std::to_string(kMaxScans) + " progressive scans");
-    case Failure::other_size: throw Error("BAD_IMAGE", "The JPEG has two frame headers that differ in size");
-    default: throw Error("BAD_IMAGE", std::string("The JPEG cannot be decoded: ") + decoder.message);
+    case Failure::other_size:
+      throw Error("BAD_IMAGE", "The JPEG has two frame headers that differ in size");
+    default:
+      throw Error("BAD_IMAGE", std::string("The JPEG cannot be decoded: ") + decoder.message);
   }
 }
 

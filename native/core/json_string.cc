@@ -8,9 +8,11 @@ namespace edge_infer {
 uint32_t JsonCharacters::next() {
   const uint8_t lead = *at_++;
   if (lead == '\\') return next_escape();
-  if (lead == '"') throw Error("BAD_IMAGE", "The image string has an unescaped quote at " + std::to_string(position() - 1));
+  if (lead == '"')
+    throw Error("BAD_IMAGE", "The image string has an unescaped quote at " + std::to_string(position() - 1));
   if (lead < 0x20) {
-    throw Error("BAD_IMAGE", "The image string has an unescaped control character at " + std::to_string(position() - 1));
+    throw Error("BAD_IMAGE",
+                "The image string has an unescaped control character at " + std::to_string(position() - 1));
   }
   if (lead < 0x80) return lead;
   return next_multibyte(lead);
@@ -22,12 +24,18 @@ uint32_t JsonCharacters::next_escape() {
   switch (kind) {
     case '"':
     case '\\':
-    case '/': return kind;
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
+    case '/':
+      return kind;
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
     case 'u': {
       if (end_ - at_ >= 4) {
         const int a = hex_digit(at_[0]), b = hex_digit(at_[1]), c = hex_digit(at_[2]), d = hex_digit(at_[3]);
@@ -38,7 +46,8 @@ uint32_t JsonCharacters::next_escape() {
       }
       break;
     }
-    default: break;
+    default:
+      break;
   }
   throw Error("BAD_IMAGE", "The image string has an escape JSON does not know at " + std::to_string(position() - 2));
 }
@@ -51,11 +60,13 @@ uint32_t JsonCharacters::next_multibyte(uint8_t lead) {
   const size_t start = position() - 1;
   uint32_t code = lead & (0x3F >> following);
   for (int i = 0; i < following; ++i) {
-    if ((*at_ & 0xC0) != 0x80) throw Error("BAD_IMAGE", "The image string is not UTF-8 at " + std::to_string(position()));
+    if ((*at_ & 0xC0) != 0x80)
+      throw Error("BAD_IMAGE", "The image string is not UTF-8 at " + std::to_string(position()));
     code = code << 6 | (*at_++ & 0x3F);
   }
   constexpr uint32_t kShortest[] = {0, 0x80, 0x800, 0x10000};
-  if (code < kShortest[following]) throw Error("BAD_IMAGE", "The image string is not UTF-8 at " + std::to_string(start));
+  if (code < kShortest[following])
+    throw Error("BAD_IMAGE", "The image string is not UTF-8 at " + std::to_string(start));
   return code;
 }
 

@@ -63,7 +63,11 @@ void scale_row(const float* row, float scale, float bias, int count, float* out)
 
 Placement place(ResizeMode mode, int frame_width, int frame_height, int input_width, int input_height) {
   if (mode == ResizeMode::stretch) {
-    return {0, 0, input_width, input_height, static_cast<double>(input_width) / frame_width,
+    return {0,
+            0,
+            input_width,
+            input_height,
+            static_cast<double>(input_width) / frame_width,
             static_cast<double>(input_height) / frame_height};
   }
   const double ratio =
@@ -75,7 +79,8 @@ Placement place(ResizeMode mode, int frame_width, int frame_height, int input_wi
   };
   const int width = whole(frame_width * ratio, input_width);
   const int height = whole(frame_height * ratio, input_height);
-  return {centred ? (input_width - width) / 2 : 0, centred ? (input_height - height) / 2 : 0, width, height, ratio, ratio};
+  return {
+      centred ? (input_width - width) / 2 : 0, centred ? (input_height - height) / 2 : 0, width, height, ratio, ratio};
 }
 
 InputWriter::InputWriter(const Preprocessing& preprocessing, int input_width, int input_height)
@@ -140,8 +145,8 @@ void InputWriter::shrink(const cv::Mat& source, const Placement& placement, floa
     const auto out = [&](int channel) {
       return input + (plane_of[channel] * height_ + placement.y + y) * width_ + placement.x;
     };
-    gather_blended(blended_.data(), columns_.low.data(), columns_.high.data(), columns_.weight.data(), placement.width, scale,
-                   bias, out(0), out(1), out(2));
+    gather_blended(blended_.data(), columns_.low.data(), columns_.high.data(), columns_.weight.data(), placement.width,
+                   scale, bias, out(0), out(1), out(2));
   }
 }
 

@@ -15,8 +15,10 @@ int round_up(int side) { return (side + kSizeStep - 1) / kSizeStep * kSizeStep; 
 
 Model::Model(const ModelOptions& options) : options_(options) {
   if (!is_detection_family(options.family) && !is_head_pose_family(options.family)) {
-    throw Error("BAD_OPTION", "Expected a model family (yolov8, yolov8-raw, yolov5, yolox, ultraface, "
-                              "ultraface-raw, hopenet, fsanet) but received " + options.family);
+    throw Error("BAD_OPTION",
+                "Expected a model family (yolov8, yolov8-raw, yolov5, yolox, ultraface, "
+                "ultraface-raw, hopenet, fsanet) but received " +
+                    options.family);
   }
   if (options.model_paths.empty()) throw Error("BAD_OPTION", "Expected at least one model file but received none");
   if (options.model_paths.size() > 1 && !is_head_pose_family(options.family)) {
@@ -31,8 +33,9 @@ Model::Model(const ModelOptions& options) : options_(options) {
   const InputSize size = input_size();
   const bool whole_cells = size.width % kSizeStep == 0 && size.height % kSizeStep == 0;
   if (sessions_.front()->takes_any_size() && options.preprocessing.resize != ResizeMode::stretch && !whole_cells) {
-    throw Error("BAD_OPTION", "Expected an input size in steps of " + std::to_string(kSizeStep) + " pixels but received " +
-                                  std::to_string(size.width) + " x " + std::to_string(size.height));
+    throw Error("BAD_OPTION", "Expected an input size in steps of " + std::to_string(kSizeStep) +
+                                  " pixels but received " + std::to_string(size.width) + " x " +
+                                  std::to_string(size.height));
   }
 }
 

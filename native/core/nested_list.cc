@@ -129,16 +129,16 @@ class Parser {
     if (at != end_ && *at == '[') {
       // From here `at` is behind the pixel's opening bracket.
       for (++at; end_ - at >= kLongest + 8; ++pixels) {
-        // Where the next pixel begins is found first, apart from the numbers, so that pixels are worked on side by side.
+        // Where the next pixel begins is found first, apart from the numbers, so that pixels are worked on side by
+        // side.
         const uint8_t* const after = at + kShortest + first_bracket(at + kShortest);
         const Number blue = read_number(at);
         const uint8_t* const second = at + blue.length + Gap;
         const Number green = read_number(second);
         const uint8_t* const third = second + green.length + Gap;
         const Number red = read_number(third);
-        const bool plain = blue.valid & green.valid & red.valid & (third + red.length == after) &
-                           is_gap(second - Gap) & is_gap(third - Gap) & (after[0] == ']') & is_gap(after + 1) &
-                           (after[1 + Gap] == '[');
+        const bool plain = blue.valid & green.valid & red.valid & (third + red.length == after) & is_gap(second - Gap) &
+                           is_gap(third - Gap) & (after[0] == ']') & is_gap(after + 1) & (after[1 + Gap] == '[');
         if (!plain) break;
         to[0] = blue.value;
         to[1] = green.value;
@@ -200,8 +200,9 @@ class Parser {
   }
 
   [[noreturn]] void fail(const std::string& detail) const {
-    throw Error("BAD_IMAGE", "Expected a nested list of height x width x 3 (BGR) or height x width integers from 0 to 255, but " +
-                                 detail + " (character " + std::to_string(at_ - begin_) + ")");
+    throw Error("BAD_IMAGE",
+                "Expected a nested list of height x width x 3 (BGR) or height x width integers from 0 to 255, but " +
+                    detail + " (character " + std::to_string(at_ - begin_) + ")");
   }
 
   Frame frame() {

@@ -24,9 +24,8 @@ Network::Network(const Model& model, InputSize input_size, float* input)
   for (const auto& session : model.sessions()) executions.emplace_back(*session, input, input_size);
   if (options.observed) return;
   if (is_detection_family(options.family)) {
-    detection_head = make_detection_head(options.family,
-                                         {size.width, size.height, options.class_count, options.boxes_decoded},
-                                         executions[0].outputs());
+    detection_head = make_detection_head(
+        options.family, {size.width, size.height, options.class_count, options.boxes_decoded}, executions[0].outputs());
     return;
   }
   for (const Execution& execution : executions) {

@@ -48,11 +48,13 @@ Box clip(const Box& box, size_t index, int width, int height) {
 
 WireImage read_image(const ImageSource& source, const DecodeRequest& request) {
   switch (source.kind) {
-    case ImageSource::Kind::encoded: return {decode_image(source.data, request), WireForm::encoded};
+    case ImageSource::Kind::encoded:
+      return {decode_image(source.data, request), WireForm::encoded};
     case ImageSource::Kind::raw:
       return {frame_from_pixels(source.data, source.width, source.height, source.channels, source.order),
               WireForm::raw};
-    case ImageSource::Kind::json: return decode_wire_image(source.data, request);
+    case ImageSource::Kind::json:
+      return decode_wire_image(source.data, request);
   }
   throw Error("INTERNAL", "Unknown kind of image");
 }
@@ -94,8 +96,7 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
   result.width = frame.width;
   result.height = frame.height;
   result.form = source.form;
-  Network& network =
-      options.full_decode ? networks_.largest() : networks_.for_frame(frame.width, frame.height);
+  Network& network = options.full_decode ? networks_.largest() : networks_.for_frame(frame.width, frame.height);
   Placement placement;
   {
     const StageClock clock(result.timings.preprocess);
@@ -129,7 +130,8 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
 void Pipeline::write_face(Network& network, const Frame& frame, const cv::Rect& area) {
   const InputSize size = network.size;
   Frame face{{}, size.width, size.height};
-  cv::resize(crop_replicated(frame.pixels, area), face.pixels, cv::Size(size.width, size.height), 0, 0, cv::INTER_LINEAR);
+  cv::resize(crop_replicated(frame.pixels, area), face.pixels, cv::Size(size.width, size.height), 0, 0,
+             cv::INTER_LINEAR);
   network.writer.write(face, networks_.input());
 }
 

@@ -34,7 +34,8 @@ void append_tensorrt(Ort::SessionOptions& options, int index, const TensorRtOpti
     keys.insert(keys.end(), {"trt_engine_cache_enable", "trt_engine_cache_path"});
     values.insert(values.end(), {"1", settings.engine_cache_directory.c_str()});
   }
-  Ort::ThrowOnError(Ort::GetApi().UpdateTensorRTProviderOptions(tensorrt.get(), keys.data(), values.data(), keys.size()));
+  Ort::ThrowOnError(
+      Ort::GetApi().UpdateTensorRTProviderOptions(tensorrt.get(), keys.data(), values.data(), keys.size()));
   options.AppendExecutionProvider_TensorRT_V2(*tensorrt);
 }
 
@@ -48,9 +49,12 @@ std::string available() {
 
 const char* provider_name(DeviceKind kind) {
   switch (kind) {
-    case DeviceKind::cpu: return "CPUExecutionProvider";
-    case DeviceKind::cuda: return "CUDAExecutionProvider";
-    case DeviceKind::tensorrt: return "TensorrtExecutionProvider";
+    case DeviceKind::cpu:
+      return "CPUExecutionProvider";
+    case DeviceKind::cuda:
+      return "CUDAExecutionProvider";
+    case DeviceKind::tensorrt:
+      return "TensorrtExecutionProvider";
   }
   return "";
 }
@@ -61,10 +65,9 @@ void append_provider(Ort::SessionOptions& options, const Device& device, const T
     if (device.kind == DeviceKind::tensorrt) append_tensorrt(options, device.index, tensorrt);
     append_cuda(options, device.index);
   } catch (const Ort::Exception& exception) {
-    throw Error("PROVIDER_UNAVAILABLE", std::string("The loaded ONNX Runtime cannot give the ") +
-                                            provider_name(device.kind) + " (it lists " + available() +
-                                            "; listing one is no promise that its libraries are there): " +
-                                            exception.what());
+    throw Error("PROVIDER_UNAVAILABLE",
+                std::string("The loaded ONNX Runtime cannot give the ") + provider_name(device.kind) + " (it lists " +
+                    available() + "; listing one is no promise that its libraries are there): " + exception.what());
   }
 }
 

@@ -113,8 +113,8 @@ class Extractor {
     try {
       read_image(image);
     } catch (const Error& error) {
-      const std::string place = is_list_key(key) ? std::string(key) + "[" + std::to_string(position_in(key)) + "]"
-                                                 : std::string(key);
+      const std::string place =
+          is_list_key(key) ? std::string(key) + "[" + std::to_string(position_in(key)) + "]" : std::string(key);
       throw Error(error.code(), place + ": " + error.what());
     }
     request_.images.push_back(std::move(image));
@@ -170,8 +170,8 @@ class Extractor {
         string("");
       } else if (c == '[' || c == '{') {
         if (++depth > kMaxRestDepth) {
-          throw Error("BAD_REQUEST", "Members other than images may be nested at most " +
-                                         std::to_string(kMaxRestDepth) + " deep");
+          throw Error("BAD_REQUEST",
+                      "Members other than images may be nested at most " + std::to_string(kMaxRestDepth) + " deep");
         }
         ++at_;
       } else if (c == ']' || c == '}') {

@@ -36,7 +36,8 @@ RuntimeInfo load_runtime(const std::string& path) {
     if (path == g_info.path) return g_info;
     unavailable("A process loads one ONNX Runtime library: " + g_info.path + " is loaded, so " + path + " cannot be");
   }
-  // Runtimes from 1.29 on report sessions and models to their maker unless told not to, on a thread that outlives exit().
+  // Runtimes from 1.29 on report sessions and models to their maker unless told not to, on a thread that outlives
+  // exit().
   setenv("ORT_DISABLE_TELEMETRY", "1", 1);
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {

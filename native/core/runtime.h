@@ -15,10 +15,10 @@ struct RuntimeInfo {
   std::vector<std::string> providers;
 };
 
-/// Loads the ONNX Runtime library at `path` into the process, once; later calls with the same path give the same answer.
-/// Runtimes older than the headers are used at the API version they have, down to 1.11.
-/// The runtime's own telemetry is turned off.
-/// Throws RUNTIME_UNAVAILABLE when it cannot be loaded, is too old, or another library is loaded already.
+/// Loads the ONNX Runtime library at `path` into the process, once; later calls with the same path give the same
+/// answer. Runtimes older than the headers are used at the API version they have, down to 1.11. The runtime's own
+/// telemetry is turned off. Throws RUNTIME_UNAVAILABLE when it cannot be loaded, is too old, or another library is
+/// loaded already.
 RuntimeInfo load_runtime(const std::string& path);
 
 /// The environment every session of the process shares. Throws RUNTIME_UNAVAILABLE before load_runtime.

@@ -12,14 +12,22 @@ constexpr const char* kFloat = "float32";
 
 std::string type_name(ONNXTensorElementDataType type) {
   switch (type) {
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT: return kFloat;
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16: return "float16";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE: return "float64";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: return "uint8";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8: return "int8";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32: return "int32";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64: return "int64";
-    default: return "type " + std::to_string(static_cast<int>(type));
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
+      return kFloat;
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
+      return "float16";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE:
+      return "float64";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8:
+      return "uint8";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8:
+      return "int8";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32:
+      return "int32";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64:
+      return "int64";
+    default:
+      return "type " + std::to_string(static_cast<int>(type));
   }
 }
 
@@ -85,9 +93,8 @@ void Session::open(const std::string& model_path, const SessionOptions& options)
 }
 
 void Session::resolve_input(InputSize wanted) {
-  const std::string open_size = wanted.width > 0
-                                    ? std::to_string(wanted.height) + "x" + std::to_string(wanted.width)
-                                    : std::string("HxW");
+  const std::string open_size =
+      wanted.width > 0 ? std::to_string(wanted.height) + "x" + std::to_string(wanted.width) : std::string("HxW");
   const auto refuse = [&](const std::string& detail) {
     std::string received;
     for (const TensorInfo& input : inputs_) {
@@ -100,7 +107,8 @@ void Session::resolve_input(InputSize wanted) {
   Shape& shape = inputs_[0].shape;
   const auto allows = [](int64_t side, int64_t value) { return side < 0 || side == value; };
   if (!allows(shape[0], 1) || !allows(shape[1], 3)) refuse("");
-  if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0) refuse("; its height and width are open: give an input size");
+  if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0)
+    refuse("; its height and width are open: give an input size");
   if (wanted.width > 0 && (!allows(shape[2], wanted.height) || !allows(shape[3], wanted.width))) {
     throw Error("BAD_OPTION", "Expected the size of the model's own input, " + size_text(shape[3], shape[2]) +
                                   ", or no input size, but received " + size_text(wanted.width, wanted.height));
@@ -137,12 +145,13 @@ void Execution::bind_outputs() {
     const auto info = values[i].GetTensorTypeAndShapeInfo();
     outputs_.push_back({described[i].name, type_name(info.GetElementType()), info.GetShape()});
     if (outputs_[i].type != kFloat) {
-      throw Error("MODEL_LOAD", "The model's output " + outputs_[i].name + " must be float32 but is " + outputs_[i].type);
+      throw Error("MODEL_LOAD",
+                  "The model's output " + outputs_[i].name + " must be float32 but is " + outputs_[i].type);
     }
     const Shape& shape = outputs_[i].shape;
     buffers_.emplace_back(static_cast<size_t>(element_count(shape)));
-    bound_.push_back(Ort::Value::CreateTensor<float>(memory, buffers_[i].data(), buffers_[i].size(), shape.data(),
-                                                     shape.size()));
+    bound_.push_back(
+        Ort::Value::CreateTensor<float>(memory, buffers_[i].data(), buffers_[i].size(), shape.data(), shape.size()));
     binding_.BindOutput(outputs_[i].name.c_str(), bound_[i]);
     views_.push_back({buffers_[i].data(), shape});
   }

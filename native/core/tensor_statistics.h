@@ -7,7 +7,8 @@
 
 namespace edge_infer {
 
-/// How the values of one tensor are spread over the pictures a model was run on. Takes no more memory for more pictures.
+/// How the values of one tensor are spread over the pictures a model was run on. Takes no more memory for more
+/// pictures.
 class TensorStatistics {
  public:
   /// Throws INFERENCE when a value is not finite.

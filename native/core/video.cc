@@ -40,7 +40,8 @@ void VideoWriter::write(const cv::Mat& frame) {
   if (!writer_.isOpened()) throw Error("CLOSED", "The video has been closed");
   if (frame.size() != size_) {
     throw Error("BAD_OPTION", "Expected frames of " + std::to_string(size_.width) + "x" + std::to_string(size_.height) +
-                                  " but received one of " + std::to_string(frame.cols) + "x" + std::to_string(frame.rows));
+                                  " but received one of " + std::to_string(frame.cols) + "x" +
+                                  std::to_string(frame.rows));
   }
   writer_.write(frame);
 }

@@ -69,13 +69,20 @@ WireFile decode_wire_string(ByteView text) {
 
 const char* wire_form_name(WireForm form) {
   switch (form) {
-    case WireForm::encoded: return "encoded";
-    case WireForm::raw: return "raw";
-    case WireForm::bytes_literal: return "bytes-literal";
-    case WireForm::base64: return "base64";
-    case WireForm::data_url: return "data-url";
-    case WireForm::latin1: return "latin1";
-    case WireForm::nested_list: return "nested-list";
+    case WireForm::encoded:
+      return "encoded";
+    case WireForm::raw:
+      return "raw";
+    case WireForm::bytes_literal:
+      return "bytes-literal";
+    case WireForm::base64:
+      return "base64";
+    case WireForm::data_url:
+      return "data-url";
+    case WireForm::latin1:
+      return "latin1";
+    case WireForm::nested_list:
+      return "nested-list";
   }
   return "";
 }

@@ -95,7 +95,8 @@ TEST_CASE("every variant of every format gives the same picture") {
   CHECK(difference(decode(pictures::jpeg(scene, grey_jpeg)).pixels, bgr) < 2);
   CHECK(difference(decode(pictures::encode(".png", grey)).pixels, bgr) == 0);
   CHECK(difference(decode(pictures::png(scene, false, true)).pixels, scene) < 20);
-  CHECK(difference(decode(pictures::png(scene, true, true)).pixels, decode(pictures::png(scene, false, true)).pixels) == 0);
+  CHECK(difference(decode(pictures::png(scene, true, true)).pixels, decode(pictures::png(scene, false, true)).pixels) ==
+        0);
 }
 
 TEST_CASE("pictures of one pixel, and of one row or column") {
@@ -191,11 +192,13 @@ TEST_CASE("PNG chunks that only fill the memory are not read") {
   const Bytes plain = pictures::png(scene, false, false);
   // A broken compressed text and profile would make the decoder complain if it saw them.
   Bytes file = plain;
-  for (const char* type : {"zTXt", "iTXt", "iCCP", "eXIf", "tEXt"}) file = pictures::with_png_chunk(file, type, Bytes(1000, 'x'));
+  for (const char* type : {"zTXt", "iTXt", "iCCP", "eXIf", "tEXt"})
+    file = pictures::with_png_chunk(file, type, Bytes(1000, 'x'));
   CHECK(difference(decode(file).pixels, scene) == 0);
   // Chunks the colours depend on stay.
   const Bytes palette = pictures::png(scene, false, true);
-  CHECK(difference(decode(pictures::with_png_chunk(palette, "tEXt", Bytes(9, 'x'))).pixels, decode(palette).pixels) == 0);
+  CHECK(difference(decode(pictures::with_png_chunk(palette, "tEXt", Bytes(9, 'x'))).pixels, decode(palette).pixels) ==
+        0);
 }
 
 TEST_CASE("a JPEG of endless scans is given up") {
@@ -231,7 +234,8 @@ TEST_CASE("a cancelled decode ends") {
   request.cancelled = &cancelled;
   JpegVariant progressive;
   progressive.progressive = true;
-  for (const Bytes& file : {pictures::jpeg(pictures::scene(640, 480)), pictures::jpeg(pictures::scene(640, 480), progressive)}) {
+  for (const Bytes& file :
+       {pictures::jpeg(pictures::scene(640, 480)), pictures::jpeg(pictures::scene(640, 480), progressive)}) {
     CHECK(error_of([&] { edge_infer::decode_image(file, request); }).first == "ABORTED");
   }
 }

@@ -12,8 +12,8 @@ using pictures::error_of;
 namespace {
 
 /// The boxes a head finds in one output that holds `rows` at the given places, zeros elsewhere.
-std::vector<Detection> decode(const std::string& family, const Shape& shape, const std::vector<std::pair<size_t, float>>& values,
-                              const DetectionLimits& limits = {}) {
+std::vector<Detection> decode(const std::string& family, const Shape& shape,
+                              const std::vector<std::pair<size_t, float>>& values, const DetectionLimits& limits = {}) {
   std::vector<float> data(static_cast<size_t>(element_count(shape)));
   for (const auto& [at, value] : values) data[at] = value;
   const auto head = make_detection_head(family, {64, 64, 0, true}, {{"output", "float32", shape}});
@@ -33,7 +33,8 @@ std::string refusal(const std::string& family, const HeadParameters& parameters,
 TEST_CASE("YOLOv5: objectness times class score, centre and size") {
   // 64 × 64: (64 + 16 + 4) cells, three anchors each.
   const size_t row = 7 * 100;
-  const std::vector<std::pair<size_t, float>> values = {{row, 30}, {row + 1, 20}, {row + 2, 10}, {row + 3, 8}, {row + 4, 0.8f}, {row + 5, 0.3f}, {row + 6, 0.9f}};
+  const std::vector<std::pair<size_t, float>> values = {{row, 30},       {row + 1, 20},   {row + 2, 10},  {row + 3, 8},
+                                                        {row + 4, 0.8f}, {row + 5, 0.3f}, {row + 6, 0.9f}};
   const auto found = decode("yolov5", {1, 252, 7}, values);
   REQUIRE(found.size() == 1);
   CHECK(found[0].x1 == 25);
@@ -51,7 +52,9 @@ TEST_CASE("YOLOv5: objectness times class score, centre and size") {
 
 TEST_CASE("YOLOv8: class scores lie apart from the boxes") {
   const size_t cells = 84, cell = 70;
-  const auto found = decode("yolov8", {1, 6, 84}, {{cell, 30}, {cells + cell, 20}, {2 * cells + cell, 10}, {3 * cells + cell, 8}, {5 * cells + cell, 0.6f}});
+  const auto found =
+      decode("yolov8", {1, 6, 84},
+             {{cell, 30}, {cells + cell, 20}, {2 * cells + cell, 10}, {3 * cells + cell, 8}, {5 * cells + cell, 0.6f}});
   REQUIRE(found.size() == 1);
   CHECK(found[0].x2 == 35);
   CHECK(found[0].class_id == 1);
@@ -61,7 +64,9 @@ TEST_CASE("YOLOv8: class scores lie apart from the boxes") {
 TEST_CASE("YOLOX: centres are offsets in cells, sizes logarithms") {
   // The second cell of the second row of the stride-16 grid, after the 64 cells of stride 8.
   const size_t row = 7 * (64 + 4 + 1);
-  const auto found = decode("yolox", {1, 84, 7}, {{row, 0.5f}, {row + 1, 0.25f}, {row + 2, std::log(2.f)}, {row + 3, 0}, {row + 4, 0.9f}, {row + 5, 0.9f}});
+  const auto found =
+      decode("yolox", {1, 84, 7},
+             {{row, 0.5f}, {row + 1, 0.25f}, {row + 2, std::log(2.f)}, {row + 3, 0}, {row + 4, 0.9f}, {row + 5, 0.9f}});
   REQUIRE(found.size() == 1);
   CHECK(found[0].x1 == doctest::Approx(24 - 16));
   CHECK(found[0].x2 == doctest::Approx(24 + 16));
@@ -76,8 +81,10 @@ TEST_CASE("YOLOX: centres are offsets in cells, sizes logarithms") {
 TEST_CASE("outputs that do not fit a family are refused with both shapes") {
   CHECK(refusal("yolov8", {640, 640, 80, true}, {1, 84, 8401}) ==
         "A model of the family yolov8 must have the outputs 1x84x8400 but has out float32 1x84x8401");
-  CHECK(refusal("yolov5", {640, 640, 80, true}, {1, 84, 8400}).find("1x25200x85 but has out float32 1x84x8400") != std::string::npos);
-  CHECK(refusal("yolox", {320, 320, 2, true}, {1, 2100, 85}).find("1x2100x7 but has out float32 1x2100x85") != std::string::npos);
+  CHECK(refusal("yolov5", {640, 640, 80, true}, {1, 84, 8400}).find("1x25200x85 but has out float32 1x84x8400") !=
+        std::string::npos);
+  CHECK(refusal("yolox", {320, 320, 2, true}, {1, 2100, 85}).find("1x2100x7 but has out float32 1x2100x85") !=
+        std::string::npos);
   CHECK(refusal("ultraface", {320, 240, 1, true}, {1, 4420, 2}).find("1x4420x4") != std::string::npos);
   CHECK(refusal("yolov8", {640, 640, 0, true}, {84, 8400}).find("84x8400") != std::string::npos);
   for (const char* family : {"hopenet", "fsanet"}) {
@@ -86,7 +93,8 @@ TEST_CASE("outputs that do not fit a family are refused with both shapes") {
 }
 
 TEST_CASE("suppression keeps the best of each class, in order, up to the limit") {
-  const Detection a{0, 0, 10, 10, 0.9f, 0}, b{1, 1, 11, 11, 0.8f, 0}, c{1, 1, 11, 11, 0.7f, 1}, d{40, 40, 50, 50, 0.95f, 0};
+  const Detection a{0, 0, 10, 10, 0.9f, 0}, b{1, 1, 11, 11, 0.8f, 0}, c{1, 1, 11, 11, 0.7f, 1},
+      d{40, 40, 50, 50, 0.95f, 0};
   std::vector<Detection> found = {b, c, a, d};
   non_maximum_suppression(found, 0.45f, 10);
   REQUIRE(found.size() == 3);

@@ -9,7 +9,7 @@ using namespace edge_infer;
 
 TEST_CASE("a job's header") {
   const Bytes memory{9, 9, 1, 2, 3, 4, 5};
-  const std::vector<double> two_pictures{7, 1 + 2, 2, 2, 1,  0, 0, 0, 0, 0, 2,  1, 4, 5, 3, 1, 3,  1.5, 2, 3, 4.25};
+  const std::vector<double> two_pictures{7, 1 + 2, 2, 2, 1, 0, 0, 0, 0, 0, 2, 1, 4, 5, 3, 1, 3, 1.5, 2, 3, 4.25};
   const JobRequest request = decode_job(two_pictures, memory, {});
   CHECK(request.id == 7);
   CHECK(request.job.crops);
@@ -41,7 +41,9 @@ TEST_CASE("a job's header") {
 
 TEST_CASE("headers of jobs that are none") {
   const Bytes memory(10);
-  const auto refused = [&](const std::vector<double>& header) { CHECK_THROWS_AS(decode_job(header, memory, {}), Error); };
+  const auto refused = [&](const std::vector<double>& header) {
+    CHECK_THROWS_AS(decode_job(header, memory, {}), Error);
+  };
   refused({});
   refused({1, 0, 0, 1, 0, 0, 0, 0, 0, 0});
   refused({1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 11});
@@ -65,8 +67,8 @@ TEST_CASE("an answer's header and its pictures") {
   face.height = 20;
   face.poses = {{-1, 0, 1}};
   outcome.items.push_back(face);
-  const std::vector<double> expected{3,   0,  1, 2, 3, 4, 5, 0.25, 0.5, 4096, 2, 640, 480, 1,  0, 1,
-                                     2,   1,  2, 3, 4, 0.5, 6, 3, 10, 20, 0, 1, 0, -1, -1, 0, 1};
+  const std::vector<double> expected{3, 0, 1, 2, 3,   4, 5, 0.25, 0.5, 4096, 2, 640, 480, 1,  0, 1, 2,
+                                     1, 2, 3, 4, 0.5, 6, 3, 10,   20,  0,    1, 0,   -1,  -1, 0, 1};
   CHECK(encode_outcome(3, outcome, {0.25, 0.5, 4096}) == expected);
   const std::vector<ByteView> pictures = pictures_of(outcome);
   REQUIRE(pictures.size() == 2);

@@ -39,7 +39,9 @@ double largest_difference(InputWriter& writer, const Preprocessing& settings, co
   const std::vector<cv::Mat> expected = expected_planes(pixels, placement, input, settings.pad);
   double largest = 0;
   for (int plane = 0; plane < kPlanes; ++plane) {
-    cv::Mat levels = cv::Mat(input, CV_32F, tensor.data() + static_cast<size_t>(plane) * input.area()) / settings.scale[plane] + settings.mean[plane];
+    cv::Mat levels =
+        cv::Mat(input, CV_32F, tensor.data() + static_cast<size_t>(plane) * input.area()) / settings.scale[plane] +
+        settings.mean[plane];
     largest = std::max(largest, cv::norm(levels, expected[static_cast<size_t>(plane)], cv::NORM_INF));
   }
   return largest;
@@ -48,8 +50,8 @@ double largest_difference(InputWriter& writer, const Preprocessing& settings, co
 }  // namespace
 
 TEST_CASE("the input is what cv::resize, padding and normalisation give") {
-  const cv::Size frames[] = {{1280, 720}, {640, 360}, {640, 640}, {640, 480}, {320, 240}, {100, 75}, {333, 517}, {1, 1}, {1, 300}, {300, 1},
-                             {2, 2}, {641, 639}, {17, 640}, {2121, 1414}};
+  const cv::Size frames[] = {{1280, 720}, {640, 360}, {640, 640}, {640, 480}, {320, 240}, {100, 75}, {333, 517},
+                             {1, 1},      {1, 300},   {300, 1},   {2, 2},     {641, 639}, {17, 640}, {2121, 1414}};
   const cv::Size inputs[] = {{640, 640}, {320, 240}, {320, 320}, {64, 64}, {416, 224}};
   for (const ResizeMode mode : {ResizeMode::stretch, ResizeMode::letterbox_center, ResizeMode::letterbox_top_left}) {
     const Preprocessing settings = preprocessing(mode);

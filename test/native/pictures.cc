@@ -42,9 +42,11 @@ Bytes stored(const Bytes& data) {
     const size_t size = std::min<size_t>(0xFFFF, data.size() - at);
     const auto length = static_cast<uint16_t>(size);
     const auto inverse = static_cast<uint16_t>(~length);
-    append(bytes, {static_cast<uint8_t>(at + size == data.size()), static_cast<uint8_t>(length),
-                   static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(inverse), static_cast<uint8_t>(inverse >> 8)});
-    bytes.insert(bytes.end(), data.begin() + static_cast<ptrdiff_t>(at), data.begin() + static_cast<ptrdiff_t>(at + size));
+    append(bytes,
+           {static_cast<uint8_t>(at + size == data.size()), static_cast<uint8_t>(length),
+            static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(inverse), static_cast<uint8_t>(inverse >> 8)});
+    bytes.insert(bytes.end(), data.begin() + static_cast<ptrdiff_t>(at),
+                 data.begin() + static_cast<ptrdiff_t>(at + size));
   }
   uint32_t a = 1, b = 0;
   for (const uint8_t byte : data) {
@@ -56,8 +58,9 @@ Bytes stored(const Bytes& data) {
 }
 
 Bytes exif(int orientation) {
-  return {'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1,
-          0, static_cast<uint8_t>(orientation), 0, 0, 0, 0, 0, 0};
+  return {'E', 'x', 'i', 'f',  0,    0, 'M', 'M', 0, 42, 0, 0, 0,
+          8,   0,   1,   0x01, 0x12, 0, 3,   0,   0, 0,  1, 0, static_cast<uint8_t>(orientation),
+          0,   0,   0,   0,    0,    0};
 }
 
 }  // namespace
@@ -66,12 +69,14 @@ cv::Mat scene(int width, int height) {
   cv::Mat pixels(height, width, CV_8UC3);
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
-      pixels.at<cv::Vec3b>(y, x) = cv::Vec3b(static_cast<uint8_t>(40 + 180 * x / width), static_cast<uint8_t>(30 + 190 * y / height),
-                                             static_cast<uint8_t>(60 + 60 * (x + y) / (width + height)));
+      pixels.at<cv::Vec3b>(y, x) =
+          cv::Vec3b(static_cast<uint8_t>(40 + 180 * x / width), static_cast<uint8_t>(30 + 190 * y / height),
+                    static_cast<uint8_t>(60 + 60 * (x + y) / (width + height)));
     }
   }
   cv::circle(pixels, {width / 3, height / 2}, std::max(1, std::min(width, height) / 4), {30, 60, 220}, cv::FILLED);
-  cv::rectangle(pixels, {width / 2, height / 4, std::max(1, width / 4), std::max(1, height / 3)}, {230, 220, 40}, cv::FILLED);
+  cv::rectangle(pixels, {width / 2, height / 4, std::max(1, width / 4), std::max(1, height / 3)}, {230, 220, 40},
+                cv::FILLED);
   return pixels;
 }
 
@@ -135,9 +140,10 @@ Bytes png(const cv::Mat& pixels, bool interlaced, bool palette) {
   struct Pass {
     int x, y, dx, dy;
   };
-  static constexpr Pass kAdam7[] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
-  const std::vector<Pass> passes = interlaced ? std::vector<Pass>(std::begin(kAdam7), std::end(kAdam7))
-                                              : std::vector<Pass>{{0, 0, 1, 1}};
+  static constexpr Pass kAdam7[] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                                    {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
+  const std::vector<Pass> passes =
+      interlaced ? std::vector<Pass>(std::begin(kAdam7), std::end(kAdam7)) : std::vector<Pass>{{0, 0, 1, 1}};
   Bytes data;
   for (const Pass& pass : passes) {
     if (pass.x >= pixels.cols) continue;

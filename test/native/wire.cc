@@ -83,7 +83,9 @@ cases += [case.replace(double, b'x') + quote for case in cases]
 cases += [bytes([92, 120, 52, 49]) * 900, bytes([10, 13, 9, 0]) * 900, b'plain text only ' * 300]
 for case in cases:
     print(case.hex() or '-', json.dumps(str(case))[1:-1])
-")", "r"), pclose);
+")",
+                                                           "r"),
+                                                     pclose);
   REQUIRE(python != nullptr);
   std::string output;
   char buffer[65536];
@@ -128,7 +130,9 @@ TEST_CASE("malformed bytes literals are refused where they break") {
       CHECK(error.first == "BAD_IMAGE");
       const size_t at = error.second.find_last_of("0123456789");
       const size_t begin = error.second.find_last_not_of("0123456789", at) + 1;
-      return at == std::string::npos ? -1 : std::stol(error.second.substr(begin, at + 1 - begin)) - static_cast<long>(prefix.size());
+      return at == std::string::npos
+                 ? -1
+                 : std::stol(error.second.substr(begin, at + 1 - begin)) - static_cast<long>(prefix.size());
     };
     CHECK(refused_at("") == 0);
     CHECK(refused_at("abc") == 3);
@@ -184,7 +188,8 @@ TEST_CASE("base64 in all its forms") {
     for (const std::string& form : {text, bare, url, lines}) CHECK(decode_base64(view(form)) == bytes);
   }
   CHECK(decode_base64(view("")) == Bytes{});
-  for (const char* text : {"A", "AAAAA", "AA=", "AA===", "AAA==", "AAAA=", "=", "AA==AA==", "AA=A", "AA*A", "\xC3\xBF"}) {
+  for (const char* text :
+       {"A", "AAAAA", "AA=", "AA===", "AAA==", "AAAA=", "=", "AA==AA==", "AA=A", "AA*A", "\xC3\xBF"}) {
     CAPTURE(text);
     CHECK(error_of([&] { decode_base64(view(text)); }).first == "BAD_IMAGE");
   }
@@ -230,8 +235,9 @@ TEST_CASE("every wire form gives the same picture and is told apart") {
 }
 
 TEST_CASE("strings that are no image are refused") {
-  for (const char* text : {"", "\"", "\"\"", "\"abc\"", "\"b'\\\\xff\"", "12", "null", "true", "{}", "\"\\ud83d\\ude00\"", "\"\xF0\x9F\x98\x80\"",
-                           "\"\xE0\x83\xBF\xE0\x83\x98\"", "\"\xC1\xBF\"", "\"data:image/png,xyz\"", "\"data:,\"", "\"/9j/\"", "\"/9j/*\""}) {
+  for (const char* text : {"", "\"", "\"\"", "\"abc\"", "\"b'\\\\xff\"", "12", "null", "true", "{}",
+                           "\"\\ud83d\\ude00\"", "\"\xF0\x9F\x98\x80\"", "\"\xE0\x83\xBF\xE0\x83\x98\"", "\"\xC1\xBF\"",
+                           "\"data:image/png,xyz\"", "\"data:,\"", "\"/9j/\"", "\"/9j/*\""}) {
     CAPTURE(text);
     CHECK(error_of([&] { from_json(text); }).first == "BAD_IMAGE");
   }
@@ -247,9 +253,12 @@ TEST_CASE("nested lists") {
   // Every number of digits beside every other.
   cv::Mat numbers(256, 256, CV_8UC3);
   for (int y = 0; y < 256; ++y) {
-    for (int x = 0; x < 256; ++x) numbers.at<cv::Vec3b>(y, x) = cv::Vec3b(static_cast<uint8_t>(y), static_cast<uint8_t>(x), static_cast<uint8_t>(y * 7 + x));
+    for (int x = 0; x < 256; ++x)
+      numbers.at<cv::Vec3b>(y, x) =
+          cv::Vec3b(static_cast<uint8_t>(y), static_cast<uint8_t>(x), static_cast<uint8_t>(y * 7 + x));
   }
-  for (const char* separator : {", ", ","}) CHECK(cv::norm(from_list(listed(numbers, separator)).pixels, numbers, cv::NORM_L1) == 0);
+  for (const char* separator : {", ", ","})
+    CHECK(cv::norm(from_list(listed(numbers, separator)).pixels, numbers, cv::NORM_L1) == 0);
   const Frame grey = from_list("[[0, 7], [100, 255]]");
   CHECK(grey.pixels.at<cv::Vec3b>(1, 1) == cv::Vec3b(255, 255, 255));
   CHECK(grey.pixels.at<cv::Vec3b>(0, 1) == cv::Vec3b(7, 7, 7));
@@ -261,10 +270,16 @@ TEST_CASE("malformed nested lists are refused where they break") {
   std::string row = "[";
   for (int x = 0; x < 40; ++x) row += "[10, 200, 7], ";
   const std::string good_row = row.substr(0, row.size() - 2) + "]";
-  const auto with = [&](const std::string& pixel) { return "[" + good_row + ", " + row + pixel + ", " + row.substr(1, row.size() - 3) + "]]"; };
-  for (const char* pixel : {"[1, 2]", "[1, 2, 3, 4]", "[]", "[1, 2, 256]", "[1, -2, 3]", "[1, 2.0, 3]", "[1e1, 2, 3]", "[01, 2, 3]", "[1, 2, 003]",
-                            "[1, 2, 1000]", "[1, true, 3]", "[1, null, 3]", "[1, \"2\", 3]", "[1, 2, 3]]", "[[1, 2, 3]", "1", "[1,, 3]", "[1 2, 3]",
-                            "[1, 2, 3,]", "[1, 2, 3] [", "[1;2;3]", "[1, 2, :]", "[q, 2, 3]", "[1, 2, 3}", "[1, 2, 3], 5", "[1, 2, 3], []"}) {
+  const auto with = [&](const std::string& pixel) {
+    return "[" + good_row + ", " + row + pixel + ", " + row.substr(1, row.size() - 3) + "]]";
+  };
+  for (const char* pixel : {"[1, 2]",        "[1, 2, 3, 4]", "[]",           "[1, 2, 256]",
+                            "[1, -2, 3]",    "[1, 2.0, 3]",  "[1e1, 2, 3]",  "[01, 2, 3]",
+                            "[1, 2, 003]",   "[1, 2, 1000]", "[1, true, 3]", "[1, null, 3]",
+                            "[1, \"2\", 3]", "[1, 2, 3]]",   "[[1, 2, 3]",   "1",
+                            "[1,, 3]",       "[1 2, 3]",     "[1, 2, 3,]",   "[1, 2, 3] [",
+                            "[1;2;3]",       "[1, 2, :]",    "[q, 2, 3]",    "[1, 2, 3}",
+                            "[1, 2, 3], 5",  "[1, 2, 3], []"}) {
     CAPTURE(pixel);
     const std::string text = with(pixel);
     const auto error = error_of([&] { from_list(text); });
@@ -274,13 +289,15 @@ TEST_CASE("malformed nested lists are refused where they break") {
     const size_t position = std::stoul(error.second.substr(at + 11));
     CHECK(position >= text.find(row, 10) + row.size());
   }
-  for (const char* text : {"[", "[]", "[[]]", "[[[]]]", "[[1], [2, 3]]", "[[[1, 2, 3]], [1]]", "[[[1, 2, 3]]", "[[[1, 2, 3]]]]", "[[[1, 2, 3]]] x", "[[1, 2],]",
-                           "[1, 2]", "[[[[1, 2, 3]]]]", "[[1, [2, 3, 4]]]", "[[-0]]"}) {
+  for (const char* text :
+       {"[", "[]", "[[]]", "[[[]]]", "[[1], [2, 3]]", "[[[1, 2, 3]], [1]]", "[[[1, 2, 3]]", "[[[1, 2, 3]]]]",
+        "[[[1, 2, 3]]] x", "[[1, 2],]", "[1, 2]", "[[[[1, 2, 3]]]]", "[[1, [2, 3, 4]]]", "[[-0]]"}) {
     CAPTURE(text);
     CHECK(error_of([&] { from_list(text); }).first == "BAD_IMAGE");
   }
   CHECK(error_of([] { from_list(std::string(1'000'000, '[')); }).first == "BAD_IMAGE");
   CHECK(error_of([] { from_list(std::string(1'000'000, '[') + std::string(1'000'000, ']')); }).first == "BAD_IMAGE");
   const std::string good = listed(pictures::scene(20, 3), ", ");
-  for (size_t length = 0; length < good.size(); ++length) CHECK(error_of([&] { from_list(good.substr(0, length)); }).first == "BAD_IMAGE");
+  for (size_t length = 0; length < good.size(); ++length)
+    CHECK(error_of([&] { from_list(good.substr(0, length)); }).first == "BAD_IMAGE");
 }

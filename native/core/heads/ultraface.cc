@@ -9,7 +9,9 @@
 namespace edge_infer {
 namespace {
 
-bool has_shape(const TensorInfo& tensor, int64_t rows, int64_t columns) { return tensor.shape == Shape{1, rows, columns}; }
+bool has_shape(const TensorInfo& tensor, int64_t rows, int64_t columns) {
+  return tensor.shape == Shape{1, rows, columns};
+}
 
 }  // namespace
 

@@ -4,8 +4,8 @@
 
 namespace edge_infer {
 
-/// YOLOv8 cut before its decode: for each stride of 8, 16 and 32 the box logits 1 × 64 × h × w (left, top, right, bottom,
-/// 16 bins each) and the class logits 1 × classes × h × w. Only cells that pass the threshold are decoded.
+/// YOLOv8 cut before its decode: for each stride of 8, 16 and 32 the box logits 1 × 64 × h × w (left, top, right,
+/// bottom, 16 bins each) and the class logits 1 × classes × h × w. Only cells that pass the threshold are decoded.
 class YoloV8RawHead : public DetectionHead {
  public:
   YoloV8RawHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs);
