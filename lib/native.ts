@@ -63,7 +63,7 @@ export type NativeImage =
   | { kind: 'json'; data: Uint8Array }
 
 /** The form an image arrived in, which is the form images are answered in. */
-export type WireForm = 'encoded' | 'raw' | 'bytes-literal' | 'base64' | 'data-url' | 'latin1' | 'nested-list'
+export type ImageEncoding = 'encoded' | 'raw' | 'bytes-literal' | 'base64' | 'data-url' | 'latin1' | 'nested-list'
 
 /** Milliseconds of each stage of one call. */
 export interface StageTimings {
@@ -90,7 +90,7 @@ export interface NativeDetections {
   /** Size of the posted frame, pixels. */
   width: number
   height: number
-  form: WireForm
+  encoding: ImageEncoding
   /** n × 4: x1, y1, x2, y2 in pixels of the posted frame, clipped to it; best first. */
   boxes: Float32Array
   scores: Float32Array
@@ -111,7 +111,7 @@ export interface NativeHeadPoses {
   /** n × 2: width and height of each image, pixels. */
   sizes: Int32Array
   /** Of the first image. */
-  form: WireForm
+  encoding: ImageEncoding
   /** n × 3: yaw, pitch, roll in degrees. */
   angles: Float32Array
   timings: StageTimings
@@ -171,7 +171,7 @@ export interface NativeJobSettings {
   labels: readonly string[]
 }
 
-/** The end of a worker process of the socket its jobs come over, in the messages of lib/workers/job-wire.ts. */
+/** The end of a worker process of the socket its jobs come over, in the messages of lib/workers/process/job-protocol.ts. */
 export interface NativeJobServer {
   /** Gives up the job with that id, running or still to come. One that is answered is ignored. */
   cancel(id: number): void
@@ -180,7 +180,7 @@ export interface NativeJobServer {
 /** An image that was found in the JSON of a request. */
 export interface ExtractedImage {
   key: 'image' | 'image_list' | 'clip' | 'faces'
-  form: WireForm
+  encoding: ImageEncoding
   /** A file's bytes, or the pixels of a nested list. */
   image: NativeImage
 }

@@ -17,7 +17,7 @@ export interface InterleavePlan {
   warmupRequestCount: number
   /** Requests to each contender; when absent, as many as the interval holds. */
   requestCount?: number | undefined
-  /** Milliseconds; at least {@link LEAST_ROUNDS} rounds are run, however long they take. */
+  /** Milliseconds; at least {@link MIN_ROUNDS} rounds are run, however long they take. */
   measurementInterval: number
   /**
    * Milliseconds before it is the next contender's turn; a turn is one request unless said otherwise. A contender in
@@ -28,7 +28,7 @@ export interface InterleavePlan {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-const LEAST_ROUNDS = 10
+const MIN_ROUNDS = 10
 
 /**
  * One list a contender, in the order given. Where a turn is one request, index `i` of all is one round.
@@ -40,9 +40,9 @@ export async function interleave(contenders: readonly Contender[], plan: Interle
   const begin = performance.now()
   for (let done = 0; ;) {
     const elapsed = (performance.now() - begin) / plan.measurementInterval
-    const enough = plan.requestCount ?? (elapsed < 1 ? Number.POSITIVE_INFINITY : LEAST_ROUNDS)
+    const enough = plan.requestCount ?? (elapsed < 1 ? Number.POSITIVE_INFINITY : MIN_ROUNDS)
     if (done >= enough) return results
-    plan.onProgress?.(done, plan.requestCount ?? Math.max(LEAST_ROUNDS, Math.ceil(done / Math.max(elapsed, 0.01))))
+    plan.onProgress?.(done, plan.requestCount ?? Math.max(MIN_ROUNDS, Math.ceil(done / Math.max(elapsed, 0.01))))
     const round = await measureRound(contenders, plan.turnInterval ?? 0, plan.signal)
     for (const [index, turn] of round.entries()) results[index]?.push(...turn)
     done = Math.min(...results.map(({ length }) => length))

@@ -46,7 +46,7 @@ export interface SpeedChange {
 
 const HIT_IOU = 0.5
 /** Low enough for the tail of the precision-recall curve. */
-const LEAST_SCORE = 0.01
+const MIN_SCORE = 0.01
 /** What the float model is less sure of than this share of its threshold is false where it is found. */
 const DOUBTFUL_SHARE = 0.5
 const WARM_UP_ROUNDS = 3
@@ -90,7 +90,7 @@ async function judgeByDetections(options: JudgeOptions, task: DetectionTask): Pr
     const detector = await Detector.open(task, { model, threads: options.threads })
     try {
       return await onEach(options, form, async (image) =>
-        (await detector.run(image, { scoreThreshold: LEAST_SCORE, signal: options.signal })).objects)
+        (await detector.run(image, { scoreThreshold: MIN_SCORE, signal: options.signal })).objects)
     } finally {
       await detector.close()
     }

@@ -9,7 +9,7 @@ const { TASK_NAMES } = require('./models/types.js')
 const library = () => import('../lib/index.js')
 const later = (name) => async (...parameters) => (await library())[name](...parameters)
 
-/** Degrees, as in lib/tasks/head-pose.ts. */
+/** Degrees, as in lib/inference/head-pose.ts. */
 const UP_PITCH = -10
 
 module.exports = {

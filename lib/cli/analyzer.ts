@@ -6,7 +6,7 @@ import {
   createTask, type DetectedObject, type DetectionThresholds, type Detector, type HeadPose, type HeadPoseEstimator,
   type ModelOptions,
 } from '../tasks/index.js'
-import { addTimings } from '../tasks/stage-timings.js'
+import { addTimings } from '../inference/stage-timings.js'
 import { fetchModel } from './fetch.js'
 
 export interface AnalyzerOptions extends Pick<ModelOptions, 'model' | 'device' | 'threads' | 'fallback'> {

@@ -26,7 +26,7 @@ interface ServeCommandOptions extends TaskBenchOptions {
 
 const ONE_CLIENT_FORMS: readonly Form[] = ['raw', 'base64', 'bytes-literal', 'nested-list']
 const LOAD_FORMS: readonly Form[] = ['raw']
-const MOST_LEVELS = 100
+const MAX_LEVELS = 100
 /** Milliseconds. */
 const SHORTEST_SOAK = 3000
 const LONGEST_SOAK = 86_400_000
@@ -79,8 +79,8 @@ function parseDuration(text: string): number {
 function parseRange(text: string, parse: (part: string) => number): number[] {
   const [start = Number.NaN, end = start, step = 1, ...more] = text.split(':').map(parse)
   const count = Math.floor((end - start) / step + 1e-9) + 1
-  if (more.length > 0 || !(count >= 1 && count <= MOST_LEVELS)) {
-    throw new InvalidArgumentError(`Expected start:end:step that makes 1 to ${MOST_LEVELS} levels.`)
+  if (more.length > 0 || !(count >= 1 && count <= MAX_LEVELS)) {
+    throw new InvalidArgumentError(`Expected start:end:step that makes 1 to ${MAX_LEVELS} levels.`)
   }
   return Array.from({ length: count }, (_, index) => start + index * step)
 }

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { delimiter, resolve } from 'node:path'
-import { LEAST_INTERVAL_MS, MOST_INTERVAL_MS, type NodeRole } from '../cluster/index.js'
+import { MIN_INTERVAL_MS, MAX_INTERVAL_MS, type NodeRole } from '../cluster/index.js'
 import { TASK_NAMES, type TaskName } from '../models/index.js'
-import { parseDevice } from '../tasks/device.js'
+import { parseDevice } from '../inference/device.js'
 import { isTaskName } from '../tasks/index.js'
 import type { ModelContext } from '../workers/index.js'
 
@@ -214,10 +214,10 @@ export const SERVE_OPTIONS: { readonly [Name in keyof ServeConfig]: OptionSpec<N
   cloud: option('--cloud <url>', 'Of a host: the cloud it joins', nodeUrl),
   cloud_token: option('--cloud-token <text>', "Of a host: the cloud's token (default: --token)", token),
   heartbeat_interval: option('--heartbeat-interval <ms>', 'Of a host: milliseconds between heartbeats (default: 2000)',
-    integer(LEAST_INTERVAL_MS, MOST_INTERVAL_MS)),
+    integer(MIN_INTERVAL_MS, MAX_INTERVAL_MS)),
   edge_port: option('--edge-port <number>', 'Of a cloud: port that older nodes listen on (default: 5501)', integer(1, 65_535)),
   edge_poll_interval: option('--edge-poll-interval <ms>',
-    'Of a cloud: milliseconds between questions to an older node (default: 17000)', integer(LEAST_INTERVAL_MS, 3_600_000)),
+    'Of a cloud: milliseconds between questions to an older node (default: 17000)', integer(MIN_INTERVAL_MS, 3_600_000)),
   open_registration: option('--open-registration', 'With a token: let older nodes, which cannot send it, join all the same', flag),
   tls_cert: option('--tls-cert <file>', 'Certificate chain in PEM: serve https; with --tls-key', path('a file')),
   tls_key: option('--tls-key <file>', 'Private key in PEM', path('a file')),

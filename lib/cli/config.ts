@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
 import { TASK_NAMES } from '../models/index.js'
-import { received } from '../tasks/options.js'
+import { received } from '../validation.js'
 import { readConfigFile, type ConfigFile } from './config-file.js'
 import { CONFIG_OPTION, SERVE_OPTIONS, TOKEN_FILE_OPTION, type OptionSpec, type ServeConfig } from './config-options.js'
 

@@ -6,7 +6,7 @@ import { EdgeInferError } from '../errors.js'
 import {
   Quantizer, removeVariant, resolveModel, type Layer, type QuantizedModel, type TaskName,
 } from '../models/index.js'
-import { readCpuFeatures } from '../node/index.js'
+import { readCpuFeatures } from '../host/index.js'
 import { interruptSignal } from './interrupt.js'
 import { createProgressBar, type ProgressBar } from './progress.js'
 import { picturesOf } from './run-inputs.js'
@@ -40,7 +40,7 @@ interface Attempt {
 /** On x86, those without any of these add two products in 16 bits. */
 const EXACT_PRODUCTS = ['avx512_vnni', 'avx_vnni', 'amx_int8']
 /** Leaving more layers in float than this share leaves nothing to gain. */
-const MOST_LAYERS_IN_FLOAT = 0.5
+const MAX_LAYERS_IN_FLOAT = 0.5
 
 export async function quantize(name: string, options: QuantizeCommandOptions): Promise<void> {
   const signal = interruptSignal()
@@ -128,7 +128,7 @@ async function findAccurate(
   let best = await attempt([])
   if (best.loss <= maxLoss || force) return best
   const layers = await quantizer.rankLayers((done, total) => bar.update('layers, one by one', done, total))
-  for (let count = 1; count <= MOST_LAYERS_IN_FLOAT * layers.length; count *= 2) {
+  for (let count = 1; count <= MAX_LAYERS_IN_FLOAT * layers.length; count *= 2) {
     const next = await attempt(layers.slice(0, count))
     if (next.loss <= maxLoss) return next
     if (next.loss < best.loss) best = next

@@ -1,7 +1,7 @@
 /** The second half of the quick start: the same pictures through the HTTP interface, by worker processes. */
 import { EdgeInferClient } from '../client/index.js'
 import { createHttpServer } from '../http/index.js'
-import { createSampler } from '../node/index.js'
+import { createSampler } from '../host/index.js'
 import { startWorkers } from '../workers/index.js'
 import { createLog } from './log.js'
 import { renderTable } from './table.js'

@@ -9,7 +9,7 @@ export const STANDARD_INPUT = '-'
 export const PICTURE_TYPES: readonly string[] = ['.jpg', '.jpeg', '.png', '.webp', '.bmp']
 export const VIDEO_TYPES: readonly string[] = ['.mp4', '.avi', '.mov', '.mkv', '.webm']
 
-const MOST_INPUT_BYTES = 256 * 2 ** 20
+const MAX_INPUT_BYTES = 256 * 2 ** 20
 
 export interface Input {
   kind: 'picture' | 'video'
@@ -102,8 +102,8 @@ async function readStandardInput(): Promise<Buffer> {
   let bytes = 0
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > MOST_INPUT_BYTES) {
-      throw new EdgeInferError('TOO_LARGE', `Expected a picture of at most ${MOST_INPUT_BYTES} bytes but received more`)
+    if (bytes > MAX_INPUT_BYTES) {
+      throw new EdgeInferError('TOO_LARGE', `Expected a picture of at most ${MAX_INPUT_BYTES} bytes but received more`)
     }
     chunks.push(chunk)
   }

@@ -4,7 +4,7 @@ import { EdgeInferError } from '../errors.js'
 import {
   native, type NativeImage, type NativeVideoReader, type NativeVideoWriter, type StageTimings,
 } from '../native.js'
-import { annotate } from '../tasks/annotate.js'
+import { annotate } from '../inference/annotate.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
 import { createProgressBar } from './progress.js'

@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { addressTowards, isLoopback, type HostOptions, type NodeAddress } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
-import { defaultAdvertiseAddress } from '../node/index.js'
+import { defaultAdvertiseAddress } from '../host/index.js'
 import type { ServeConfig } from './config-options.js'
 
 export interface NodePlace {

@@ -10,7 +10,7 @@ import { drawCluster } from './status-view.js'
 const DEFAULT_URL = 'http://127.0.0.1:5500'
 const DEFAULT_COLUMNS = 80
 const TIMEOUT_MS = 5000
-const MOST_BYTES = 64 << 20
+const MAX_BYTES = 64 << 20
 const WATCH_INTERVAL_MS = 1000
 
 const HOME = '\x1b[H'
@@ -39,7 +39,7 @@ async function status(url: string, { watch = false, json = false, ca }: StatusOp
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new EdgeInferError('BAD_OPTION', `Expected the URL of a node, such as ${DEFAULT_URL}, but received ${url}`)
   }
-  const peer = new PeerClient({ ca: readCa(ca ?? process.env.EDGE_INFER_CA), timeoutMs: TIMEOUT_MS, mostBytes: MOST_BYTES })
+  const peer = new PeerClient({ ca: readCa(ca ?? process.env.EDGE_INFER_CA), timeoutMs: TIMEOUT_MS, mostBytes: MAX_BYTES })
   try {
     if (watch) await watchCluster(peer, url, json)
     else process.stdout.write(`${show(await ask(peer, url), url, json)}\n`)

@@ -1,6 +1,6 @@
 /** Raw pixels as a BMP file: what a caller without an encoder can send. */
 import { EdgeInferError } from '../errors.js'
-import type { RawImage } from '../tasks/image.js'
+import type { RawImage } from '../inference/image.js'
 
 const HEADER_BYTES = 54
 

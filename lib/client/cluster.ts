@@ -2,7 +2,7 @@
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import type { ClusterNode } from './cluster-node.js'
 import type { Deadline } from './deadline.js'
-import { NodeDirectory } from './directory.js'
+import { NodeDirectory } from './service-discovery.js'
 import { checkOptions, checkTimeout, integerIn, LONGEST_TIMEOUT_MS, oneOf, type ClientOptions } from './options.js'
 import { POLICIES, Ranking, type Policy } from './policy.js'
 import { TaskClient, type CallOptions, type TaskReply } from './task-client.js'

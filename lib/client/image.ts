@@ -1,7 +1,7 @@
 /** Pictures as callers have them, and as they travel. */
 import { readFile } from 'node:fs/promises'
 import { EdgeInferError } from '../errors.js'
-import type { MatLike, RawImage } from '../tasks/image.js'
+import type { MatLike, RawImage } from '../inference/image.js'
 import { encodeBmp } from './bmp.js'
 
 export type { MatLike, RawImage }

@@ -3,7 +3,7 @@ import type { SecureContextOptions } from 'node:tls'
 import { EdgeInferError } from '../errors.js'
 
 /** How images that come as bytes travel. */
-export type ImageForm = 'raw' | 'base64' | 'bytes-literal'
+export type ImageEncoding = 'raw' | 'base64' | 'bytes-literal'
 
 /** Members of Node's `tls.connect` options. */
 export interface TlsOptions extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase'> {
@@ -29,7 +29,7 @@ export interface ClientOptions {
    * `raw` (default): files as they are, one as the body, several as a form. `base64`: in JSON. `bytes-literal`: in
    * JSON too, the only form that nodes of the older kind read. Pictures given as strings are always JSON.
    */
-  imageForm?: ImageForm | undefined
+  imageEncoding?: ImageEncoding | undefined
   /** The largest reply read. Default 128 MiB. */
   maxReplyBytes?: number | undefined
 }
@@ -45,7 +45,7 @@ export interface ConnectionSettings {
 export interface ClientSettings extends ConnectionSettings {
   timeoutMs: number
   retries: number
-  imageForm: ImageForm
+  imageEncoding: ImageEncoding
 }
 
 /** The longest delay of a timer of Node's. */
@@ -59,7 +59,7 @@ export function checkOptions(options: ClientOptions): ClientSettings {
     connectTimeoutMs: checkTimeout('connectTimeoutMs', options.connectTimeoutMs) ?? 2000,
     connections: integerIn('connections', options.connections, 1, 10_000) ?? 32,
     retries: integerIn('retries', options.retries, 0, 100) ?? 2,
-    imageForm: oneOf('imageForm', options.imageForm, ['raw', 'base64', 'bytes-literal'] as const) ?? 'raw',
+    imageEncoding: oneOf('imageEncoding', options.imageEncoding, ['raw', 'base64', 'bytes-literal'] as const) ?? 'raw',
     maxReplyBytes: integerIn('maxReplyBytes', options.maxReplyBytes, 1, Number.MAX_SAFE_INTEGER) ?? 128 << 20,
   }
 }

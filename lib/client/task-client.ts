@@ -126,7 +126,7 @@ export abstract class TaskClient {
   ): Promise<Answer> {
     return this.run(options, async (deadline) => {
       const taskConf = options.taskConf ?? input.task_conf
-      const { query, headers, body } = await encodeTask(input, this.settings.imageForm, {
+      const { query, headers, body } = await encodeTask(input, this.settings.imageEncoding, {
         render: options.render ?? false,
         timeoutMs: this.attemptTimeoutMs(options.timeoutMs ?? this.settings.timeoutMs),
         taskConf,

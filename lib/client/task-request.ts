@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import { EdgeInferError } from '../errors.js'
 import { encodeBytesLiteral, imageType, resolveImage, type ClientImage } from './image.js'
-import type { ImageForm } from './options.js'
+import type { ImageEncoding } from './options.js'
 import type { TaskConf } from './types.js'
 
-const MOST_BODY_BYTES = 64 << 20
+const MAX_BODY_BYTES = 64 << 20
 /** The head of a request may have 16 KiB in all. */
-const MOST_QUERY_CHARACTERS = 4096
+const MAX_QUERY_CHARACTERS = 4096
 
 /** Every member an input may have. */
 export interface AnyTaskInput {
@@ -49,7 +49,7 @@ interface Pictures {
  * each 100 KB). Other forms, and pictures that are text already, are JSON.
  * @throws EdgeInferError BAD_IMAGE, TOO_LARGE.
  */
-export async function encodeTask(input: AnyTaskInput, form: ImageForm, fields: RequestFields): Promise<TaskBody> {
+export async function encodeTask(input: AnyTaskInput, form: ImageEncoding, fields: RequestFields): Promise<TaskBody> {
   const pictures = await resolvePictures(input)
   const rest = {
     bbox: input.bbox,
@@ -93,7 +93,7 @@ function rawBody(files: readonly NamedFile[], rest: Members): TaskBody | undefin
     if (value !== undefined) query.append(key, JSON.stringify(value))
   }
   const text = `?${query}`
-  if (text.length > MOST_QUERY_CHARACTERS) return undefined
+  if (text.length > MAX_QUERY_CHARACTERS) return undefined
   return { query: text, headers: { 'content-type': imageType(body) as string }, body }
 }
 
@@ -109,7 +109,7 @@ function formBody(files: readonly NamedFile[], rest: Members): TaskBody {
   return { query: '', headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body }
 }
 
-function jsonBody({ image, image_list, clip, faces }: Pictures, form: ImageForm, rest: Members): TaskBody {
+function jsonBody({ image, image_list, clip, faces }: Pictures, form: ImageEncoding, rest: Members): TaskBody {
   const toText = (picture: Picture): string => {
     if (typeof picture === 'string') return picture
     return form === 'bytes-literal' ? encodeBytesLiteral(picture) : picture.toString('base64')
@@ -126,8 +126,8 @@ function jsonBody({ image, image_list, clip, faces }: Pictures, form: ImageForm,
 
 /** Told here: a node that refuses a body it has not read may close before its answer is seen. */
 function checkSize(request: TaskBody): TaskBody {
-  if (request.body.length <= MOST_BODY_BYTES) return request
+  if (request.body.length <= MAX_BODY_BYTES) return request
   throw new EdgeInferError(
-    'TOO_LARGE', `Expected a request of at most ${MOST_BODY_BYTES} bytes but its images take ${request.body.length}`,
+    'TOO_LARGE', `Expected a request of at most ${MAX_BODY_BYTES} bytes but its images take ${request.body.length}`,
   )
 }

@@ -1,7 +1,7 @@
 /** One node's place in its cluster: a cloud, which knows the others, or a host, which tells its cloud of itself. */
 import type { Logger } from 'pino'
 import { EdgeInferError } from '../errors.js'
-import type { Sampler } from '../node/index.js'
+import type { Sampler } from '../host/index.js'
 import type { WorkerService } from '../workers/index.js'
 import { plainIp, type NodeAddress } from './address.js'
 import { HostAgent, type HostAgentOptions } from './host-agent.js'

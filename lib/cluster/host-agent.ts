@@ -28,9 +28,9 @@ export interface HostAgentOptions {
 const JITTER = 0.1
 /** An older cloud is told again after so many intervals: it may have been restarted. */
 const OLD_CLOUD_BEATS = 15
-const LEAST_TIMEOUT_MS = 2000
+const MIN_TIMEOUT_MS = 2000
 const LEAVE_TIMEOUT_MS = 2000
-const MOST_BYTES = 64 * 1024
+const MAX_BYTES = 64 * 1024
 /** Not found, method not allowed, not implemented: what servers answer that know no beats. */
 const OLD_CLOUD_STATUSES: readonly number[] = [404, 405, 501]
 
@@ -52,8 +52,8 @@ export class HostAgent {
     this.#intervalMs = options.intervalMs ?? DEFAULT_INTERVAL_MS
     this.#peer = new PeerClient({
       ca: options.ca,
-      timeoutMs: Math.max(LEAST_TIMEOUT_MS, this.#intervalMs),
-      mostBytes: MOST_BYTES,
+      timeoutMs: Math.max(MIN_TIMEOUT_MS, this.#intervalMs),
+      mostBytes: MAX_BYTES,
       localAddress: options.localAddress,
     })
   }

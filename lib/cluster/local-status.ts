@@ -1,5 +1,5 @@
 /** This node's own status. */
-import type { Sampler } from '../node/index.js'
+import type { Sampler } from '../host/index.js'
 import type { WorkerInfo, WorkerService } from '../workers/index.js'
 import type { NodeStatus, ServiceState, WorkerState } from './types.js'
 

@@ -1,7 +1,7 @@
 /** The cloud's side of the older nodes: they register by a GET, and are asked for their status from then on. */
 import type { Logger } from 'pino'
 import { TASK_NAMES } from '../models/index.js'
-import { fromFlatStatus, parseDeviceState } from '../node/index.js'
+import { fromFlatStatus, parseDeviceState } from '../host/index.js'
 import { urlOf, type NodeAddress } from './address.js'
 import { PeerClient } from './http.js'
 import type { ClusterRegistry } from './registry.js'
@@ -14,13 +14,13 @@ const TIMEOUT_MS = 5000
 /** Polls spread by this share of the interval. */
 const JITTER = 0.1
 /** The largest answer of a node. */
-const MOST_BYTES = 256 * 1024
+const MAX_BYTES = 256 * 1024
 /** Polls without an answer after which a node is no longer asked; it registers again when it is back. */
 const GIVE_UP_AFTER = 200
-const MOST_NODES = 1000
-const MOST_TASKS = 64
+const MAX_NODES = 1000
+const MAX_TASKS = 64
 /** `pollAll` asks nobody again before this. */
-const LEAST_PAUSE_MS = 1000
+const MIN_PAUSE_MS = 1000
 
 interface PolledNode extends NodeAddress {
   misses: number
@@ -40,7 +40,7 @@ export interface PollerOptions {
 export class OldNodePoller {
   readonly #options: PollerOptions
   readonly #intervalMs: number
-  readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS, mostBytes: MOST_BYTES })
+  readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS, mostBytes: MAX_BYTES })
   readonly #nodes = new Map<string, PolledNode>()
   #closed = false
 
@@ -53,7 +53,7 @@ export class OldNodePoller {
   register(ip: string): void {
     let node = this.#nodes.get(ip)
     if (!node) {
-      if (this.#nodes.size >= MOST_NODES) return
+      if (this.#nodes.size >= MAX_NODES) return
       node = {
         ip, port: this.#options.edgePort, scheme: 'http', misses: 0, timer: undefined, polling: false, polledAt: -Infinity,
       }
@@ -76,7 +76,7 @@ export class OldNodePoller {
   }
 
   #pollSoon(node: PolledNode): void {
-    if (performance.now() - node.polledAt >= LEAST_PAUSE_MS) void this.#poll(node)
+    if (performance.now() - node.polledAt >= MIN_PAUSE_MS) void this.#poll(node)
   }
 
   /** Each node has a turn of its own, so that those that hang delay no other. */
@@ -122,7 +122,7 @@ export class OldNodePoller {
   async #services(base: string): Promise<Record<string, ServiceState>> {
     const answer = await this.#peer.get(`${base}/get_service_list`).catch(() => undefined)
     const list: readonly unknown[] = Array.isArray(answer?.body) ? answer.body : TASK_NAMES
-    const tasks = list.filter(isTaskId).slice(0, MOST_TASKS)
+    const tasks = list.filter(isTaskId).slice(0, MAX_TASKS)
     return Object.fromEntries(tasks.map((task) => [task, { cpu_util_limit: 1, mem_util_limit: 1, workers: [] }]))
   }
 }

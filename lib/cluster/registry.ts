@@ -15,7 +15,7 @@ const GRACE_MS = 250
 /** Lost nodes are remembered this long, for the eyes of people. */
 const FORGET_MS = 24 * 3600 * 1000
 /** Nodes that are remembered at the most. */
-const MOST_NODES = 2000
+const MAX_NODES = 2000
 /** How old a document may be that is answered; those who join or leave show at once. */
 const FRESH_MS = 100
 
@@ -95,7 +95,7 @@ export class ClusterRegistry {
     if (id === idOf(this.#self) || (present && !isSame(known, word))) {
       throw new EdgeInferError('ADDRESS_TAKEN', `Expected an address of its own (--advertise) but ${id} is another node's`)
     }
-    if (!known && this.#nodes.size >= MOST_NODES) this.#makeRoom(now)
+    if (!known && this.#nodes.size >= MAX_NODES) this.#makeRoom(now)
     this.#nodes.set(id, { ...address, role: 'host', ...word, heardAt: now, json: render(word.status) })
     if (!present) this.expire()
     return { joined: !present }
@@ -215,7 +215,7 @@ export class ClusterRegistry {
         return
       }
     }
-    throw new EdgeInferError('CLUSTER_FULL', `Expected at most ${MOST_NODES} nodes in the cluster but received one more`)
+    throw new EdgeInferError('CLUSTER_FULL', `Expected at most ${MAX_NODES} nodes in the cluster but received one more`)
   }
 }
 

@@ -1,7 +1,7 @@
 /** What a node says of itself, and what of that is believed. */
 import { isIP } from 'node:net'
 import { EdgeInferError } from '../errors.js'
-import { parseDeviceState } from '../node/index.js'
+import { parseDeviceState } from '../host/index.js'
 import type { NodeAddress } from './address.js'
 import type { NodeStatus, ServiceState, WorkerState } from './types.js'
 
@@ -19,13 +19,13 @@ export interface Heartbeat extends NodeStatus {
 }
 
 /** Bounds on what another node may claim. */
-const MOST_SERVICES = 64
-const MOST_WORKERS = 256
+const MAX_SERVICES = 64
+const MAX_WORKERS = 256
 const TASK = /^[A-Za-z0-9_-]{1,64}$/
 const LONGEST_MODEL_NAME = 128
 const LONGEST_LATENCY_MS = 3_600_000
-export const LEAST_INTERVAL_MS = 100
-export const MOST_INTERVAL_MS = 60_000
+export const MIN_INTERVAL_MS = 100
+export const MAX_INTERVAL_MS = 60_000
 export const DEFAULT_INTERVAL_MS = 2000
 
 /**
@@ -40,7 +40,7 @@ export function parseHeartbeat(body: unknown): Heartbeat {
   return {
     ...address,
     scheme: scheme === 'https' ? 'https' : 'http',
-    interval_ms: clampNumber(interval, LEAST_INTERVAL_MS, MOST_INTERVAL_MS, DEFAULT_INTERVAL_MS),
+    interval_ms: clampNumber(interval, MIN_INTERVAL_MS, MAX_INTERVAL_MS, DEFAULT_INTERVAL_MS),
     device_state: deviceState,
     service_state: parseServiceState(services),
   }
@@ -65,9 +65,9 @@ export function parseServiceState(value: unknown): Record<string, ServiceState> 
   if (!isRecord(value)) return {}
   const services: [string, ServiceState][] = []
   for (const [task, state] of Object.entries(value)) {
-    if (services.length === MOST_SERVICES) break
+    if (services.length === MAX_SERVICES) break
     if (!isTaskId(task) || !isRecord(state)) continue
-    const workers = Array.isArray(state['workers']) ? state['workers'].slice(0, MOST_WORKERS).filter(isRecord) : []
+    const workers = Array.isArray(state['workers']) ? state['workers'].slice(0, MAX_WORKERS).filter(isRecord) : []
     services.push([task, { ...parseLimits(state), workers: workers.map(parseWorker) }])
   }
   return Object.fromEntries(services)

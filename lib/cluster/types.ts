@@ -1,5 +1,5 @@
 /** What nodes say of themselves, and a cloud of its nodes. Types alone: the client and the dashboard have them from here. */
-import type { DeviceState } from '../node/device-state.js'
+import type { DeviceState } from '../host/device-state.js'
 
 export type NodeRole = 'cloud' | 'host'
 

@@ -29,11 +29,11 @@ export class BodyReader {
 
   /** Gives each piece of the body to `keep`; resolves when it is complete. @throws as {@link read}. */
   async receive(request: FastifyRequest, limit: number, keep: (piece: Buffer) => void = () => {}): Promise<void> {
-    const { raw, exchange } = request
+    const { raw, lifecycle } = request
     const declared = declaredLength(raw)
     if (declared !== undefined && declared > limit) throw tooLarge(limit)
     let received = 0
-    exchange.whenOver(() => (this.#buffered -= received))
+    lifecycle.whenOver(() => (this.#buffered -= received))
     await new Promise<void>((resolve, reject) => {
       const stop = (error?: unknown): void => {
         clearTimeout(stall)
@@ -55,7 +55,7 @@ export class BodyReader {
       const onGone = (): void => stop(new EdgeInferError('ABORTED', 'The caller left before its request was complete'))
       raw.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone)
     })
-    exchange.receivedAt = performance.now()
+    lifecycle.receivedAt = performance.now()
   }
 
   #countTurn(raw: IncomingMessage, bytes: number): void {

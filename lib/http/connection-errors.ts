@@ -3,7 +3,7 @@ import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { EdgeInferError } from '../errors.js'
 import type { HttpContext } from './context.js'
-import { isAnswering } from './exchange.js'
+import { isAnswering } from './request-lifecycle.js'
 import { errorMember, taskFailureBody } from './failure.js'
 import { JSON_TYPE } from './json-reply.js'
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Sampler } from '../node/index.js'
+import type { Sampler } from '../host/index.js'
 import type { WorkerService } from '../workers/types.js'
 import type { BodyReader } from './body.js'
 import type { Metrics } from './metrics/metrics.js'

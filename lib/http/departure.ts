@@ -1,7 +1,7 @@
-import type { GiveUpSignal } from '../workers/types.js'
+import type { CancelSignal } from '../workers/types.js'
 
 /** Whether a caller has left. An AbortController tells the same, but making one a request shows in every answer's time. */
-export class Departure implements GiveUpSignal {
+export class Departure implements CancelSignal {
   #listeners: Set<() => void> | undefined
   aborted = false
 

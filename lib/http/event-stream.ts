@@ -15,7 +15,7 @@ export interface EventStreamOptions {
 }
 
 /** Messages in a row that a listener may not be able to take before it is cut off. */
-const MOST_MISSED = 15
+const MAX_MISSED = 15
 /** Milliseconds after which a browser that lost the connection tries again. */
 const RETRY_MS = 2000
 
@@ -68,7 +68,7 @@ export class EventStream {
       if (!response.writableNeedDrain) {
         response.write(message)
         this.#missed.set(response, 0)
-      } else if (missed < MOST_MISSED) this.#missed.set(response, missed + 1)
+      } else if (missed < MAX_MISSED) this.#missed.set(response, missed + 1)
       else response.destroy()
     }
   }

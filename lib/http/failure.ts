@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import type { TaskName } from '../models/index.js'
 import { isTaskName } from '../tasks/index.js'
-import type { LimitReadings } from '../workers/types.js'
+import type { EffectiveLimits } from '../workers/types.js'
 import type { HttpContext } from './context.js'
 import { JSON_TYPE } from './json-reply.js'
 import { unknownResourceInfo } from './resource-info.js'
@@ -39,7 +39,7 @@ function failureBody(context: HttpContext, request: FastifyRequest, error: EdgeI
   if (INFERENCE_PROTOCOL_ROUTE.test(request.url)) return { error: member.message }
   const task = TASK_ROUTE.exec(request.url)
   if (task) {
-    const { receivedAt } = request.exchange
+    const { receivedAt } = request.lifecycle
     const allLatency = receivedAt === 0 ? 0 : (performance.now() - receivedAt) / 1000
     return taskFailureBody(context, member, { allLatency, limits: limitsOf(context, task[1]) })
   }
@@ -51,7 +51,7 @@ function failureBody(context: HttpContext, request: FastifyRequest, error: EdgeI
 export function taskFailureBody(
   { deviceIp }: Pick<HttpContext, 'deviceIp'>,
   error: ErrorMember,
-  { allLatency = 0, limits }: { allLatency?: number; limits?: LimitReadings | undefined } = {},
+  { allLatency = 0, limits }: { allLatency?: number; limits?: EffectiveLimits | undefined } = {},
 ): Record<string, unknown> {
   return {
     execute_flag: false,
@@ -74,7 +74,7 @@ function withoutPaths(message: string): string {
   return message.replace(/(?<![\w.:/~-])(?:~|\/(?!(?:sys|proc)\/))[^\s'",:;()]*\/([^\s/'",:;()]+)\/?/g, '$1')
 }
 
-function limitsOf({ workers }: HttpContext, task: TaskName | string | undefined): LimitReadings | undefined {
+function limitsOf({ workers }: HttpContext, task: TaskName | string | undefined): EffectiveLimits | undefined {
   try {
     return isTaskName(task) ? workers.taskLimits(task) : undefined
   } catch {

@@ -56,7 +56,7 @@ async function collect(request: FastifyRequest, bodyLimit: number): Promise<Form
     const bytes = new GatheredBytes(bodyLimit)
     for await (const piece of part.file) bytes.add(piece as Buffer)
     const name = requireFileField(part.fieldname)
-    const image: PostedImage = { image: { kind: 'encoded', data: bytes.finish() }, form: 'encoded' }
+    const image: PostedImage = { image: { kind: 'encoded', data: bytes.finish() }, encoding: 'encoded' }
     form.files.set(name, [...(form.files.get(name) ?? []), image])
   }
   return form
@@ -64,7 +64,7 @@ async function collect(request: FastifyRequest, bodyLimit: number): Promise<Form
 
 /** An image file as it is; images are answered in base64. */
 export function fileImage(data: Uint8Array): PostedImage {
-  return { image: { kind: 'encoded', data }, form: 'encoded' }
+  return { image: { kind: 'encoded', data }, encoding: 'encoded' }
 }
 
 /** The parser of forms throws plain errors at what is broken, and some with a status at what is too much. */

@@ -1,6 +1,6 @@
 /** `proc_resource_info`: what a task cost the worker that ran it, and what it was granted. */
-import type { NodeCapacity } from '../node/index.js'
-import type { JobRun, LimitReadings } from '../workers/types.js'
+import type { NodeCapacity } from '../host/index.js'
+import type { JobRun, EffectiveLimits } from '../workers/types.js'
 
 /** Keys of the interface document; utilisations are shares of the whole machine, latencies seconds. */
 export interface ProcResourceInfo {
@@ -33,7 +33,7 @@ export function resourceInfoList(
 }
 
 /** Callers do arithmetic on these without looking: what is not known is 0. */
-export function unknownResourceInfo(limits: LimitReadings | undefined, facts: ReplyFacts): ProcResourceInfo {
+export function unknownResourceInfo(limits: EffectiveLimits | undefined, facts: ReplyFacts): ProcResourceInfo {
   return {
     cpu_util_limit: limits?.cpuUtilLimit ?? 1,
     cpu_util_use: 0,
@@ -63,7 +63,7 @@ function resourceInfo(run: WorkerRun, { cpus, memoryBytes }: NodeCapacity, facts
 
 interface WorkerRun {
   pid: number
-  limits: LimitReadings
+  limits: EffectiveLimits
   wallSeconds: number
   cpuSeconds: number
   rssBytes: number

@@ -1,9 +1,9 @@
 /** The jobs of one request, given to the workers of its task. */
 import { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../models/index.js'
-import type { Job } from '../tasks/job.js'
+import type { Job } from '../inference/job.js'
 import type { JobRun, RunOptions, WorkerService } from '../workers/types.js'
-import type { Exchange } from './exchange.js'
+import type { RequestLifecycle } from './request-lifecycle.js'
 import { epochNow } from './tracing.js'
 
 /**
@@ -11,7 +11,7 @@ import { epochNow } from './tracing.js'
  * @throws EdgeInferError as {@link WorkerService.run}.
  */
 export async function runJobs(
-  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal, trace }: Exchange, timeoutMs: number | undefined,
+  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal, trace }: RequestLifecycle, timeoutMs: number | undefined,
 ): Promise<JobRun[]> {
   const run = async (job: Job, options: RunOptions): Promise<JobRun> => {
     if (!trace) return workers.run(task, job, options)
@@ -37,7 +37,7 @@ export async function runJobs(
 }
 
 /** Milliseconds from now until the caller, who waits so long from when its request had come, no longer does. */
-export function timeLeft(timeoutMs: number | undefined, { receivedAt }: Exchange): number | undefined {
+export function timeLeft(timeoutMs: number | undefined, { receivedAt }: RequestLifecycle): number | undefined {
   if (timeoutMs === undefined) return undefined
   const left = timeoutMs - (performance.now() - receivedAt)
   if (left > 0) return left

@@ -6,13 +6,13 @@ import multipart from '@fastify/multipart'
 import fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { EdgeInferError, ERROR_TABLE } from '../errors.js'
-import type { Sampler } from '../node/index.js'
+import type { Sampler } from '../host/index.js'
 import type { WorkerService } from '../workers/types.js'
 import { BodyReader, discardRest } from './body.js'
 import { answerExpectations, connectionErrorHandler } from './connection-errors.js'
 import type { ControlPolicy, HttpContext } from './context.js'
 import { drainConnections, trackSilent } from './drain.js'
-import { Exchange } from './exchange.js'
+import { RequestLifecycle } from './request-lifecycle.js'
 import { sendFailure, toHttpError } from './failure.js'
 import { answerOtherMethods } from './method-not-allowed.js'
 import { Metrics } from './metrics/metrics.js'
@@ -132,7 +132,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     return503OnClosing: false,
     clientErrorHandler: connectionErrorHandler(context),
     frameworkErrors: (error, request, reply) => {
-      request.exchange ??= new Exchange(request.socket, reply.raw)
+      request.lifecycle ??= new RequestLifecycle(request.socket, reply.raw)
       void sendFailure(context, request, reply, toHttpError(error))
     },
   })
@@ -143,16 +143,16 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => JSON.stringify)
 
-  app.decorateRequest('exchange')
+  app.decorateRequest('lifecycle')
   app.addHook('onRequest', (request, reply, done) => {
     const { method, url, headers } = request
-    const exchange = request.exchange = new Exchange(request.socket, reply.raw)
+    const lifecycle = request.lifecycle = new RequestLifecycle(request.socket, reply.raw)
     // Reads are probes and pages that ask again and again.
     const trace = method === 'POST' ? context.tracing?.begin(method, url.split('?', 1)[0] ?? url, headers) : undefined
     if (trace) {
-      exchange.trace = trace
+      lifecycle.trace = trace
       const route = request.routeOptions.url ?? 'unknown'
-      exchange.whenOver(() => trace.end(route, exchange.signal.aborted ? ERROR_TABLE.ABORTED.status : reply.statusCode))
+      lifecycle.whenOver(() => trace.end(route, lifecycle.signal.aborted ? ERROR_TABLE.ABORTED.status : reply.statusCode))
     }
     reply.header('x-request-id', request.id)
     done()

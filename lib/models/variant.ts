@@ -39,11 +39,11 @@ type Note = { usable: true; inputSize: ModelVariant['inputSize'] } | { usable: f
 
 const DEFAULT_SIZE = { width: 640, height: 640 }
 /** The share of its area by which a box may differ, and the score. */
-const LEAST_IOU = 0.99
-const MOST_SCORE_DIFFERENCE = 0.005
+const MIN_IOU = 0.99
+const MAX_SCORE_DIFFERENCE = 0.005
 /** Low enough that each grid has objects; and what of them must be in both forms. */
-const LEAST_SCORE = 1e-5
-const SURE_SCORE = 2 * LEAST_SCORE
+const MIN_SCORE = 1e-5
+const SURE_SCORE = 2 * MIN_SCORE
 
 /** The variant of a model's file, made now if need be; undefined where there is none that gives the same results. */
 export async function variantOf(entry: CatalogEntry, path: string): Promise<ModelVariant | undefined> {
@@ -105,7 +105,7 @@ async function differs(
   }
   const image = { kind: 'raw' as const, data: testPicture(size), ...size, channels: 3, order: 'bgr' as const }
   // All that any cell of any grid answers, whatever overlaps it.
-  const options = { scoreThreshold: LEAST_SCORE, iouThreshold: 1, maxDetections: 100_000 }
+  const options = { scoreThreshold: MIN_SCORE, iouThreshold: 1, maxDetections: 100_000 }
   const [before, after] = await Promise.all([exported, variant].map(async ({ path, family }) => {
     const session = await native.createSession({ ...common, modelPaths: [path], family })
     try {
@@ -128,7 +128,7 @@ function firstDifference(before: NativeDetections, after: NativeDetections): str
       const shared = overlap(box, boxAt(after, other))
       if (shared > iou) [like, iou] = [other, shared]
     }
-    if (iou >= LEAST_IOU) left.delete(like)
+    if (iou >= MIN_IOU) left.delete(like)
     else if (score > SURE_SCORE) return `the variant has no object of score ${score} at ${box.join(' ')}`
   }
   const more = [...left].find((index) => (after.scores[index] as number) > SURE_SCORE)
@@ -139,8 +139,8 @@ function firstDifference(before: NativeDetections, after: NativeDetections): str
 function* nearest(scores: Float32Array, score: number, left: ReadonlySet<number>): Generator<number> {
   for (const index of left) {
     const difference = (scores[index] as number) - score
-    if (difference > MOST_SCORE_DIFFERENCE) continue
-    if (difference < -MOST_SCORE_DIFFERENCE) return
+    if (difference > MAX_SCORE_DIFFERENCE) continue
+    if (difference < -MAX_SCORE_DIFFERENCE) return
     yield index
   }
 }

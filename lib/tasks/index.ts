@@ -1,9 +1,9 @@
 /** The tasks, by name. */
 import type { TaskName } from '../models/index.js'
-import { Detector, type DetectionThresholds } from './detector.js'
-import { HeadPoseEstimator } from './head-pose.js'
-import type { ModelOptions } from './model-session.js'
-import { refuse } from './options.js'
+import { Detector, type DetectionThresholds } from '../inference/detector.js'
+import { HeadPoseEstimator } from '../inference/head-pose.js'
+import type { ModelOptions } from '../inference/model-session.js'
+import { refuse } from '../inference/options.js'
 import { TASK_NAMES } from '../models/index.js'
 
 export type TaskOptions = ModelOptions & DetectionThresholds
@@ -35,10 +35,10 @@ export function isTaskName(name: unknown): name is TaskName {
   return (TASK_NAMES as readonly unknown[]).includes(name)
 }
 
-export { Detector } from './detector.js'
-export type { BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions } from './detector.js'
-export { HeadPoseEstimator, UP_PITCH } from './head-pose.js'
-export type { HeadPose, HeadPoseCallOptions, HeadPoses } from './head-pose.js'
-export { toNativeImage } from './image.js'
-export type { ImageInput, MatLike, RawImage } from './image.js'
-export type { CallOptions, ModelOptions } from './model-session.js'
+export { Detector } from '../inference/detector.js'
+export type { BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions } from '../inference/detector.js'
+export { HeadPoseEstimator, UP_PITCH } from '../inference/head-pose.js'
+export type { HeadPose, HeadPoseCallOptions, HeadPoses } from '../inference/head-pose.js'
+export { toNativeImage } from '../inference/image.js'
+export type { ImageInput, MatLike, RawImage } from '../inference/image.js'
+export type { CallOptions, ModelOptions } from '../inference/model-session.js'

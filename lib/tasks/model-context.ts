@@ -1,8 +1,8 @@
 /** `model_ctx` of the interface: the names existing callers use for a model and its thresholds. */
 import { EdgeInferError } from '../errors.js'
-import { parseDevice } from './device.js'
+import { parseDevice } from '../inference/device.js'
 import type { TaskOptions } from './index.js'
-import { classIds, integerIn, numberIn, refuse } from './options.js'
+import { classIds, integerIn, numberIn, refuse } from '../inference/options.js'
 
 const CODE = 'BAD_MODEL_CTX'
 

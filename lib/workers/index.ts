@@ -26,4 +26,4 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 }
 
 export { Workers, type WorkersOptions } from './service.js'
-export type { JobRun, LimitReadings, RestartCount, WorkerUsage, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'
+export type { JobRun, EffectiveLimits, RestartCount, WorkerUsage, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'

@@ -3,13 +3,13 @@ import type { Logger } from 'pino'
 import { EdgeInferError } from '../errors.js'
 import { defaultModelFor, resolveModel, TASK_NAMES, type TaskName } from '../models/index.js'
 import { isTaskName, type TaskOptions } from '../tasks/index.js'
-import type { Job } from '../tasks/job.js'
+import type { Job } from '../inference/job.js'
 import { parseModelContext } from '../tasks/model-context.js'
 import { toEdgeInferError } from '../native.js'
 import { parseLimits, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
-import { WorkerPool } from './pool.js'
+import { WorkerPool } from './pool/pool.js'
 import type {
-  JobRun, LimitReadings, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
+  JobRun, EffectiveLimits, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
 } from './types.js'
 
 export interface WorkersOptions {
@@ -122,7 +122,7 @@ export class Workers implements WorkerService {
 
   async limitProcess(
     pid: unknown, task: unknown, body: Readonly<Record<string, unknown>>,
-  ): Promise<LimitReadings> {
+  ): Promise<EffectiveLimits> {
     this.#requireOpen()
     if (typeof pid !== 'number' || !Number.isInteger(pid)) {
       throw new EdgeInferError('BAD_REQUEST', `Expected pid to be a whole number but received ${JSON.stringify(pid)}`)
@@ -142,7 +142,7 @@ export class Workers implements WorkerService {
     return worker.group.readUtil()
   }
 
-  async limitTask(task: TaskName, body: Readonly<Record<string, unknown>>): Promise<LimitReadings> {
+  async limitTask(task: TaskName, body: Readonly<Record<string, unknown>>): Promise<EffectiveLimits> {
     requireTask(task)
     this.#requireOpen()
     const limits = parseLimits(body, this.#limits.capacity)
@@ -153,7 +153,7 @@ export class Workers implements WorkerService {
     return group.readUtil()
   }
 
-  taskLimits(task: TaskName): LimitReadings {
+  taskLimits(task: TaskName): EffectiveLimits {
     const group = this.#groups.get(task)
     return group?.readUtil() ?? { cpuUtilLimit: 1, memUtilLimit: 1 }
   }

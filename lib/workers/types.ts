@@ -1,14 +1,14 @@
 /** What the workers of a node offer the layers above. */
 import type { TaskName } from '../models/index.js'
-import type { Job, JobResult } from '../tasks/job.js'
+import type { Job, JobResult } from '../inference/job.js'
 
 /** Shares of the whole machine, (0, 1]; 1 where there is no limit. Read from the kernel. */
-export interface LimitReadings {
+export interface EffectiveLimits {
   cpuUtilLimit: number
   memUtilLimit: number
 }
 
-export interface WorkerInfo extends LimitReadings {
+export interface WorkerInfo extends EffectiveLimits {
   task: TaskName
   pid: number
   /** Name of the model. */
@@ -22,7 +22,7 @@ export interface WorkerInfo extends LimitReadings {
 }
 
 /** What a worker has used since it started, beside its limits. */
-export interface WorkerUsage extends LimitReadings {
+export interface WorkerUsage extends EffectiveLimits {
   task: TaskName
   pid: number
   cpuSeconds: number
@@ -42,18 +42,18 @@ export interface RestartCount {
 /** Which worker did a job, and what was granted to it. */
 export interface JobRun extends JobResult {
   pid: number
-  limits: LimitReadings
+  limits: EffectiveLimits
 }
 
 /** Tells that the caller no longer waits: an AbortSignal, or something of its form. */
-export interface GiveUpSignal {
+export interface CancelSignal {
   readonly aborted: boolean
   addEventListener(type: 'abort', listener: () => void): void
   removeEventListener(type: 'abort', listener: () => void): void
 }
 
 export interface RunOptions {
-  signal?: GiveUpSignal | undefined
+  signal?: CancelSignal | undefined
   /** Milliseconds from now after which the caller no longer waits: TIMEOUT. */
   timeoutMs?: number | undefined
 }
@@ -81,10 +81,10 @@ export interface WorkerService {
   /** The newest worker finishes what it runs and ends. @throws LAST_WORKER, NO_WORKER. */
   decrease(task: TaskName): Promise<{ pid: number }>
   /** `limits`: the body of the request, unknown keys ignored. @throws BAD_LIMIT, UNKNOWN_PID, CGROUP_UNAVAILABLE, LIMIT_TOO_LOW. */
-  limitProcess(pid: unknown, task: unknown, limits: Readonly<Record<string, unknown>>): Promise<LimitReadings>
-  limitTask(task: TaskName, limits: Readonly<Record<string, unknown>>): Promise<LimitReadings>
+  limitProcess(pid: unknown, task: unknown, limits: Readonly<Record<string, unknown>>): Promise<EffectiveLimits>
+  limitTask(task: TaskName, limits: Readonly<Record<string, unknown>>): Promise<EffectiveLimits>
   /** Limits of a task as they stand, for service_state. */
-  taskLimits(task: TaskName): LimitReadings
+  taskLimits(task: TaskName): EffectiveLimits
   /** Takes no more jobs, finishes those it has, ends the workers. `now`: does not wait for them. */
   close(options?: { now?: boolean }): Promise<void>
 }

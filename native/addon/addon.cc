@@ -2,10 +2,10 @@
 
 #include <opencv2/core/version.hpp>
 
-#include "../core/annotate.h"
-#include "../core/bytes_literal.h"
-#include "../core/request_images.h"
-#include "../core/runtime.h"
+#include "image/annotate.h"
+#include "wire/bytes_literal.h"
+#include "wire/request_images.h"
+#include "model/runtime.h"
 #include "async.h"
 #include "convert.h"
 #include "job_server_object.h"

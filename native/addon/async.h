@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "../core/error.h"
+#include "error.h"
 #include "environment.h"
 
 namespace edge_infer {

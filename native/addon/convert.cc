@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "../core/error.h"
+#include "error.h"
 
 namespace edge_infer {
 namespace {
@@ -281,7 +281,7 @@ Napi::Value from_detect_result(Napi::Env env, const DetectResult& result) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("width", result.width);
   object.Set("height", result.height);
-  object.Set("form", wire_form_name(result.form));
+  object.Set("encoding", image_encoding_name(result.encoding));
   object.Set("boxes", boxes);
   object.Set("scores", scores);
   object.Set("classIds", class_ids);
@@ -310,7 +310,7 @@ Napi::Value from_head_pose_result(Napi::Env env, const HeadPoseResult& result) {
   }
   Napi::Object object = Napi::Object::New(env);
   object.Set("sizes", sizes);
-  object.Set("form", wire_form_name(result.form));
+  object.Set("encoding", image_encoding_name(result.encoding));
   object.Set("angles", angles);
   object.Set("timings", from_timings(env, result.timings));
   return object;
@@ -359,9 +359,9 @@ Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
   for (size_t i = 0; i < request.images.size(); ++i) {
     ExtractedImage& extracted = request.images[i];
     Napi::Object image = Napi::Object::New(env);
-    image.Set("kind", extracted.form == WireForm::nested_list ? "raw" : "encoded");
+    image.Set("kind", extracted.encoding == ImageEncoding::nested_list ? "raw" : "encoded");
     image.Set("data", adopt_bytes(env, std::move(extracted.data)));
-    if (extracted.form == WireForm::nested_list) {
+    if (extracted.encoding == ImageEncoding::nested_list) {
       image.Set("width", extracted.width);
       image.Set("height", extracted.height);
       image.Set("channels", 3);
@@ -369,7 +369,7 @@ Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
     }
     Napi::Object entry = Napi::Object::New(env);
     entry.Set("key", extracted.key);
-    entry.Set("form", wire_form_name(extracted.form));
+    entry.Set("encoding", image_encoding_name(extracted.encoding));
     entry.Set("image", image);
     images.Set(static_cast<uint32_t>(i), entry);
   }

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "../core/annotate.h"
-#include "../core/job.h"
-#include "../core/pipeline.h"
-#include "../core/request_images.h"
+#include "image/annotate.h"
+#include "jobs/job.h"
+#include "pipeline.h"
+#include "wire/request_images.h"
 
 namespace edge_infer {
 

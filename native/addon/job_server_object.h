@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "../core/job_server.h"
+#include "jobs/job_server.h"
 
 namespace edge_infer {
 

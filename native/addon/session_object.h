@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "../core/job_server.h"
-#include "../core/pipeline.h"
+#include "jobs/job_server.h"
+#include "pipeline.h"
 #include "environment.h"
 
 namespace edge_infer {

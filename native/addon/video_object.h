@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "../core/video.h"
+#include "video.h"
 #include "environment.h"
 #include "turns.h"
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "letterbox.h"
+#include "image/letterbox.h"
 
 namespace edge_infer {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
-#include "crop.h"
+#include "image/crop.h"
 #include "error.h"
 
 namespace edge_infer {
@@ -49,10 +49,10 @@ Box clip(const Box& box, size_t index, int width, int height) {
 WireImage read_image(const ImageSource& source, const DecodeRequest& request) {
   switch (source.kind) {
     case ImageSource::Kind::encoded:
-      return {decode_image(source.data, request), WireForm::encoded};
+      return {decode_image(source.data, request), ImageEncoding::encoded};
     case ImageSource::Kind::raw:
       return {frame_from_pixels(source.data, source.width, source.height, source.channels, source.order),
-              WireForm::raw};
+              ImageEncoding::raw};
     case ImageSource::Kind::json:
       return decode_wire_image(source.data, request);
   }
@@ -95,7 +95,7 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
   const Frame& frame = source.frame;
   result.width = frame.width;
   result.height = frame.height;
-  result.form = source.form;
+  result.encoding = source.encoding;
   Network& network = options.full_decode ? networks_.largest() : networks_.for_frame(frame.width, frame.height);
   Placement placement;
   {
@@ -172,7 +172,7 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
     }
     const Frame& frame = source.frame;
     result.sizes.emplace_back(frame.width, frame.height);
-    if (i == 0) result.form = source.form;
+    if (i == 0) result.encoding = source.encoding;
     std::vector<cv::Rect> areas;
     if (options.boxes) {
       for (size_t k = 0; k < options.boxes->size(); ++k) {

@@ -7,12 +7,12 @@
 
 #include "cancellation.h"
 #include "heads/head.h"
-#include "image.h"
-#include "letterbox.h"
-#include "model.h"
-#include "network.h"
-#include "tensor_statistics.h"
-#include "wire_image.h"
+#include "image/image.h"
+#include "image/letterbox.h"
+#include "model/model.h"
+#include "model/network.h"
+#include "model/tensor_statistics.h"
+#include "wire/wire_image.h"
 
 namespace edge_infer {
 
@@ -53,7 +53,7 @@ struct DetectOptions {
 struct DetectResult {
   int width = 0;
   int height = 0;
-  WireForm form = WireForm::encoded;
+  ImageEncoding encoding = ImageEncoding::encoded;
   std::vector<Detection> detections;
   /// A JPEG file of each detection, when crops were asked for.
   std::optional<std::vector<Bytes>> crops;
@@ -73,7 +73,7 @@ struct HeadPoseOptions {
 struct HeadPoseResult {
   /// Of each image.
   std::vector<cv::Size> sizes;
-  WireForm form = WireForm::encoded;
+  ImageEncoding encoding = ImageEncoding::encoded;
   std::vector<HeadPose> poses;
   StageTimings timings;
 };

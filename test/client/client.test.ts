@@ -94,7 +94,7 @@ t.test('each route is asked and answered in its own form', async (t) => {
 
 t.test('old nodes are sent bytes literals', async (t) => {
   const respond: Respond = (_request, response) => json(response, answer(FACES))
-  const [client, node] = await connect(t, respond, { imageForm: 'bytes-literal' })
+  const [client, node] = await connect(t, respond, { imageEncoding: 'bytes-literal' })
   await client.executeTask('face_detection', { image: JPEG })
   const { image } = JSON.parse(String(node.received[0]?.body)) as { image: string }
   t.match(image, /^b'\\xff\\xd8/)

@@ -60,8 +60,8 @@ t.test('every form of a picture and every route against a real node', { timeout:
   const files = [...found.faces, found.image as string].map(decodeImage)
   t.ok(files.every((file) => file.readUInt16BE(0) === 0xffd8))
 
-  await using asBase64 = new EdgeInferClient(node.url, { imageForm: 'base64' })
-  await using asLiteral = new EdgeInferClient(node.url, { imageForm: 'bytes-literal' })
+  await using asBase64 = new EdgeInferClient(node.url, { imageEncoding: 'base64' })
+  await using asLiteral = new EdgeInferClient(node.url, { imageEncoding: 'bytes-literal' })
   for (const other of [asBase64, asLiteral]) {
     const { bbox, faces: crops } = await other.executeTaskNew('face_detection', { image: faces })
     t.ok(nearly(bbox, expected, 0.01))

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../lib/http/index.js'
 import { resolveSample } from '../../lib/models/index.js'
 import { native } from '../../lib/native.js'
-import { createSampler } from '../../lib/node/index.js'
+import { createSampler } from '../../lib/host/index.js'
 import { startWorkers, type Workers, type WorkersOptions } from '../../lib/workers/index.js'
 import { useSharedModels } from '../helpers/shared.js'
 

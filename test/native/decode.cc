@@ -4,7 +4,7 @@
 #include <opencv2/imgproc.hpp>
 #include <random>
 
-#include "../../native/core/crop.h"
+#include "image/crop.h"
 #include "pictures.h"
 
 using namespace edge_infer;

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "../../native/core/heads/head.h"
+#include "heads/head.h"
 #include "pictures.h"
 
 using namespace edge_infer;

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "../../native/core/error.h"
-#include "../../native/core/job_wire.h"
+#include "error.h"
+#include "jobs/job_protocol.h"
 
 using namespace edge_infer;
 

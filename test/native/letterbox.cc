@@ -3,7 +3,7 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 
-#include "../../native/core/letterbox.h"
+#include "image/letterbox.h"
 #include "pictures.h"
 
 using namespace edge_infer;

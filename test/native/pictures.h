@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "../../native/core/bytes.h"
-#include "../../native/core/image.h"
+#include "bytes.h"
+#include "image/image.h"
 
 /// Pictures made for the tests, and files of every variant of them.
 namespace pictures {
@@ -55,7 +55,7 @@ std::pair<std::string, std::string> error_of(Act act);
 
 }  // namespace pictures
 
-#include "../../native/core/error.h"
+#include "error.h"
 
 template <typename Act>
 std::pair<std::string, std::string> pictures::error_of(Act act) {

@@ -9,10 +9,10 @@
 #include <iterator>
 #include <thread>
 
-#include "../../native/core/annotate.h"
-#include "../../native/core/job_server.h"
-#include "../../native/core/pipeline.h"
-#include "../../native/core/runtime.h"
+#include "image/annotate.h"
+#include "jobs/job_server.h"
+#include "pipeline.h"
+#include "model/runtime.h"
 
 using namespace edge_infer;
 

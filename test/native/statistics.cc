@@ -4,8 +4,8 @@
 #include <numeric>
 #include <vector>
 
-#include "../../native/core/error.h"
-#include "../../native/core/tensor_statistics.h"
+#include "error.h"
+#include "model/tensor_statistics.h"
 
 using namespace edge_infer;
 

@@ -6,10 +6,10 @@
 #include <random>
 #include <sstream>
 
-#include "../../native/core/base64.h"
-#include "../../native/core/bytes_literal.h"
-#include "../../native/core/nested_list.h"
-#include "../../native/core/wire_image.h"
+#include "wire/base64.h"
+#include "wire/bytes_literal.h"
+#include "wire/nested_list.h"
+#include "wire/wire_image.h"
 #include "pictures.h"
 
 using namespace edge_infer;
@@ -216,19 +216,19 @@ TEST_CASE("every wire form gives the same picture and is told apart") {
     }
     std::string slashes;
     for (const char c : base64(file)) slashes += c == '/' ? std::string("\\/") : std::string(1, c);
-    const std::pair<std::string, WireForm> forms[] = {
-        {json_escaped(encode_bytes_literal(file)), WireForm::bytes_literal},
-        {base64(file), WireForm::base64},
-        {slashes, WireForm::base64},
-        {"data:image/jpeg;base64," + base64(file), WireForm::data_url},
-        {"data:image\\/png;name=a;base64," + slashes, WireForm::data_url},
-        {escaped, WireForm::latin1},
-        {utf8, WireForm::latin1},
+    const std::pair<std::string, ImageEncoding> forms[] = {
+        {json_escaped(encode_bytes_literal(file)), ImageEncoding::bytes_literal},
+        {base64(file), ImageEncoding::base64},
+        {slashes, ImageEncoding::base64},
+        {"data:image/jpeg;base64," + base64(file), ImageEncoding::data_url},
+        {"data:image\\/png;name=a;base64," + slashes, ImageEncoding::data_url},
+        {escaped, ImageEncoding::latin1},
+        {utf8, ImageEncoding::latin1},
     };
     for (const auto& [text, form] : forms) {
       CAPTURE(text.substr(0, 40));
       const WireImage image = from_json(" \"" + text + "\"\n");
-      CHECK(image.form == form);
+      CHECK(image.encoding == form);
       CHECK(cv::norm(image.frame.pixels, pixels, cv::NORM_L1) == 0);
     }
   }

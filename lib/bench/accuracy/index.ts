@@ -55,7 +55,7 @@ export type Accuracy = DetectionAccuracy | HeadPoseAccuracy
 
 const HIT_IOU = 0.5
 /** Low enough for the tail of the precision-recall curve. */
-const LEAST_SCORE = 0.01
+const MIN_SCORE = 0.01
 const TILES = 4
 
 /** @throws EdgeInferError BAD_OPTION where the directory holds no labelled set; those of the tasks. */
@@ -128,7 +128,7 @@ async function answer(
   for (const image of images) {
     options.onProgress?.(`${name}, ${mode}`, answers.length, images.length)
     answers.push(await detector.run(image.file, {
-      scoreThreshold: LEAST_SCORE, classes: set.classes, fullDecode: mode !== 'default', signal: options.signal,
+      scoreThreshold: MIN_SCORE, classes: set.classes, fullDecode: mode !== 'default', signal: options.signal,
     }))
   }
   return answers

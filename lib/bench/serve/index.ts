@@ -81,7 +81,7 @@ export interface ServeResults {
 }
 
 const COMFORTABLE_LOAD = 0.8
-const MOST_CONNECTIONS = 256
+const MAX_CONNECTIONS = 256
 /** Milliseconds of requests to the library, and then to the server, with one client. */
 const TURN_INTERVAL = 500
 /** Milliseconds of requests before the first that count: V8 compiles what runs often, and a server runs for long. */
@@ -100,7 +100,7 @@ export async function measureServe(options: ServeBenchOptions): Promise<ServeRes
   try {
     const frame = await makeFrame(options.image ?? await resolveSample('faces'), detector)
     server = url === undefined ? await BenchServer.start({ task, model, device, workers }, signal) : undefined
-    caller = new Caller(url ?? server?.url ?? '', task, MOST_CONNECTIONS)
+    caller = new Caller(url ?? server?.url ?? '', task, MAX_CONNECTIONS)
     const forms = await measureForms(detector, caller, frame, options)
     const levels = await measureLevels(caller, server, frame, options)
     return {
@@ -206,7 +206,7 @@ async function measurePeers(caller: Caller, frame: Frame, options: ServeBenchOpt
     throw new EdgeInferError('BAD_OPTION', `The Flask server finds faces only, but the task is ${task}`)
   }
   const peer = await FlaskPeer.start(model ?? defaultModelFor(task).name, workers)
-  const theirs = new Caller(peer.url, task, MOST_CONNECTIONS)
+  const theirs = new Caller(peer.url, task, MAX_CONNECTIONS)
   try {
     const measurementInterval = options.measurementInterval / 2
     return [await measureBeside(`Flask (${peer.versions})`, caller, theirs, frame, {

@@ -37,9 +37,9 @@ interface Window {
 }
 
 const STEADY_WINDOWS = 3
-const MOST_WINDOWS = 10
+const MAX_WINDOWS = 10
 /** An open load does not pile up more than this. */
-const MOST_IN_FLIGHT = 256
+const MAX_IN_FLIGHT = 256
 const PAUSE_AFTER_ERROR = 20
 const SETTLING = 300
 
@@ -51,7 +51,7 @@ export async function measureLevel(level: Level, call: () => Promise<unknown>, p
   let stable = false
   try {
     await pause(SETTLING, plan.signal)
-    while (windows.length < MOST_WINDOWS && !stable) {
+    while (windows.length < MAX_WINDOWS && !stable) {
       plan.onWindow?.(windows.length)
       windows.push(await measureWindow(load, plan))
       stable = isSteady(windows.slice(-STEADY_WINDOWS), plan.stabilityPercentage / 100)
@@ -115,14 +115,14 @@ export class Load {
       const due = begin + count * 1000 / requestRate
       const wait = due - performance.now()
       if (wait > 0) await sleep(wait)
-      if (this.#inFlight >= MOST_IN_FLIGHT) {
+      if (this.#inFlight >= MAX_IN_FLIGHT) {
         this.errors += 1
         continue
       }
       const one = this.#one(due)
       underWay.add(one)
       void one.then(() => underWay.delete(one))
-      if (wait <= 0 && count % MOST_IN_FLIGHT === 0) await sleep(0)
+      if (wait <= 0 && count % MAX_IN_FLIGHT === 0) await sleep(0)
     }
     await Promise.all(underWay)
   }

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { createHttpServer } from '../../http/index.js'
 import type { TaskName } from '../../models/index.js'
 import { toEdgeInferError } from '../../native.js'
-import { createSampler } from '../../node/index.js'
+import { createSampler } from '../../host/index.js'
 import { startWorkers } from '../../workers/index.js'
 
 export interface ServerSettings {

@@ -1,6 +1,6 @@
 /** The JSON of a request. It is parsed in one go on the JavaScript thread: what it may cost there is bounded first. */
 import { EdgeInferError } from '../../errors.js'
-import { received } from '../../tasks/options.js'
+import { received } from '../../validation.js'
 import { refuse } from './tensors.js'
 
 export type Members = Readonly<Record<string, unknown>>

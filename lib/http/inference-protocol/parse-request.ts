@@ -1,5 +1,5 @@
 /** An inference request: JSON, and behind it the bytes of the tensors that are not in the JSON. */
-import { received } from '../../tasks/options.js'
+import { received } from '../../validation.js'
 import { isMembers, parseJsonObject, type Members } from './parse-json.js'
 import { ELEMENT_BYTES, elementCount, refuse, type DataType, type InputTensor, type TensorMetadata } from './tensors.js'
 

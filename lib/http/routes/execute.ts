@@ -3,11 +3,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../models/index.js'
 import type { StageTimings } from '../../native.js'
-import { numberIn } from '../../tasks/options.js'
+import { numberIn } from '../../inference/options.js'
 import { planners, type AnswerStyle } from '../../tasks/wire/index.js'
 import type { JobRun } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
-import type { Exchange } from '../exchange.js'
+import type { RequestLifecycle } from '../request-lifecycle.js'
 import { sendJson } from '../json-reply.js'
 import { resourceInfoList } from '../resource-info.js'
 import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
@@ -45,16 +45,16 @@ async function execute(
   context: HttpContext, task: TaskName, style: AnswerStyle, request: FastifyRequest, reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { workers, bodies, settings, sampler, deviceIp, metrics } = context
-  const { exchange } = request
+  const { lifecycle } = request
   refuseWithoutModel(workers, task)
   const posted = await readTaskRequest(request, bodies, settings)
   const plan = planners[task](posted, style, Math.max(1, workers.count(task)))
-  const runs = await runJobs(workers, task, plan.jobs, exchange, deadline(posted.fields, exchange))
+  const runs = await runJobs(workers, task, plan.jobs, lifecycle, deadline(posted.fields, lifecycle))
     .finally(() => reclaimImages(posted))
   reply.header('server-timing', serverTiming(runs))
-  exchange.whenOver(() => metrics.observeRuns(task, runs))
+  lifecycle.whenOver(() => metrics.observeRuns(task, runs))
   return sendJson(reply, plan.answer(runs), () => {
-    const allLatency = (performance.now() - exchange.receivedAt) / 1000
+    const allLatency = (performance.now() - lifecycle.receivedAt) / 1000
     const list = resourceInfoList(runs, sampler.capacity(), { allLatency, deviceIp })
     return {
       execute_flag: true,
@@ -66,8 +66,8 @@ async function execute(
 }
 
 /** Milliseconds from now until the caller no longer waits. */
-function deadline(fields: Readonly<Record<string, unknown>>, exchange: Exchange): number | undefined {
-  return timeLeft(numberIn('timeout_ms', fields.timeout_ms ?? undefined, 1, MAX_TIMEOUT_MS, 'BAD_REQUEST'), exchange)
+function deadline(fields: Readonly<Record<string, unknown>>, lifecycle: RequestLifecycle): number | undefined {
+  return timeLeft(numberIn('timeout_ms', fields.timeout_ms ?? undefined, 1, MAX_TIMEOUT_MS, 'BAD_REQUEST'), lifecycle)
 }
 
 /** Milliseconds of each stage, for the header that browsers and curl show. */

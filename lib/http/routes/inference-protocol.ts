@@ -4,7 +4,7 @@ import { EdgeInferError } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../models/index.js'
 import { native } from '../../native.js'
 import { isTaskName } from '../../tasks/index.js'
-import { integerIn } from '../../tasks/options.js'
+import { integerIn } from '../../inference/options.js'
 import type { JobRun } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
 import { encodeAnswer, requireOutputs } from '../inference-protocol/encode-answer.js'
@@ -71,7 +71,7 @@ async function infer(
   context: HttpContext, task: TaskName, request: FastifyRequest, reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { workers, bodies, settings, metrics } = context
-  const { exchange, headers } = request
+  const { lifecycle, headers } = request
   refuseWithoutModel(workers, task)
   const kind = bodyKind(headers)
   if (kind === 'image' || kind === 'multipart') {
@@ -87,8 +87,8 @@ async function infer(
     const jobs = jobsOf(task, parsed.inputs, Math.max(1, workers.count(task)))
     const microseconds = integerIn('timeout', parsed.parameters.timeout, 0, MAX_TIMEOUT_MICROSECONDS, 'BAD_REQUEST')
     const timeoutMs = microseconds ? microseconds / 1000 : undefined
-    const runs = await runJobs(workers, task, jobs, exchange, timeLeft(timeoutMs, exchange))
-    exchange.whenOver(() => metrics.observeRuns(task, runs))
+    const runs = await runJobs(workers, task, jobs, lifecycle, timeLeft(timeoutMs, lifecycle))
+    lifecycle.whenOver(() => metrics.observeRuns(task, runs))
     const header = { model_name: task, model_version: MODEL_VERSION, parameters: costOf(runs) }
     const answer = encodeAnswer(header, answerOf(task, runs), parsed, outputs)
     if (answer.jsonLength === undefined) return await reply.type(JSON_TYPE).send(answer.body)

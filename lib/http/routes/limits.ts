@@ -1,7 +1,7 @@
 /** Section 6 of the interface document: what a worker, or all workers of a task, may use. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { LimitReadings } from '../../workers/types.js'
+import type { EffectiveLimits } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
 import { controlGuard } from '../control-policy.js'
 import { readControlRequest, requireTaskName } from '../control-request.js'
@@ -65,6 +65,6 @@ export function limitsRoutes(app: FastifyInstance, context: HttpContext): void {
   })
 }
 
-function answer({ cpuUtilLimit, memUtilLimit }: LimitReadings): Record<string, unknown> {
+function answer({ cpuUtilLimit, memUtilLimit }: EffectiveLimits): Record<string, unknown> {
   return { limit_flag: true, cpu_util_limit: cpuUtilLimit, mem_util_limit: memUtilLimit }
 }

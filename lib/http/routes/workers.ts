@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { EdgeInferError } from '../../errors.js'
-import { received } from '../../tasks/options.js'
+import { received } from '../../validation.js'
 import type { ModelContext } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
 import { controlGuard } from '../control-policy.js'

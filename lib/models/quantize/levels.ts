@@ -11,7 +11,7 @@ const LEVELS = 256
 /** How finely the ends of the range are tried. */
 const STEPS = 64
 /** Least share of the range of values, from zero to an end, that is tried. */
-const LEAST_SHARE = 0.1
+const MIN_SHARE = 0.1
 /** Histograms are summed up to so many bins: enough to place the ends, few enough to try many. */
 const BINS = 2048
 
@@ -53,7 +53,7 @@ export function fittingLevels(statistics: TensorStatistics, through: 'silu' | 'i
 function best(end: number, errorOf: (end: number) => number): number {
   let [found, least] = [end, errorOf(end)]
   for (let step = 1; step < STEPS; step += 1) {
-    const tried = end * (1 - (1 - LEAST_SHARE) * (step / STEPS))
+    const tried = end * (1 - (1 - MIN_SHARE) * (step / STEPS))
     const error = errorOf(tried)
     if (error < least) [found, least] = [tried, error]
   }

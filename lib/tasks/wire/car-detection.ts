@@ -1,5 +1,5 @@
 /** car_detection: `result`, one list a box, and how many there are of each class. */
-import type { JobItem } from '../job.js'
+import type { JobItem } from '../../inference/job.js'
 import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
 
 export const planCarDetection: Planner = (request, style, workers) => {
@@ -14,7 +14,7 @@ export const planCarDetection: Planner = (request, style, workers) => {
       const item = itemsOf(results)[0] as JobItem
       const labels = item.classIds.map((id) => results[0]?.labels[id] ?? String(id))
       const details = style === 'old' ? {} : { label: labels, count_result: countOf(labels) }
-      return { result: rows(item), ...details, ...renderedMember(item, image.form) }
+      return { result: rows(item), ...details, ...renderedMember(item, image.encoding) }
     },
   }
 }

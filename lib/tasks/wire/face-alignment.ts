@@ -1,8 +1,8 @@
 /** face_alignment: where heads look, and how many of them look up. */
 import { EdgeInferError } from '../../errors.js'
-import type { BoundingBox } from '../detector.js'
-import { UP_PITCH } from '../head-pose.js'
-import type { JobItem, JobResult } from '../job.js'
+import type { BoundingBox } from '../../inference/detector.js'
+import { UP_PITCH } from '../../inference/head-pose.js'
+import type { JobItem, JobResult } from '../../inference/job.js'
 import {
   firstResolution, itemsOf, jobsFor, planImageList, renderedMember, requireImage, split, wantsRender, type Plan, type Planner,
 } from './plan.js'
@@ -54,7 +54,7 @@ function planBoxes(request: TaskRequest, image: PostedImage, style: AnswerStyle,
       const poses = posesOf(results)
       return {
         ...answer(bbox, poses.map((angles, index) => withPlace(angles, bbox[index] as BoundingBox)), style),
-        ...renderedMember(itemsOf(results)[0], image.form),
+        ...renderedMember(itemsOf(results)[0], image.encoding),
       }
     },
   }

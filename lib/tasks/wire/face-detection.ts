@@ -1,5 +1,5 @@
 /** face_detection: `bbox` and `prob`, and on the newer routes `faces`, the encoded crops. */
-import type { JobItem } from '../job.js'
+import type { JobItem } from '../../inference/job.js'
 import { encodeImage } from './encode-image.js'
 import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
 
@@ -14,8 +14,8 @@ export const planFaceDetection: Planner = (request, style, workers) => {
     resolution: firstResolution,
     answer: (results) => {
       const item = itemsOf(results)[0] as JobItem
-      const faces = crops ? { faces: item.crops.map((crop) => encodeImage(crop, image.form)) } : {}
-      return { ...faces, ...boxes(item), ...renderedMember(item, image.form) }
+      const faces = crops ? { faces: item.crops.map((crop) => encodeImage(crop, image.encoding)) } : {}
+      return { ...faces, ...boxes(item), ...renderedMember(item, image.encoding) }
     },
   }
 }

@@ -1,5 +1,5 @@
 /** helmet_detection: the heads of a clip, with or without a helmet. */
-import type { JobItem, JobResult } from '../job.js'
+import type { JobItem, JobResult } from '../../inference/job.js'
 import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
 
 /** The class of a bare head in the catalogue's label set. */
@@ -7,7 +7,7 @@ const BARE_HEAD = 'head'
 
 export const planHelmetDetection: Planner = (request, style, workers) => {
   const images = request.imageList ?? (request.image ? [request.image] : requireImage('image_list (or image)'))
-  const form = images[0]?.form
+  const encoding = images[0]?.encoding
   return {
     jobs: jobsFor(images, style === 'concurrent' ? workers : 1, { render: wantsRender(request) }),
     resolution: firstResolution,
@@ -16,7 +16,7 @@ export const planHelmetDetection: Planner = (request, style, workers) => {
       const common = {
         bbox_list: items.flatMap(({ boxes }) => boxes),
         clip_result: clipResult(results),
-        ...renderedMember(items.find(({ rendered }) => rendered), form),
+        ...renderedMember(items.find(({ rendered }) => rendered), encoding),
       }
       if (style === 'old') return common
       const labels = results[0]?.labels ?? []

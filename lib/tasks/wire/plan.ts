@@ -1,8 +1,8 @@
 /** From a request to the jobs it takes, and from their results to the answer of the interface document. */
 import { EdgeInferError } from '../../errors.js'
 import type { TaskName } from '../../models/index.js'
-import type { WireForm } from '../../native.js'
-import type { Job, JobItem, JobResult } from '../job.js'
+import type { ImageEncoding } from '../../native.js'
+import type { Job, JobItem, JobResult } from '../../inference/job.js'
 import { encodeImage } from './encode-image.js'
 import type { AnswerStyle, PostedImage, TaskRequest } from './request.js'
 
@@ -57,7 +57,7 @@ export function planImageList(
     resolution: firstResolution,
     answer: (results) => ({
       output_ctx_list: itemsOf(results).map((item, index) =>
-        ({ ...membersOf(item), ...renderedMember(item, images[index]?.form) })),
+        ({ ...membersOf(item), ...renderedMember(item, images[index]?.encoding) })),
     }),
   }
 }
@@ -67,8 +67,8 @@ export function wantsRender({ fields }: TaskRequest): boolean {
 }
 
 /** `image`: the annotated picture, where one was asked for. */
-export function renderedMember(item: JobItem | undefined, form: WireForm | undefined): { image?: string } {
-  return item?.rendered && form ? { image: encodeImage(item.rendered, form) } : {}
+export function renderedMember(item: JobItem | undefined, encoding: ImageEncoding | undefined): { image?: string } {
+  return item?.rendered && encoding ? { image: encodeImage(item.rendered, encoding) } : {}
 }
 
 /** @throws EdgeInferError BAD_IMAGE naming the members that would have done. */

@@ -1,10 +1,10 @@
 /** A request to a task, its images found and taken out of the JSON. */
-import type { NativeImage, WireForm } from '../../native.js'
+import type { NativeImage, ImageEncoding } from '../../native.js'
 
 export interface PostedImage {
   image: NativeImage
   /** How it came; images are answered in the same form. */
-  form: WireForm
+  encoding: ImageEncoding
 }
 
 export interface TaskRequest {

@@ -1,6 +1,6 @@
-#include "best_class.h"
+#include "heads/best_class.h"
 
-#include "../vectorize.h"
+#include "vectorize.h"
 
 namespace edge_infer {
 

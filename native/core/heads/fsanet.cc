@@ -1,4 +1,4 @@
-#include "fsanet.h"
+#include "heads/fsanet.h"
 
 namespace edge_infer {
 

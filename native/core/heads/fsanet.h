@@ -1,6 +1,6 @@
 #pragma once
 
-#include "head.h"
+#include "heads/head.h"
 
 namespace edge_infer {
 

@@ -1,14 +1,14 @@
-#include "head.h"
+#include "heads/head.h"
 
-#include "../error.h"
-#include "fsanet.h"
-#include "hopenet.h"
-#include "ultraface.h"
-#include "ultraface_raw.h"
-#include "yolov5.h"
-#include "yolov8.h"
-#include "yolov8_raw.h"
-#include "yolox.h"
+#include "error.h"
+#include "heads/fsanet.h"
+#include "heads/hopenet.h"
+#include "heads/ultraface.h"
+#include "heads/ultraface_raw.h"
+#include "heads/yolov5.h"
+#include "heads/yolov8.h"
+#include "heads/yolov8_raw.h"
+#include "heads/yolox.h"
 
 namespace edge_infer {
 

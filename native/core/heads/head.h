@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "../detection.h"
-#include "../tensor.h"
+#include "detection.h"
+#include "model/tensor.h"
 
 namespace edge_infer {
 

@@ -1,4 +1,4 @@
-#include "hopenet.h"
+#include "heads/hopenet.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../detection.h"
+#include "detection.h"
 
 namespace edge_infer {
 

@@ -1,10 +1,10 @@
-#include "ultraface.h"
+#include "heads/ultraface.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "grid.h"
-#include "ultraface_grid.h"
+#include "heads/grid.h"
+#include "heads/ultraface_grid.h"
 
 namespace edge_infer {
 namespace {

@@ -1,11 +1,11 @@
-#include "ultraface_raw.h"
+#include "heads/ultraface_raw.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "grid.h"
-#include "ultraface_grid.h"
+#include "heads/grid.h"
+#include "heads/ultraface_grid.h"
 
 namespace edge_infer {
 namespace {

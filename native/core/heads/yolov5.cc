@@ -1,7 +1,7 @@
-#include "yolov5.h"
+#include "heads/yolov5.h"
 
-#include "grid.h"
-#include "objectness.h"
+#include "heads/grid.h"
+#include "heads/objectness.h"
 
 namespace edge_infer {
 namespace {

@@ -1,9 +1,9 @@
-#include "yolov8.h"
+#include "heads/yolov8.h"
 
 #include <algorithm>
 
-#include "best_class.h"
-#include "grid.h"
+#include "heads/best_class.h"
+#include "heads/grid.h"
 
 namespace edge_infer {
 YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {

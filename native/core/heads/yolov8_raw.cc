@@ -1,10 +1,10 @@
-#include "yolov8_raw.h"
+#include "heads/yolov8_raw.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "best_class.h"
-#include "grid.h"
+#include "heads/best_class.h"
+#include "heads/grid.h"
 
 namespace edge_infer {
 namespace {

@@ -1,8 +1,8 @@
-#include "yolox.h"
+#include "heads/yolox.h"
 
 #include <cmath>
 
-#include "objectness.h"
+#include "heads/objectness.h"
 
 namespace edge_infer {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "grid.h"
-#include "head.h"
+#include "heads/grid.h"
+#include "heads/head.h"
 
 namespace edge_infer {
 

@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap'
 import { toNativeImage } from '../../../lib/tasks/index.js'
 import type { TaskName } from '../../../lib/models/index.js'
-import { native, type WireForm } from '../../../lib/native.js'
-import type { JobResult } from '../../../lib/tasks/job.js'
+import { native, type ImageEncoding } from '../../../lib/native.js'
+import type { JobResult } from '../../../lib/inference/job.js'
 import { parseTaskRequest, planners, type AnswerStyle } from '../../../lib/tasks/wire/index.js'
 import { shared, sharedImage, skip, useSharedModels } from '../../helpers/shared.js'
 import type { Workers } from '../../../lib/workers/service.js'
@@ -56,7 +56,7 @@ async function ask(task: TaskName, style: AnswerStyle, body: unknown, workers = 
   return { answer, jobs: plan.jobs.length, resolution: plan.resolution(results) }
 }
 
-const FORMS: Partial<Record<WireForm, { write: (file: Buffer) => string; read: (text: string) => Buffer }>> = {
+const FORMS: Partial<Record<ImageEncoding, { write: (file: Buffer) => string; read: (text: string) => Buffer }>> = {
   'bytes-literal': { write: (file) => native.encodeBytesLiteral(file), read: readLiteral },
   base64: { write: (file) => file.toString('base64'), read: (text) => Buffer.from(text, 'base64') },
   'data-url': {
@@ -249,7 +249,7 @@ t.test('what is wrong with a request is said, with a code', { skip }, async (t) 
   const replaced = await parseTaskRequest(Buffer.from('{"image": [[1]], "note": "\ufffd \\ufffd"}'))
   t.strictSame(replaced.fields, { note: '\ufffd \ufffd' }, 'the replacement character itself is no mistake')
   const raw = await toNativeImage({ data: Buffer.alloc(12, 9), width: 2, height: 2, channels: 3, order: 'bgr' })
-  const request = { fields: {}, image: { image: raw, form: 'raw' as const }, imageList: undefined, faces: undefined }
+  const request = { fields: {}, image: { image: raw, encoding: 'raw' as const }, imageList: undefined, faces: undefined }
   const plan = planners.car_detection(request, 'old', 1)
   t.equal(plan.jobs[0]?.images[0], raw)
 })

@@ -1,0 +1,113 @@
+import { clamp, mean, rounded } from './numbers.js'
+
+/** What a node is doing, with the documented keys of section 4. */
+export interface DeviceState {
+  /** Percent busy, one entry a core. */
+  cpu_ratio: number[]
+  n_cpu: number
+  /** Percent of memory in use. */
+  mem_ratio: number
+  /** Memory, GB (2^30 bytes). */
+  mem_total: number
+  /** Received + sent, MB (10^6 bytes) a second. */
+  'net_ratio(MBps)': number
+  /** Percent of swap in use. */
+  swap_ratio: number
+  /** Part of each GPU's memory in use, [0, 1], by its index. */
+  gpu_mem: Record<string, number>
+  /** Percent of each GPU's computing in use, by its index. */
+  gpu_utilization: Record<string, number>
+  /** Memory of each GPU, GB (2^30 bytes), by its index. */
+  gpu_mem_total: Record<string, number>
+}
+
+/** The status of nodes of the older kind: one flat object, units as in {@link DeviceState}. */
+export interface FlatStatus {
+  /** Percent busy, mean of all cores. */
+  cpu_ratio: number
+  n_cpu: number
+  mem_total: number
+  mem_ratio: number
+  swap_ratio: number
+  'net_ratio(MBps)': number
+  gpu_mem_utilization: Record<string, number>
+  gpu_compute_utilization: Record<string, number>
+  gpu_mem_total: Record<string, number>
+}
+
+/** Bounds on what another node may claim. */
+const MAX_CORES = 4096
+const MAX_GPUS = 64
+const MAX_GIGABYTES = 1e6
+const MAX_MBPS = 1e6
+
+export function toFlatStatus(state: DeviceState): FlatStatus {
+  return {
+    cpu_ratio: rounded(mean(state.cpu_ratio), 2),
+    n_cpu: state.n_cpu,
+    mem_total: state.mem_total,
+    mem_ratio: state.mem_ratio,
+    swap_ratio: state.swap_ratio,
+    'net_ratio(MBps)': state['net_ratio(MBps)'],
+    gpu_mem_utilization: state.gpu_mem,
+    gpu_compute_utilization: state.gpu_utilization,
+    gpu_mem_total: state.gpu_mem_total,
+  }
+}
+
+/**
+ * The flat status an older node sent, in the document's shape; its one `cpu_ratio` becomes a list of one. The sender is
+ * not trusted: what is missing or of a wrong type becomes 0 or empty, what is out of range is brought into it.
+ * `undefined` when this is no status at all.
+ */
+export function fromFlatStatus(status: unknown): DeviceState | undefined {
+  return readStatus(status, 'gpu_mem_utilization', 'gpu_compute_utilization')
+}
+
+/** A `device_state` in the document's shape that another node sent, made safe like {@link fromFlatStatus}. */
+export function parseDeviceState(status: unknown): DeviceState | undefined {
+  return readStatus(status, 'gpu_mem', 'gpu_utilization')
+}
+
+function readStatus(status: unknown, gpuMemory: string, gpuUtilization: string): DeviceState | undefined {
+  if (!isRecord(status)) return undefined
+  const cores = readCores(status['cpu_ratio'])
+  const memoryRatio = readNumber(status['mem_ratio'], 100)
+  if (cores === undefined && memoryRatio === undefined) return undefined
+  const claimed = readNumber(status['n_cpu'], MAX_CORES) ?? 0
+  return {
+    cpu_ratio: cores ?? [0],
+    n_cpu: Math.max(1, Math.round(claimed) || (cores?.length ?? 1)),
+    mem_ratio: memoryRatio ?? 0,
+    mem_total: readNumber(status['mem_total'], MAX_GIGABYTES) ?? 0,
+    'net_ratio(MBps)': readNumber(status['net_ratio(MBps)'], MAX_MBPS) ?? 0,
+    swap_ratio: readNumber(status['swap_ratio'], 100) ?? 0,
+    gpu_mem: readGpus(status[gpuMemory], 1),
+    gpu_utilization: readGpus(status[gpuUtilization], 100),
+    gpu_mem_total: readGpus(status['gpu_mem_total'], MAX_GIGABYTES),
+  }
+}
+
+function readCores(value: unknown): number[] | undefined {
+  const values: readonly unknown[] = Array.isArray(value) ? value.slice(0, MAX_CORES) : [value]
+  const cores = values.flatMap(core => readNumber(core, 100) ?? [])
+  return cores.length > 0 ? cores : undefined
+}
+
+function readNumber(value: unknown, highest: number): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? clamp(value, 0, highest) : undefined
+}
+
+function readGpus(value: unknown, highest: number): Record<string, number> {
+  if (!isRecord(value)) return {}
+  const gpus: Record<string, number> = {}
+  for (let index = 0; index < MAX_GPUS; index++) {
+    const figure = readNumber(value[index], highest)
+    if (figure !== undefined) gpus[index] = figure
+  }
+  return gpus
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

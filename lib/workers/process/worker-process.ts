@@ -1,0 +1,159 @@
+/** A worker process as the server sees it: it is started, given jobs, and may die. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { EdgeInferError } from '../../errors.js'
+import type { TaskName } from '../../models/index.js'
+import type { TaskOptions } from '../../tasks/index.js'
+import type { Job, JobResult } from '../../inference/job.js'
+import { Channel } from './channel.js'
+import { Framing } from './framing.js'
+import { JobMemory } from './job-memory.js'
+import { decodeAnswer, encodeJob, type JobAnswer } from './job-protocol.js'
+import { CHANNEL_FD, JOBS_FD, type FromWorker, type ToWorker } from './messages.js'
+
+const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
+/** Stderr of a worker that is kept to explain its death. */
+const KEPT_STDERR = 2000
+
+export interface WorkerProcessOptions {
+  task: TaskName
+  options: TaskOptions
+  /** Jobs it may be given before it has answered. */
+  slots: number
+  /** Called with the pid before the model is loaded: memory does not move with a process. */
+  confine(pid: number): void
+}
+
+/** How a worker ended. */
+export interface WorkerEnd {
+  code: number | null
+  signal: NodeJS.Signals | null
+  /** The last it wrote to standard error. */
+  stderr: string
+}
+
+interface Sent {
+  resolve(result: JobResult): void
+  reject(error: EdgeInferError): void
+  /** Gives the job's shared memory back. */
+  release: (() => void) | undefined
+}
+
+export class WorkerProcess {
+  readonly pid: number
+  readonly startedAt = new Date()
+  /** Resolves, never rejects, when the process is gone. */
+  readonly ended: Promise<WorkerEnd>
+  /** The catalogue's name of the model, once it is ready. */
+  model = ''
+  warnings: readonly string[] = []
+  #labels: readonly string[] = []
+  readonly #child: ChildProcess
+  readonly #channel: Channel<ToWorker, FromWorker>
+  readonly #jobs: Framing
+  readonly #sent = new Map<number, Sent>()
+  readonly #memory: JobMemory
+  readonly #ready: Promise<void>
+  #settleReady!: { resolve(): void; reject(error: EdgeInferError): void }
+  #nextId = 1
+  #stderr = ''
+
+  /** @throws EdgeInferError WORKER_DIED when no process can be made or confined. */
+  constructor({ task, options, confine, slots }: WorkerProcessOptions) {
+    this.#memory = new JobMemory(slots)
+    // One thread for V8's own chores, few malloc arenas: a worker's cores belong to its model.
+    this.#child = spawn(process.execPath, ['--v8-pool-size=1', MAIN], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd, 'pipe'],
+      env: { MALLOC_ARENA_MAX: '2', ...process.env },
+    })
+    this.#ready = new Promise((resolve, reject) => { this.#settleReady = { resolve, reject } })
+    this.#ready.catch(() => {})
+    this.ended = new Promise((resolve) => {
+      this.#child.once('error', (error) => resolve({ code: null, signal: null, stderr: error.message }))
+      // Not at its exit: what it answered last may still lie in the channel then.
+      this.#child.once('close', (code, signal) => resolve({ code, signal, stderr: this.#stderr.trim() }))
+    })
+    void this.ended.then((end) => this.#onEnd(end))
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-KEPT_STDERR)
+    })
+    const [control, jobs] = [CHANNEL_FD, JOBS_FD].map((fd) => this.#child.stdio[fd]) as [Socket, Socket]
+    control.on('error', () => {})
+    jobs.on('error', () => {})
+    this.#channel = new Channel(control, (message) => this.#receive(message))
+    this.#jobs = new Framing(jobs, (header, data) => this.#settle(decodeAnswer(header, data)))
+    this.pid = this.#child.pid ?? -1
+    if (this.pid < 0) throw new EdgeInferError('WORKER_DIED', 'No worker process could be started')
+    try {
+      confine(this.pid)
+    } catch (error) {
+      this.kill()
+      throw error
+    }
+    this.#channel.send({ type: 'load', task, options })
+  }
+
+  /** Resolves when the model is loaded and warm. @throws EdgeInferError MODEL_*, WORKER_DIED. */
+  get ready(): Promise<void> {
+    return this.#ready
+  }
+
+  /** Gives the worker a job; it runs its jobs one after the other. `cancel` stops it, running or not. */
+  run(job: Job): { result: Promise<JobResult>; cancel(): void } {
+    const id = this.#nextId++
+    let settle!: Pick<Sent, 'resolve' | 'reject'>
+    const result = new Promise<JobResult>((resolve, reject) => { settle = { resolve, reject } })
+    const pictures = job.images.map(({ data }) => data)
+    const slot = this.#memory.write(pictures)
+    this.#sent.set(id, { ...settle, release: slot?.release })
+    // The caller may reclaim the pictures before they have left by the socket.
+    this.#jobs.send(encodeJob(id, job, slot?.offset), slot ? [] : pictures.map((bytes) => Buffer.from(bytes)))
+    return { result, cancel: () => this.#channel.send({ type: 'cancel', id }) }
+  }
+
+  setThreads(threads: number): void {
+    this.#channel.send({ type: 'threads', threads })
+  }
+
+  /** Asks the worker to end after the jobs it has. */
+  stop(): void {
+    this.#jobs.end()
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.type === 'failed') {
+      this.#settleReady.reject(new EdgeInferError(message.error.code, message.error.message))
+      this.kill()
+      return
+    }
+    this.model = message.model
+    this.#labels = message.labels
+    this.warnings = message.warnings
+    this.#settleReady.resolve()
+  }
+
+  #settle(answer: JobAnswer): void {
+    const sent = this.#sent.get(answer.id)
+    this.#sent.delete(answer.id)
+    sent?.release?.()
+    if ('result' in answer) sent?.resolve({ ...answer.result, labels: this.#labels })
+    else sent?.reject(answer.error)
+  }
+
+  #onEnd(end: WorkerEnd): void {
+    const error = new EdgeInferError('WORKER_DIED', `The worker process ${this.pid} ${describeEnd(end)}`)
+    this.#settleReady.reject(error)
+    for (const { reject } of this.#sent.values()) reject(error)
+    this.#sent.clear()
+    this.#memory.close()
+  }
+}
+
+export function describeEnd({ code, signal }: WorkerEnd): string {
+  return signal ? `was ended by ${signal}` : `ended with exit code ${code}`
+}

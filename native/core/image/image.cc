@@ -1,0 +1,101 @@
+#include "image/image.h"
+
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <string>
+
+#include "error.h"
+#include "image/image_header.h"
+#include "image/jpeg.h"
+#include "image/png.h"
+
+namespace edge_infer {
+namespace {
+
+cv::Mat decode_with_opencv(ByteView file, const ImageHeader& header) {
+  if (file.size > INT_MAX) throw Error("TOO_LARGE", "An image file must be smaller than 2 GiB");
+  const cv::Mat encoded(1, static_cast<int>(file.size), CV_8UC1, const_cast<uint8_t*>(file.data));
+  cv::Mat pixels;
+  try {
+    pixels = cv::imdecode(encoded, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+  } catch (const cv::Exception&) {
+    pixels.release();
+  }
+  if (pixels.cols != header.width || pixels.rows != header.height) {
+    throw Error("BAD_IMAGE", std::string("The ") + format_name(header.format) + " cannot be decoded: its " +
+                                 std::to_string(file.size) + " bytes are damaged, incomplete or of an unknown variant");
+  }
+  return pixels;
+}
+
+JpegRequest smallest_useful(const ImageHeader& header, const DecodeRequest& request) {
+  if (!request.keep_aspect || request.min_width <= 0) return {request.min_width, request.min_height};
+  const double ratio = std::min(static_cast<double>(request.min_width) / header.width,
+                                static_cast<double>(request.min_height) / header.height);
+  return {static_cast<int>(std::floor(header.width * ratio)), static_cast<int>(std::floor(header.height * ratio))};
+}
+
+}  // namespace
+
+Frame decode_image(ByteView file, const DecodeRequest& request) {
+  const ImageHeader header = read_image_header(file);
+  const auto decoded = [&]() -> cv::Mat {
+    switch (header.format) {
+      case ImageFormat::jpeg:
+        return decode_jpeg(file, header, smallest_useful(header, request), request.cancelled);
+      case ImageFormat::png: {
+        const Bytes plain = without_ancillary_chunks(file);
+        return decode_with_opencv(plain.empty() ? file : ByteView(plain), header);
+      }
+      default:
+        return decode_with_opencv(file, header);
+    }
+  };
+  return {decoded(), header.width, header.height};
+}
+
+Frame frame_from_pixels(ByteView pixels, int width, int height, int channels, ChannelOrder order) {
+  check_image_size("The raw image", width, height);
+  if (channels != 1 && channels != 3 && channels != 4) {
+    throw Error("BAD_IMAGE", "The raw image must have 1, 3 or 4 channels but has " + std::to_string(channels));
+  }
+  const size_t expected = static_cast<size_t>(width) * height * channels;
+  if (pixels.size != expected) {
+    throw Error("BAD_IMAGE", "The raw image of " + std::to_string(width) + "x" + std::to_string(height) + "x" +
+                                 std::to_string(channels) + " must have " + std::to_string(expected) +
+                                 " bytes but has " + std::to_string(pixels.size));
+  }
+  const cv::Mat source(height, width, CV_8UC(channels), const_cast<uint8_t*>(pixels.data));
+  if (channels == 3 && order == ChannelOrder::bgr) return {source, width, height};
+  const bool rgb = order == ChannelOrder::rgb;
+  const int conversion = channels == 1   ? cv::COLOR_GRAY2BGR
+                         : channels == 3 ? cv::COLOR_RGB2BGR
+                         : rgb           ? cv::COLOR_RGBA2BGR
+                                         : cv::COLOR_BGRA2BGR;
+  cv::Mat converted;
+  cv::cvtColor(source, converted, conversion);
+  return {converted, width, height};
+}
+
+Bytes encode_with_opencv(const char* extension, const cv::Mat& pixels, const std::vector<int>& parameters) {
+  Bytes file;
+  try {
+    cv::imencode(extension, pixels, file, parameters);
+  } catch (const cv::Exception&) {
+    file.clear();
+  }
+  if (file.empty()) {
+    throw Error("TOO_LARGE", "A picture of " + std::to_string(pixels.cols) + "x" + std::to_string(pixels.rows) +
+                                 " is larger than the format " + extension + " allows");
+  }
+  return file;
+}
+
+Bytes encode_jpeg(const cv::Mat& pixels, int quality) {
+  return encode_with_opencv(".jpg", pixels, {cv::IMWRITE_JPEG_QUALITY, quality});
+}
+
+}  // namespace edge_infer

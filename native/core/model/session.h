@@ -1,0 +1,87 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cancellation.h"
+#include "model/onnxruntime.h"
+#include "model/provider.h"
+#include "model/tensor.h"
+
+namespace edge_infer {
+
+struct InputSize {
+  int width = 0;
+  int height = 0;
+
+  bool operator==(const InputSize& other) const { return width == other.width && height == other.height; }
+};
+
+struct SessionOptions {
+  /// Needed where the model leaves its height and width open; 0 where it does not.
+  InputSize input_size;
+  Device device;
+  bool fallback_to_cpu = false;
+  TensorRtOptions tensorrt;
+  int intra_op_threads = 1;
+  bool allow_spinning = false;
+};
+
+/// A loaded model with one float input 1×3×H×W. Many threads may run it at once, each through its own Execution.
+class Session {
+ public:
+  /// Throws MODEL_LOAD (a broken file; a tensor that is not as expected, with both shapes), BAD_OPTION (an input size
+  /// that is not the model's), PROVIDER_UNAVAILABLE.
+  Session(const std::string& model_path, const SessionOptions& options);
+
+  const std::vector<TensorInfo>& inputs() const { return inputs_; }
+  const std::vector<TensorInfo>& outputs() const { return outputs_; }
+  /// The baked size, or the one that was asked for.
+  InputSize input_size() const { return input_size_; }
+  /// Whether the model leaves its height and width open.
+  bool takes_any_size() const { return takes_any_size_; }
+  const std::string& provider() const { return provider_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  friend class Execution;
+
+  void open(const std::string& model_path, const SessionOptions& options);
+  void resolve_input(InputSize wanted);
+
+  Ort::Session session_{nullptr};
+  std::vector<TensorInfo> inputs_;
+  std::vector<TensorInfo> outputs_;
+  InputSize input_size_;
+  bool takes_any_size_ = false;
+  std::string provider_;
+  std::vector<std::string> warnings_;
+};
+
+/// The buffers of one thread that runs a session with an input of one size. The input buffer belongs to the caller and
+/// must outlive it.
+class Execution {
+ public:
+  /// Runs the model once, to learn the shapes of its outputs and to warm it up.
+  Execution(Session& session, float* input, InputSize size);
+
+  /// Throws INFERENCE, or ABORTED when cancelled; the views are valid until the next run.
+  const std::vector<TensorView>& run(Cancellation& cancellation);
+
+  /// The outputs with the shapes they really have.
+  const std::vector<TensorInfo>& outputs() const { return outputs_; }
+
+ private:
+  void bind_outputs();
+
+  Session& session_;
+  Ort::RunOptions run_options_;
+  Ort::IoBinding binding_;
+  Ort::Value input_{nullptr};
+  std::vector<std::vector<float>> buffers_;
+  std::vector<Ort::Value> bound_;
+  std::vector<TensorInfo> outputs_;
+  std::vector<TensorView> views_;
+};
+
+}  // namespace edge_infer

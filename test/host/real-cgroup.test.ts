@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import type { DeviceState } from '../../lib/host/index.js'
+import { until } from './trees.js'
+
+const GROUP = `edge-infer-node-test-${process.pid}`
+const LIMITS: Record<string, Record<string, string>> = {
+  cpu: { 'cpu.cfs_period_us': '10000', 'cpu.cfs_quota_us': '5000' },
+  cpuacct: {},
+  memory: { 'memory.limit_in_bytes': String(2 ** 29) },
+}
+
+/** The folders of a new group with those limits; none where this machine gives no cgroup v1 that may be written. */
+function makeGroups(): string[] {
+  const folders: string[] = []
+  try {
+    for (const [controller, files] of Object.entries(LIMITS)) {
+      const folder = join('/sys/fs/cgroup', controller, GROUP)
+      mkdirSync(folder, { recursive: true })
+      folders.push(folder)
+      for (const [name, value] of Object.entries(files)) writeFileSync(join(folder, name), value)
+    }
+    return folders
+  } catch (error) {
+    t.comment(`skipped, no cgroup v1 that may be written here: ${(error as Error).message}`)
+    for (const folder of folders) rmdirSync(folder)
+    return []
+  }
+}
+
+t.test('a program in a real group reports the group, not the machine', async t => {
+  const folders = makeGroups()
+  if (folders.length === 0) return
+  const library = new URL('../../lib/host/index.js', import.meta.url).href
+  const script = `import { createSampler } from '${library}'
+    const sampler = createSampler({ intervalMs: 1e9, searchPath: '' })
+    sampler.watch(process.pid)
+    for (const end = Date.now() + 1500; Date.now() < end;);
+    const state = sampler.sampleNow()
+    console.log(JSON.stringify({ state, capacity: sampler.capacity(), use: sampler.process(process.pid) }))`
+  const enter = folders.map(folder => `echo $$ > ${folder}/cgroup.procs`).join('; ')
+  const command = `${enter}; exec "$0" --input-type=module -e "$1"`
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-ec', command, process.execPath, script])
+  const { state, capacity, use } = JSON.parse(stdout) as {
+    state: DeviceState
+    capacity: unknown
+    use: { cpuPercent: number }
+  }
+  t.strictSame(capacity, { cpus: 0.5, memoryBytes: 2 ** 29 })
+  t.match(state, { n_cpu: 1, mem_total: 0.5 })
+  t.equal(state.cpu_ratio.length, 1)
+  t.ok((state.cpu_ratio[0] ?? 0) > 60, `${state.cpu_ratio[0]} % of the group's CPU time`)
+  t.ok(use.cpuPercent > 60, `${use.cpuPercent} % by the process's own account`)
+  t.ok(state.mem_ratio > 1 && state.mem_ratio < 60, `${state.mem_ratio} % of the group's memory`)
+  await until(() => folders.every(removed), 'the groups removed')
+})
+
+function removed(folder: string): boolean {
+  try {
+    rmdirSync(folder)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
