@@ -240,6 +240,8 @@ export interface NativeVersions {
 
 interface Addon {
   versions(): NativeVersions
+  /** The codes of `lib/errors.ts` that errors of the addon may have. */
+  errorCodes(): string[]
   loadRuntime(path: string): RuntimeInfo
   createSession(options: NativeSessionOptions): Promise<NativeSession>
   extractImages(body: Uint8Array): Promise<ExtractedRequest>

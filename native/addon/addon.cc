@@ -2,16 +2,16 @@
 
 #include <opencv2/core/version.hpp>
 
-#include "image/annotate.h"
-#include "wire/bytes_literal.h"
-#include "wire/request_images.h"
-#include "model/runtime.h"
 #include "async.h"
 #include "convert.h"
+#include "image/annotate.h"
 #include "job_server_object.h"
+#include "model/runtime.h"
 #include "session_object.h"
 #include "shared_memory.h"
 #include "video_object.h"
+#include "wire/bytes_literal.h"
+#include "wire/request_images.h"
 
 namespace edge_infer {
 namespace {
@@ -23,6 +23,11 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
   object.Set("napi", NAPI_VERSION);
   object.Set("compiler", __VERSION__);
   return object;
+}
+
+/// `errorCodes()`: the codes that errors of the addon may have.
+Napi::Value error_codes(const Napi::CallbackInfo& info) {
+  return from_strings(info.Env(), {std::begin(kErrorCodeNames), std::end(kErrorCodeNames)});
 }
 
 Napi::Value load(const Napi::CallbackInfo& info) {
@@ -89,6 +94,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   VideoReaderObject::define(env);
   VideoWriterObject::define(env);
   exports.Set("versions", Napi::Function::New<versions>(env, "versions"));
+  exports.Set("errorCodes", Napi::Function::New<error_codes>(env, "errorCodes"));
   exports.Set("loadRuntime", Napi::Function::New<load>(env, "loadRuntime"));
   exports.Set("createSession", Napi::Function::New<SessionObject::create>(env, "createSession"));
   exports.Set("annotate", Napi::Function::New<annotate_image>(env, "annotate"));

@@ -7,15 +7,15 @@
 #include <string>
 #include <utility>
 
-#include "error.h"
 #include "environment.h"
+#include "error.h"
 
 namespace edge_infer {
 
 /// A JavaScript Error with the code of lib/errors.ts.
-inline Napi::Error make_error(Napi::Env env, const std::string& code, const std::string& message) {
+inline Napi::Error make_error(Napi::Env env, ErrorCode code, const std::string& message) {
   Napi::Error error = Napi::Error::New(env, message);
-  error.Value().Set("code", code);
+  error.Value().Set("code", name_of(code));
   return error;
 }
 
@@ -52,7 +52,7 @@ Napi::Promise run_async(Napi::Env env, Executor& executor, Napi::Object keep, Wo
       environment.work_ends(env);
     });
   };
-  const auto reject = [settle](std::shared_ptr<State> held, const std::string& code, const std::string& message) {
+  const auto reject = [settle](std::shared_ptr<State> held, ErrorCode code, const std::string& message) {
     settle(std::move(held), [code, message](Napi::Env env, State& state) {
       state.deferred.Reject(make_error(env, code, message).Value());
     });
@@ -69,12 +69,12 @@ Napi::Promise run_async(Napi::Env env, Executor& executor, Napi::Object keep, Wo
     } catch (const Error& error) {
       reject(state, error.code(), error.what());
     } catch (const std::exception& error) {
-      reject(state, "INTERNAL", error.what());
+      reject(state, ErrorCode::internal, error.what());
     }
     // The last reference to JavaScript values must be given up on the JavaScript thread.
     state.reset();
   };
-  job.abandon = [state, reject] { reject(state, "CLOSED", "It was closed before the call began"); };
+  job.abandon = [state, reject] { reject(state, ErrorCode::closed, "It was closed before the call began"); };
   state.reset();
   if (!executor.post(job)) job.abandon();
   return promise;

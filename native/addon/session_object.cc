@@ -7,7 +7,8 @@
 namespace edge_infer {
 
 SessionCore::SessionCore(const ModelOptions& options, int concurrency) : model(std::make_unique<Model>(options)) {
-  if (options.observed && concurrency != 1) throw Error("BAD_OPTION", "One thread observes a model, and not more");
+  if (options.observed && concurrency != 1)
+    throw Error(ErrorCode::bad_option, "One thread observes a model, and not more");
   for (int i = 0; i < concurrency; ++i) pipelines.push_back(std::make_unique<Pipeline>(*model));
   executor = std::make_unique<Executor>(concurrency);
 }

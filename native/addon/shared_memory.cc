@@ -14,7 +14,7 @@ namespace edge_infer {
 namespace {
 
 [[noreturn]] void fail(Napi::Env env, const char* what) {
-  throw make_error(env, "INTERNAL", std::string(what) + " failed: " + std::strerror(errno));
+  throw make_error(env, ErrorCode::internal, std::string(what) + " failed: " + std::strerror(errno));
 }
 
 Napi::Value map(Napi::Env env, int fd, size_t bytes) {

@@ -20,7 +20,7 @@ class Cancellation {
 
   const std::atomic<bool>* flag() const { return &flag_; }
   void throw_if_cancelled() const {
-    if (flag_) throw Error("ABORTED", "The call was cancelled");
+    if (flag_) throw Error(ErrorCode::aborted, "The call was cancelled");
   }
 
   /// While it lives, cancel() also calls `interrupt`. Throws ABORTED when the call is cancelled already.

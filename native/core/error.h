@@ -2,18 +2,41 @@
 
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 namespace edge_infer {
 
-/// An error a user can meet. `code` is one of the codes of lib/errors.ts.
+/// The codes of lib/errors.ts that the core throws, and their names there.
+#define EDGE_INFER_ERROR_CODES(X)                 \
+  X(aborted, "ABORTED")                           \
+  X(bad_image, "BAD_IMAGE")                       \
+  X(bad_option, "BAD_OPTION")                     \
+  X(bad_request, "BAD_REQUEST")                   \
+  X(closed, "CLOSED")                             \
+  X(inference, "INFERENCE")                       \
+  X(internal, "INTERNAL")                         \
+  X(model_load, "MODEL_LOAD")                     \
+  X(provider_unavailable, "PROVIDER_UNAVAILABLE") \
+  X(runtime_unavailable, "RUNTIME_UNAVAILABLE")   \
+  X(too_large, "TOO_LARGE")
+
+#define EDGE_INFER_ENUMERATOR(code, name) code,
+enum class ErrorCode { EDGE_INFER_ERROR_CODES(EDGE_INFER_ENUMERATOR) };
+#undef EDGE_INFER_ENUMERATOR
+
+#define EDGE_INFER_NAME(code, name) name,
+inline constexpr const char* kErrorCodeNames[] = {EDGE_INFER_ERROR_CODES(EDGE_INFER_NAME)};
+#undef EDGE_INFER_NAME
+
+constexpr const char* name_of(ErrorCode code) { return kErrorCodeNames[static_cast<int>(code)]; }
+
+/// An error a user can meet.
 class Error : public std::runtime_error {
  public:
-  Error(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}
-  const std::string& code() const noexcept { return code_; }
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const noexcept { return code_; }
 
  private:
-  std::string code_;
+  ErrorCode code_;
 };
 
 }  // namespace edge_infer

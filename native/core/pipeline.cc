@@ -5,8 +5,8 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
-#include "image/crop.h"
 #include "error.h"
+#include "image/crop.h"
 
 namespace edge_infer {
 namespace {
@@ -37,9 +37,9 @@ Box clip(const Box& box, size_t index, int width, int height) {
                    std::min(box.y2, static_cast<double>(height))};
   const bool finite = std::isfinite(box.x1) && std::isfinite(box.y1) && std::isfinite(box.x2) && std::isfinite(box.y2);
   if (!finite || !(inside.x2 > inside.x1) || !(inside.y2 > inside.y1)) {
-    throw Error("BAD_REQUEST", "Box " + std::to_string(index) + " must be [x1, y1, x2, y2] with an area inside the " +
-                                   std::to_string(width) + "x" + std::to_string(height) + " image but is " +
-                                   box_text(box));
+    throw Error(ErrorCode::bad_request,
+                "Box " + std::to_string(index) + " must be [x1, y1, x2, y2] with an area inside the " +
+                    std::to_string(width) + "x" + std::to_string(height) + " image but is " + box_text(box));
   }
   return inside;
 }
@@ -56,7 +56,7 @@ WireImage read_image(const ImageSource& source, const DecodeRequest& request) {
     case ImageSource::Kind::json:
       return decode_wire_image(source.data, request);
   }
-  throw Error("INTERNAL", "Unknown kind of image");
+  throw Error(ErrorCode::internal, "Unknown kind of image");
 }
 
 StageTimings& StageTimings::operator+=(const StageTimings& other) {
@@ -83,7 +83,8 @@ DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellat
 
 DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation) {
   if (!detects_objects()) {
-    throw Error("BAD_REQUEST", "A model of the family " + model_.options().family + " does not detect objects");
+    throw Error(ErrorCode::bad_request,
+                "A model of the family " + model_.options().family + " does not detect objects");
   }
   cancellation.throw_if_cancelled();
   DetectResult result;
@@ -154,10 +155,12 @@ HeadPose Pipeline::pose_of_input(Network& network, Cancellation& cancellation, S
 HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,
                                    Cancellation& cancellation) {
   if (!is_head_pose_family(model_.options().family)) {
-    throw Error("BAD_REQUEST", "A model of the family " + model_.options().family + " does not estimate head poses");
+    throw Error(ErrorCode::bad_request,
+                "A model of the family " + model_.options().family + " does not estimate head poses");
   }
   if (options.boxes && images.size() != 1) {
-    throw Error("BAD_REQUEST", "Boxes belong to one image but " + std::to_string(images.size()) + " were received");
+    throw Error(ErrorCode::bad_request,
+                "Boxes belong to one image but " + std::to_string(images.size()) + " were received");
   }
   Network& network = networks_.largest();
   HeadPoseResult result;
@@ -195,7 +198,8 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
 
 void Pipeline::observe(const ImageSource& image, std::vector<TensorStatistics>& statistics,
                        Cancellation& cancellation) {
-  if (!model_.options().observed) throw Error("BAD_REQUEST", "The model was loaded to answer, not to be observed");
+  if (!model_.options().observed)
+    throw Error(ErrorCode::bad_request, "The model was loaded to answer, not to be observed");
   const bool detects = detects_objects();
   const Frame frame = read_image(image, detects ? detection_decode({}, cancellation) : DecodeRequest{}).frame;
   Network& network = detects ? networks_.for_frame(frame.width, frame.height) : networks_.largest();

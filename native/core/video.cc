@@ -12,7 +12,7 @@ VideoReader::VideoReader(const std::string& path) {
     opened = capture_.open(path, cv::CAP_FFMPEG);
   } catch (const cv::Exception&) {
   }
-  if (!opened) throw Error("BAD_IMAGE", "Expected a video file that FFmpeg reads but received " + path);
+  if (!opened) throw Error(ErrorCode::bad_image, "Expected a video file that FFmpeg reads but received " + path);
   capture_.set(cv::CAP_PROP_ORIENTATION_AUTO, 0);
   info_.width = static_cast<int>(capture_.get(cv::CAP_PROP_FRAME_WIDTH));
   info_.height = static_cast<int>(capture_.get(cv::CAP_PROP_FRAME_HEIGHT));
@@ -33,15 +33,16 @@ VideoWriter::VideoWriter(const std::string& path, const VideoInfo& info) : size_
     opened = writer_.open(path, cv::CAP_FFMPEG, cv::VideoWriter::fourcc('m', 'p', '4', 'v'), rate, size_);
   } catch (const cv::Exception&) {
   }
-  if (!opened) throw Error("BAD_OPTION", "Expected a video file name (.mp4) that can be written but received " + path);
+  if (!opened)
+    throw Error(ErrorCode::bad_option, "Expected a video file name (.mp4) that can be written but received " + path);
 }
 
 void VideoWriter::write(const cv::Mat& frame) {
-  if (!writer_.isOpened()) throw Error("CLOSED", "The video has been closed");
+  if (!writer_.isOpened()) throw Error(ErrorCode::closed, "The video has been closed");
   if (frame.size() != size_) {
-    throw Error("BAD_OPTION", "Expected frames of " + std::to_string(size_.width) + "x" + std::to_string(size_.height) +
-                                  " but received one of " + std::to_string(frame.cols) + "x" +
-                                  std::to_string(frame.rows));
+    throw Error(ErrorCode::bad_option, "Expected frames of " + std::to_string(size_.width) + "x" +
+                                           std::to_string(size_.height) + " but received one of " +
+                                           std::to_string(frame.cols) + "x" + std::to_string(frame.rows));
   }
   writer_.write(frame);
 }

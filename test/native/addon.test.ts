@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
+import { isErrorCode } from '../../lib/errors.js'
 import { addonPaths, loadRuntime, native, type NativeImage, type NativeMark, type NativeSession } from '../../lib/native.js'
 import { sparse, writeConstantModel } from '../helpers/onnx.js'
 import { runScript } from '../helpers/script.js'
@@ -51,6 +52,13 @@ t.test('the runtime reports nothing to its maker', async (t) => {
   t.equal(code, 0, stderr)
   t.equal(stdout.trim(), 'threads 2', 'only the two background threads of the addon')
   t.strictSame(readdirSync(home), [], 'no device id and no events are kept')
+})
+
+t.test('every error code of the addon has an entry in the table of errors', (t) => {
+  const codes = addon.errorCodes?.() as string[]
+  t.ok(codes.length >= 10, `${codes.length} codes`)
+  t.strictSame(codes.filter((code) => !isErrorCode(code)), [])
+  t.end()
 })
 
 t.test('every argument of every function', async (t) => {

@@ -62,7 +62,7 @@ std::pair<std::string, std::string> pictures::error_of(Act act) {
   try {
     act();
   } catch (const edge_infer::Error& error) {
-    return {error.code(), error.what()};
+    return {edge_infer::name_of(error.code()), error.what()};
   }
   return {};
 }

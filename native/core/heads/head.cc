@@ -27,13 +27,14 @@ std::unique_ptr<DetectionHead> make_detection_head(const std::string& family, co
   if (family == "yolox") return std::make_unique<YoloXHead>(parameters, outputs);
   if (family == "ultraface") return std::make_unique<UltraFaceHead>(parameters, outputs);
   if (family == "ultraface-raw") return std::make_unique<UltraFaceRawHead>(parameters, outputs);
-  throw Error("BAD_OPTION", "Expected a detection family (yolov8, yolov5, yolox, ultraface) but received " + family);
+  throw Error(ErrorCode::bad_option,
+              "Expected a detection family (yolov8, yolov5, yolox, ultraface) but received " + family);
 }
 
 std::unique_ptr<HeadPoseHead> make_head_pose_head(const std::string& family, const std::vector<TensorInfo>& outputs) {
   if (family == "hopenet") return std::make_unique<HopenetHead>(outputs);
   if (family == "fsanet") return std::make_unique<FsaNetHead>(outputs);
-  throw Error("BAD_OPTION", "Expected a head-pose family (hopenet, fsanet) but received " + family);
+  throw Error(ErrorCode::bad_option, "Expected a head-pose family (hopenet, fsanet) but received " + family);
 }
 
 void refuse_outputs(const std::string& family, const std::string& expected, const std::vector<TensorInfo>& outputs) {
@@ -42,8 +43,8 @@ void refuse_outputs(const std::string& family, const std::string& expected, cons
     if (!received.empty()) received += ", ";
     received += output.name + " " + output.type + " " + shape_text(output.shape);
   }
-  throw Error("MODEL_LOAD", "A model of the family " + family + " must have the outputs " + expected + " but has " +
-                                (received.empty() ? "none" : received));
+  throw Error(ErrorCode::model_load, "A model of the family " + family + " must have the outputs " + expected +
+                                         " but has " + (received.empty() ? "none" : received));
 }
 
 }  // namespace edge_infer

@@ -161,7 +161,8 @@ cv::Mat annotate(const cv::Mat& pixels, const std::vector<Mark>& given) {
 Bytes encode_image(const cv::Mat& pixels, const std::string& extension, int quality) {
   if (extension == ".jpg" || extension == ".jpeg") return encode_jpeg(pixels, quality);
   if (extension != ".png" && extension != ".webp" && extension != ".bmp") {
-    throw Error("BAD_OPTION", "Expected an image type of .jpg, .jpeg, .png, .webp or .bmp but received " + extension);
+    throw Error(ErrorCode::bad_option,
+                "Expected an image type of .jpg, .jpeg, .png, .webp or .bmp but received " + extension);
   }
   std::vector<int> parameters;
   if (extension == ".webp") parameters = {cv::IMWRITE_WEBP_QUALITY, quality};

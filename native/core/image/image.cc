@@ -16,7 +16,7 @@ namespace edge_infer {
 namespace {
 
 cv::Mat decode_with_opencv(ByteView file, const ImageHeader& header) {
-  if (file.size > INT_MAX) throw Error("TOO_LARGE", "An image file must be smaller than 2 GiB");
+  if (file.size > INT_MAX) throw Error(ErrorCode::too_large, "An image file must be smaller than 2 GiB");
   const cv::Mat encoded(1, static_cast<int>(file.size), CV_8UC1, const_cast<uint8_t*>(file.data));
   cv::Mat pixels;
   try {
@@ -25,8 +25,9 @@ cv::Mat decode_with_opencv(ByteView file, const ImageHeader& header) {
     pixels.release();
   }
   if (pixels.cols != header.width || pixels.rows != header.height) {
-    throw Error("BAD_IMAGE", std::string("The ") + format_name(header.format) + " cannot be decoded: its " +
-                                 std::to_string(file.size) + " bytes are damaged, incomplete or of an unknown variant");
+    throw Error(ErrorCode::bad_image, std::string("The ") + format_name(header.format) + " cannot be decoded: its " +
+                                          std::to_string(file.size) +
+                                          " bytes are damaged, incomplete or of an unknown variant");
   }
   return pixels;
 }
@@ -60,13 +61,13 @@ Frame decode_image(ByteView file, const DecodeRequest& request) {
 Frame frame_from_pixels(ByteView pixels, int width, int height, int channels, ChannelOrder order) {
   check_image_size("The raw image", width, height);
   if (channels != 1 && channels != 3 && channels != 4) {
-    throw Error("BAD_IMAGE", "The raw image must have 1, 3 or 4 channels but has " + std::to_string(channels));
+    throw Error(ErrorCode::bad_image, "The raw image must have 1, 3 or 4 channels but has " + std::to_string(channels));
   }
   const size_t expected = static_cast<size_t>(width) * height * channels;
   if (pixels.size != expected) {
-    throw Error("BAD_IMAGE", "The raw image of " + std::to_string(width) + "x" + std::to_string(height) + "x" +
-                                 std::to_string(channels) + " must have " + std::to_string(expected) +
-                                 " bytes but has " + std::to_string(pixels.size));
+    throw Error(ErrorCode::bad_image, "The raw image of " + std::to_string(width) + "x" + std::to_string(height) + "x" +
+                                          std::to_string(channels) + " must have " + std::to_string(expected) +
+                                          " bytes but has " + std::to_string(pixels.size));
   }
   const cv::Mat source(height, width, CV_8UC(channels), const_cast<uint8_t*>(pixels.data));
   if (channels == 3 && order == ChannelOrder::bgr) return {source, width, height};
@@ -88,8 +89,9 @@ Bytes encode_with_opencv(const char* extension, const cv::Mat& pixels, const std
     file.clear();
   }
   if (file.empty()) {
-    throw Error("TOO_LARGE", "A picture of " + std::to_string(pixels.cols) + "x" + std::to_string(pixels.rows) +
-                                 " is larger than the format " + extension + " allows");
+    throw Error(ErrorCode::too_large, "A picture of " + std::to_string(pixels.cols) + "x" +
+                                          std::to_string(pixels.rows) + " is larger than the format " + extension +
+                                          " allows");
   }
   return file;
 }

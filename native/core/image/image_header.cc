@@ -23,7 +23,7 @@ uint32_t big_endian(const uint8_t* p, int bytes) {
 }
 
 [[noreturn]] void broken(ImageFormat format, const char* detail) {
-  throw Error("BAD_IMAGE", std::string("Expected a whole ") + format_name(format) + " file but " + detail);
+  throw Error(ErrorCode::bad_image, std::string("Expected a whole ") + format_name(format) + " file but " + detail);
 }
 
 ImageHeader jpeg_header(ByteView file) {
@@ -139,10 +139,10 @@ const char* format_name(ImageFormat format) {
 void check_image_size(const char* what, int64_t width, int64_t height) {
   const std::string size = std::to_string(width) + "x" + std::to_string(height);
   if (width < 1 || height < 1) {
-    throw Error("BAD_IMAGE", std::string(what) + " must have a width and height of at least 1 but is " + size);
+    throw Error(ErrorCode::bad_image, std::string(what) + " must have a width and height of at least 1 but is " + size);
   }
   if (width > kMaxPixels / height) {
-    throw Error("TOO_LARGE",
+    throw Error(ErrorCode::too_large,
                 std::string(what) + " must have at most " + std::to_string(kMaxPixels) + " pixels but is " + size);
   }
 }
@@ -152,9 +152,10 @@ bool has_image_signature(ByteView file) { return signature(file).has_value(); }
 ImageHeader read_image_header(ByteView file) {
   const std::optional<ImageFormat> format = signature(file);
   if (!format) {
-    throw Error("BAD_IMAGE", file.size == 0 ? std::string("Expected a JPEG, PNG, WebP or BMP file but received 0 bytes")
-                                            : "Expected a JPEG, PNG, WebP or BMP file but received " +
-                                                  std::to_string(file.size) + " bytes that begin " + first_bytes(file));
+    throw Error(ErrorCode::bad_image, file.size == 0
+                                          ? std::string("Expected a JPEG, PNG, WebP or BMP file but received 0 bytes")
+                                          : "Expected a JPEG, PNG, WebP or BMP file but received " +
+                                                std::to_string(file.size) + " bytes that begin " + first_bytes(file));
   }
   ImageHeader header{};
   switch (*format) {

@@ -143,16 +143,17 @@ cv::Mat bgr_of_cmyk(const cv::Mat& inks, bool inverted) {
 [[noreturn]] void report(const Decoder& decoder, size_t size) {
   switch (decoder.failure) {
     case Failure::cancelled:
-      throw Error("ABORTED", "The call was cancelled while its image was decoded");
+      throw Error(ErrorCode::aborted, "The call was cancelled while its image was decoded");
     case Failure::damaged:
-      throw Error("BAD_IMAGE", "Expected a whole JPEG file but its " + std::to_string(size) +
-                                   " bytes end or are damaged before the last row");
+      throw Error(ErrorCode::bad_image, "Expected a whole JPEG file but its " + std::to_string(size) +
+                                            " bytes end or are damaged before the last row");
     case Failure::too_many_scans:
-      throw Error("BAD_IMAGE", "Expected a JPEG of at most " + std::to_string(kMaxScans) + " progressive scans");
+      throw Error(ErrorCode::bad_image,
+                  "Expected a JPEG of at most " + std::to_string(kMaxScans) + " progressive scans");
     case Failure::other_size:
-      throw Error("BAD_IMAGE", "The JPEG has two frame headers that differ in size");
+      throw Error(ErrorCode::bad_image, "The JPEG has two frame headers that differ in size");
     default:
-      throw Error("BAD_IMAGE", std::string("The JPEG cannot be decoded: ") + decoder.message);
+      throw Error(ErrorCode::bad_image, std::string("The JPEG cannot be decoded: ") + decoder.message);
   }
 }
 

@@ -18,7 +18,7 @@ class Reader {
   explicit Reader(const std::vector<double>& numbers) : numbers_(numbers) {}
 
   double number() {
-    if (next_ >= numbers_.size()) throw Error("INTERNAL", "The header of a job ends too early");
+    if (next_ >= numbers_.size()) throw Error(ErrorCode::internal, "The header of a job ends too early");
     return numbers_[next_++];
   }
   int integer() { return static_cast<int>(number()); }
@@ -29,7 +29,8 @@ class Reader {
 };
 
 ByteView part(ByteView whole, size_t at, size_t size) {
-  if (at > whole.size || size > whole.size - at) throw Error("INTERNAL", "A job's picture lies outside its memory");
+  if (at > whole.size || size > whole.size - at)
+    throw Error(ErrorCode::internal, "A job's picture lies outside its memory");
   return {whole.data + at, size};
 }
 
@@ -60,7 +61,7 @@ JobRequest decode_job(const std::vector<double>& header, ByteView shared, ByteVi
     job.images.push_back(image);
   }
   if ((flags & kBoxes) != 0) job.boxes.emplace();
-  if (!job.boxes && box_count != 0) throw Error("INTERNAL", "A job without boxes counts them");
+  if (!job.boxes && box_count != 0) throw Error(ErrorCode::internal, "A job without boxes counts them");
   for (int i = 0; i < box_count; ++i) {
     const double x1 = in.number(), y1 = in.number(), x2 = in.number(), y2 = in.number();
     job.boxes->push_back({x1, y1, x2, y2});

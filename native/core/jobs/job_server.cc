@@ -22,7 +22,7 @@ namespace edge_infer {
 namespace {
 
 [[noreturn]] void fail(const char* what) {
-  throw Error("INTERNAL", std::string(what) + " failed: " + std::strerror(errno));
+  throw Error(ErrorCode::internal, std::string(what) + " failed: " + std::strerror(errno));
 }
 
 double cpu_seconds() {
@@ -96,7 +96,7 @@ void JobServer::cancel(uint32_t id) {
   if (running_ && running_id_ == id) {
     running_->cancel();
   } else if (id > last_answered_ && cancelled_.insert(id).second) {
-    send_failure(id, "ABORTED", "The call was cancelled");
+    send_failure(id, ErrorCode::aborted, "The call was cancelled");
   }
 }
 
@@ -158,12 +158,12 @@ void JobServer::answer(Pipeline& pipeline, const JobSettings& settings, const Me
     send_failure(request.id, error.code(), error.what());
   } catch (const std::exception& error) {
     end(request.id);
-    send_failure(request.id, "INTERNAL", error.what());
+    send_failure(request.id, ErrorCode::internal, error.what());
   }
 }
 
-void JobServer::send_failure(uint32_t id, const std::string& code, const std::string& text) {
-  const std::string failure = code + "\n" + text;
+void JobServer::send_failure(uint32_t id, ErrorCode code, const std::string& text) {
+  const std::string failure = name_of(code) + ("\n" + text);
   send(encode_failure(id), {ByteView(failure)});
 }
 

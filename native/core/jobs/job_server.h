@@ -16,8 +16,8 @@ namespace edge_infer {
 /// and its answer no other thread is woken, and no JavaScript runs. Linux only.
 class JobServer {
  public:
-  /// `socket` carries messages of job_protocol.h; `memory` is the descriptor of the memory that pictures lie in. Both are
-  /// left open. Throws INTERNAL.
+  /// `socket` carries messages of job_protocol.h; `memory` is the descriptor of the memory that pictures lie in. Both
+  /// are left open. Throws INTERNAL.
   JobServer(int socket, int memory);
   ~JobServer();
   JobServer(const JobServer&) = delete;
@@ -48,7 +48,7 @@ class JobServer {
   bool read_exactly(void* target, size_t size);
   void answer(Pipeline& pipeline, const JobSettings& settings, const Message& message);
   void send(const std::vector<double>& header, const std::vector<ByteView>& data);
-  void send_failure(uint32_t id, const std::string& code, const std::string& text);
+  void send_failure(uint32_t id, ErrorCode code, const std::string& text);
   std::shared_ptr<Cancellation> begin(uint32_t id);
   void end(uint32_t id);
 

@@ -65,7 +65,7 @@ void append_provider(Ort::SessionOptions& options, const Device& device, const T
     if (device.kind == DeviceKind::tensorrt) append_tensorrt(options, device.index, tensorrt);
     append_cuda(options, device.index);
   } catch (const Ort::Exception& exception) {
-    throw Error("PROVIDER_UNAVAILABLE",
+    throw Error(ErrorCode::provider_unavailable,
                 std::string("The loaded ONNX Runtime cannot give the ") + provider_name(device.kind) + " (it lists " +
                     available() + "; listing one is no promise that its libraries are there): " + exception.what());
   }

@@ -21,7 +21,7 @@ Ort::Env* g_environment = nullptr;
 
 void discard_log(void*, OrtLoggingLevel, const char*, const char*, const char*, const char*) {}
 
-[[noreturn]] void unavailable(const std::string& message) { throw Error("RUNTIME_UNAVAILABLE", message); }
+[[noreturn]] void unavailable(const std::string& message) { throw Error(ErrorCode::runtime_unavailable, message); }
 
 int minor_version(const std::string& version) {
   const size_t dot = version.find('.');

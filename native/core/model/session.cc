@@ -88,7 +88,7 @@ void Session::open(const std::string& model_path, const SessionOptions& options)
   try {
     session_ = Ort::Session(runtime_environment(), model_path.c_str(), prepared);
   } catch (const Ort::Exception& exception) {
-    throw Error("MODEL_LOAD", "ONNX Runtime cannot load the model: " + std::string(exception.what()));
+    throw Error(ErrorCode::model_load, "ONNX Runtime cannot load the model: " + std::string(exception.what()));
   }
 }
 
@@ -100,7 +100,7 @@ void Session::resolve_input(InputSize wanted) {
     for (const TensorInfo& input : inputs_) {
       received += (received.empty() ? "" : ", ") + input.name + " " + input.type + " " + shape_text(input.shape);
     }
-    throw Error("MODEL_LOAD",
+    throw Error(ErrorCode::model_load,
                 "The model must have one input float32 1x3x" + open_size + " but has " + received + detail);
   };
   if (inputs_.size() != 1 || inputs_[0].type != kFloat || inputs_[0].shape.size() != 4) refuse("");
@@ -110,8 +110,9 @@ void Session::resolve_input(InputSize wanted) {
   if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0)
     refuse("; its height and width are open: give an input size");
   if (wanted.width > 0 && (!allows(shape[2], wanted.height) || !allows(shape[3], wanted.width))) {
-    throw Error("BAD_OPTION", "Expected the size of the model's own input, " + size_text(shape[3], shape[2]) +
-                                  ", or no input size, but received " + size_text(wanted.width, wanted.height));
+    throw Error(ErrorCode::bad_option, "Expected the size of the model's own input, " + size_text(shape[3], shape[2]) +
+                                           ", or no input size, but received " +
+                                           size_text(wanted.width, wanted.height));
   }
   if (shape[2] == 0 || shape[3] == 0) refuse("");
   takes_any_size_ = shape[2] < 0 && shape[3] < 0;
@@ -130,7 +131,7 @@ Execution::Execution(Session& session, float* input, InputSize size) : session_(
     session.session_.Run(run_options_, binding_);
     bind_outputs();
   } catch (const Ort::Exception& exception) {
-    throw Error("MODEL_LOAD", "The model fails on an input of " + shape_text(shape) + ": " + exception.what());
+    throw Error(ErrorCode::model_load, "The model fails on an input of " + shape_text(shape) + ": " + exception.what());
   }
 }
 
@@ -141,11 +142,12 @@ void Execution::bind_outputs() {
   binding_.ClearBoundOutputs();
   buffers_.reserve(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!values[i].IsTensor()) throw Error("MODEL_LOAD", "The model's output " + described[i].name + " is no tensor");
+    if (!values[i].IsTensor())
+      throw Error(ErrorCode::model_load, "The model's output " + described[i].name + " is no tensor");
     const auto info = values[i].GetTensorTypeAndShapeInfo();
     outputs_.push_back({described[i].name, type_name(info.GetElementType()), info.GetShape()});
     if (outputs_[i].type != kFloat) {
-      throw Error("MODEL_LOAD",
+      throw Error(ErrorCode::model_load,
                   "The model's output " + outputs_[i].name + " must be float32 but is " + outputs_[i].type);
     }
     const Shape& shape = outputs_[i].shape;
@@ -170,7 +172,7 @@ const std::vector<TensorView>& Execution::run(Cancellation& cancellation) {
   // Only now can no late cancel() set the flag that would stop the next run.
   if (*cancellation.flag()) run_options_.UnsetTerminate();
   cancellation.throw_if_cancelled();
-  if (failure) throw Error("INFERENCE", "The runtime failed to run the model: " + *failure);
+  if (failure) throw Error(ErrorCode::inference, "The runtime failed to run the model: " + *failure);
   return views_;
 }
 

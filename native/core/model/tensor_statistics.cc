@@ -24,7 +24,7 @@ void TensorStatistics::add(const TensorView& tensor) {
     high = std::max(high, tensor.data[i]);
     zero += tensor.data[i] * 0;
   }
-  if (zero != 0) throw Error("INFERENCE", "The model computes values that are not finite");
+  if (zero != 0) throw Error(ErrorCode::inference, "The model computes values that are not finite");
   const bool first = histogram_.empty();
   min_ = first ? low : std::min(min_, low);
   max_ = first ? high : std::max(max_, high);

@@ -30,7 +30,7 @@ constexpr std::array<uint8_t, 256> make_table() {
 constexpr std::array<uint8_t, 256> kTable = make_table();
 
 [[noreturn]] void fail(const std::string& detail) {
-  throw Error("BAD_IMAGE", "Expected base64 of an image file but " + detail);
+  throw Error(ErrorCode::bad_image, "Expected base64 of an image file but " + detail);
 }
 
 }  // namespace

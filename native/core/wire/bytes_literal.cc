@@ -11,8 +11,8 @@ namespace edge_infer {
 namespace {
 
 [[noreturn]] void fail(size_t position, const std::string& detail) {
-  throw Error("BAD_IMAGE", "Expected a Python bytes literal (b'\\xff\\xd8…') but " + detail + " at character " +
-                               std::to_string(position) + " of its JSON string");
+  throw Error(ErrorCode::bad_image, "Expected a Python bytes literal (b'\\xff\\xd8…') but " + detail +
+                                        " at character " + std::to_string(position) + " of its JSON string");
 }
 
 uint8_t decode_escape(JsonCharacters& text) {

@@ -64,7 +64,7 @@ class Parser {
  public:
   Parser(ByteView json, const std::atomic<bool>* cancelled)
       : at_(json.data), begin_(json.data), end_(json.end()), cancelled_(cancelled) {
-    if (json.size > INT_MAX) throw Error("TOO_LARGE", "A nested list must be smaller than 2 GiB");
+    if (json.size > INT_MAX) throw Error(ErrorCode::too_large, "A nested list must be smaller than 2 GiB");
     // A value takes two characters at least.
     values_.create(1, static_cast<int>(json.size / 2 + 1), CV_8UC1);
     to_ = values_.data;
@@ -76,7 +76,7 @@ class Parser {
       parse_row();
       ++rows_;
       if (cancelled_ && cancelled_->load(std::memory_order_relaxed)) {
-        throw Error("ABORTED", "The call was cancelled while its image was decoded");
+        throw Error(ErrorCode::aborted, "The call was cancelled while its image was decoded");
       }
     } while (another());
     return frame();
@@ -200,7 +200,7 @@ class Parser {
   }
 
   [[noreturn]] void fail(const std::string& detail) const {
-    throw Error("BAD_IMAGE",
+    throw Error(ErrorCode::bad_image,
                 "Expected a nested list of height x width x 3 (BGR) or height x width integers from 0 to 255, but " +
                     detail + " (character " + std::to_string(at_ - begin_) + ")");
   }

@@ -66,8 +66,8 @@ class Extractor {
   void keep(const uint8_t* member_begin) {
     const auto length = static_cast<size_t>(at_ - member_begin);
     if (request_.rest.size() + length > kMaxRestBytes) {
-      throw Error("TOO_LARGE", "What is not an image must have at most " + std::to_string(kMaxRestBytes) +
-                                   " bytes of JSON, but the request has more");
+      throw Error(ErrorCode::too_large, "What is not an image must have at most " + std::to_string(kMaxRestBytes) +
+                                            " bytes of JSON, but the request has more");
     }
     if (request_.rest.size() > 1) request_.rest += ',';
     request_.rest.append(reinterpret_cast<const char*>(member_begin), length);
@@ -81,7 +81,7 @@ class Extractor {
 
   void image_list(std::string_view key) {
     if (at_ == end_ || *at_ != '[') {
-      throw Error("BAD_IMAGE", "Expected " + std::string(key) + " to be a list of images");
+      throw Error(ErrorCode::bad_image, "Expected " + std::string(key) + " to be a list of images");
     }
     ++at_;
     request_.lists.emplace_back(key);
@@ -106,7 +106,7 @@ class Extractor {
 
   void image(std::string_view key) {
     if (request_.images.size() == kMaxImages) {
-      throw Error("TOO_LARGE", "A request may carry at most " + std::to_string(kMaxImages) + " images");
+      throw Error(ErrorCode::too_large, "A request may carry at most " + std::to_string(kMaxImages) + " images");
     }
     ExtractedImage image;
     image.key = key;
@@ -137,7 +137,7 @@ class Extractor {
       image.data.assign(frame.pixels.data, frame.pixels.data + frame.pixels.total() * frame.pixels.elemSize());
       return;
     }
-    throw Error("BAD_IMAGE", "Expected a string or a nested list but received another kind of JSON value");
+    throw Error(ErrorCode::bad_image, "Expected a string or a nested list but received another kind of JSON value");
   }
 
   size_t position_in(std::string_view key) const {
@@ -170,7 +170,7 @@ class Extractor {
         string("");
       } else if (c == '[' || c == '{') {
         if (++depth > kMaxRestDepth) {
-          throw Error("BAD_REQUEST",
+          throw Error(ErrorCode::bad_request,
                       "Members other than images may be nested at most " + std::to_string(kMaxRestDepth) + " deep");
         }
         ++at_;
@@ -196,7 +196,7 @@ class Extractor {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error("BAD_REQUEST", what + " at byte " + std::to_string(at_ - begin_) + " of the body");
+    throw Error(ErrorCode::bad_request, what + " at byte " + std::to_string(at_ - begin_) + " of the body");
   }
 
   const uint8_t* begin_;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <string_view>
 
-#include "wire/base64.h"
-#include "wire/bytes_literal.h"
 #include "error.h"
 #include "image/image_header.h"
+#include "wire/base64.h"
+#include "wire/bytes_literal.h"
 #include "wire/json_string.h"
 #include "wire/nested_list.h"
 
@@ -40,7 +40,7 @@ Bytes decode_data_url(ByteView text) {
   const std::string_view view(reinterpret_cast<const char*>(text.data), std::min<size_t>(text.size, 256));
   const size_t comma = view.find(',');
   if (comma == std::string_view::npos || view.substr(0, comma).find(";base64") == std::string_view::npos) {
-    throw Error("BAD_IMAGE", "Expected a data URL of the form data:image/jpeg;base64,…");
+    throw Error(ErrorCode::bad_image, "Expected a data URL of the form data:image/jpeg;base64,…");
   }
   return unescape_base64({text.data + comma + 1, text.size - comma - 1});
 }
@@ -58,11 +58,12 @@ WireFile decode_wire_string(ByteView text) {
   try {
     bytes = latin1_bytes(JsonCharacters(text.data, text.end()));
   } catch (const Error& error) {
-    throw Error("BAD_IMAGE", std::string(kAccepted) + "; " + error.what());
+    throw Error(ErrorCode::bad_image, std::string(kAccepted) + "; " + error.what());
   }
   if (!has_image_signature(bytes)) {
-    throw Error("BAD_IMAGE", std::string(kAccepted) + " of a JPEG, PNG, WebP or BMP file, but received a string of " +
-                                 std::to_string(bytes.size()) + " characters that begins like none of them");
+    throw Error(ErrorCode::bad_image, std::string(kAccepted) +
+                                          " of a JPEG, PNG, WebP or BMP file, but received a string of " +
+                                          std::to_string(bytes.size()) + " characters that begins like none of them");
   }
   return {std::move(bytes), ImageEncoding::latin1};
 }
@@ -96,7 +97,8 @@ WireImage decode_wire_image(ByteView json, const DecodeRequest& request) {
     const WireFile file = decode_wire_string({value.data + 1, value.size - 2});
     return {decode_image(file.bytes, request), file.encoding};
   }
-  throw Error("BAD_IMAGE", std::string(kAccepted) + ", but received a JSON value that is neither a string nor a list");
+  throw Error(ErrorCode::bad_image,
+              std::string(kAccepted) + ", but received a JSON value that is neither a string nor a list");
 }
 
 }  // namespace edge_infer
