@@ -42,8 +42,8 @@ export interface NativeSessionOptions {
   classCount?: number | undefined
   /** Where the model takes any size: give each frame the smallest input that holds it, within the input size. */
   rectangular?: boolean | undefined
-  /** The outputs are only looked at, by `observe`: any float tensors will do. With a concurrency of 1. */
-  observed?: boolean | undefined
+  /** For `calibrate` only: the outputs may be any float32 tensors. With a concurrency of 1. */
+  calibration?: boolean | undefined
   /** UltraFace only: whether the model's boxes are corner coordinates already, or offsets from priors. */
   boxesDecoded?: boolean | undefined
   device: { kind: DeviceKind; index: number }
@@ -124,7 +124,7 @@ export interface TensorInfo {
   shape: number[]
 }
 
-/** How the values of one tensor are spread over the pictures it was observed on. */
+/** How the values of one tensor are spread over the pictures of a calibration. */
 export interface TensorStatistics {
   min: number
   max: number
@@ -144,14 +144,14 @@ export interface NativeSession {
   detect(image: NativeImage, options: NativeDetectOptions, token: number): Promise<NativeDetections>
   /** Runs a head-pose family on one image with boxes, or on many faces. */
   headPose(images: readonly NativeImage[], options: NativeHeadPoseOptions, token: number): Promise<NativeHeadPoses>
-  /** Runs an observed model on a frame (head-pose families: on a face, used whole) and counts its outputs' values. */
-  observe(image: NativeImage, token: number): Promise<void>
+  /** Runs a model opened for calibration on a frame (head-pose families: a face) and counts its outputs' values. */
+  calibrate(image: NativeImage, token: number): Promise<void>
   /**
    * Answers jobs on the session's thread, which does nothing else meanwhile. Resolves to true when the other side has
    * closed the socket and all its jobs are answered, to false when the session is being closed.
    */
   serveJobs(jobs: NativeJobServer, settings: NativeJobSettings): Promise<boolean>
-  /** Of each output, over all that was observed. */
+  /** Of each output, over all calibration pictures. */
   statistics(): Promise<TensorStatistics[]>
   /** Stops the call of that token, queued or running. Unknown tokens are ignored. */
   cancel(token: number): void

@@ -63,7 +63,7 @@ export async function quantize(name: string, options: QuantizeCommandOptions): P
   }
   const temporary = join(dirname(target), `.partial-${process.pid}-${basename(target)}`)
   try {
-    const quantizer = await Quantizer.observe(entry, path, {
+    const quantizer = await Quantizer.calibrate(entry, path, {
       pictures: pictures.map((picture) => () => readFile(picture)), threads: options.threads, signal,
       reduceRange: options.reduceRange, onProgress: (done, total) => bar.update('calibration', done, total),
     })

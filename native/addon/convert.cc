@@ -198,7 +198,7 @@ ModelOptions to_model_options(const Napi::Object& object) {
     options.session.input_size = {integer(size, "width", 1), integer(size, "height", 1)};
   }
   if (present(object, "rectangular")) options.rectangular = flag(object, "rectangular");
-  if (present(object, "observed")) options.observed = flag(object, "observed");
+  options.calibration = flag(object, "calibration");
   options.session.device = to_device(member(object, "device"));
   options.session.fallback_to_cpu = flag(object, "fallbackToCpu");
   options.session.intra_op_threads = integer(object, "intraOpThreads", 1);

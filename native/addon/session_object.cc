@@ -7,8 +7,9 @@
 namespace edge_infer {
 
 SessionCore::SessionCore(const ModelOptions& options, int concurrency) : model(std::make_unique<Model>(options)) {
-  if (options.observed && concurrency != 1)
-    throw Error(ErrorCode::bad_option, "One thread observes a model, and not more");
+  if (options.calibration && concurrency != 1)
+    throw Error(ErrorCode::bad_option,
+                "Expected a concurrency of 1 for calibration but received " + std::to_string(concurrency));
   for (int i = 0; i < concurrency; ++i) pipelines.push_back(std::make_unique<Pipeline>(*model));
   executor = std::make_unique<Executor>(concurrency);
 }
@@ -24,7 +25,7 @@ void SessionObject::define(Napi::Env env) {
   const Napi::Function constructor = DefineClass(
       env, "NativeSession",
       {InstanceMethod<&SessionObject::detect>("detect"), InstanceMethod<&SessionObject::head_pose>("headPose"),
-       InstanceMethod<&SessionObject::observe>("observe"), InstanceMethod<&SessionObject::statistics>("statistics"),
+       InstanceMethod<&SessionObject::calibrate>("calibrate"), InstanceMethod<&SessionObject::statistics>("statistics"),
        InstanceMethod<&SessionObject::serve_jobs>("serveJobs"), InstanceMethod<&SessionObject::cancel>("cancel"),
        InstanceMethod<&SessionObject::close>("close"), InstanceMethod<&SessionObject::input_size_for>("inputSizeFor"),
        InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
@@ -135,14 +136,14 @@ Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
       from_head_pose_result);
 }
 
-Napi::Value SessionObject::observe(const Napi::CallbackInfo& info) {
+Napi::Value SessionObject::calibrate(const Napi::CallbackInfo& info) {
   const int64_t token = to_token(info[1]);
   Napi::Array keep = Napi::Array::New(info.Env());
   const ImageSource image = to_image_source(info[0], keep);
   return run_call(
       info, token, keep,
       [core = core_.get(), image](Pipeline& pipeline, Cancellation& cancellation) {
-        pipeline.observe(image, core->statistics, cancellation);
+        pipeline.calibrate(image, core->statistics, cancellation);
         return true;
       },
       [](Napi::Env env, bool) -> Napi::Value { return env.Undefined(); });

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "environment.h"
 #include "jobs/job_server.h"
 #include "pipeline.h"
-#include "environment.h"
 
 namespace edge_infer {
 
@@ -25,7 +25,7 @@ struct SessionCore {
   std::unique_ptr<Model> model;
   std::vector<std::unique_ptr<Pipeline>> pipelines;
   std::unique_ptr<Executor> executor;
-  /// Of an observed model's outputs; the executor's only thread writes and reads it.
+  /// Of the outputs, for calibration; the executor's only thread writes and reads it.
   std::vector<TensorStatistics> statistics;
 
  private:
@@ -47,7 +47,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
  private:
   Napi::Value detect(const Napi::CallbackInfo& info);
   Napi::Value head_pose(const Napi::CallbackInfo& info);
-  Napi::Value observe(const Napi::CallbackInfo& info);
+  Napi::Value calibrate(const Napi::CallbackInfo& info);
   Napi::Value serve_jobs(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);

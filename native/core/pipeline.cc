@@ -196,10 +196,9 @@ HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const
   return result;
 }
 
-void Pipeline::observe(const ImageSource& image, std::vector<TensorStatistics>& statistics,
-                       Cancellation& cancellation) {
-  if (!model_.options().observed)
-    throw Error(ErrorCode::bad_request, "The model was loaded to answer, not to be observed");
+void Pipeline::calibrate(const ImageSource& image, std::vector<TensorStatistics>& statistics,
+                         Cancellation& cancellation) {
+  if (!model_.options().calibration) throw Error(ErrorCode::bad_request, "The model was not opened for calibration");
   const bool detects = detects_objects();
   const Frame frame = read_image(image, detects ? detection_decode({}, cancellation) : DecodeRequest{}).frame;
   Network& network = detects ? networks_.for_frame(frame.width, frame.height) : networks_.largest();

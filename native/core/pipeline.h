@@ -90,9 +90,9 @@ class Pipeline {
   DetectResult detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation);
   HeadPoseResult head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,
                            Cancellation& cancellation);
-  /// Runs an observed model on an image, prepared as detect() does with a frame and head_pose() with a face, and adds
-  /// its outputs to the statistics, one an output.
-  void observe(const ImageSource& image, std::vector<TensorStatistics>& statistics, Cancellation& cancellation);
+  /// Runs a model opened for calibration on an image, prepared as detect() does with a frame and head_pose() with a
+  /// face, and adds its outputs to the statistics, one an output.
+  void calibrate(const ImageSource& image, std::vector<TensorStatistics>& statistics, Cancellation& cancellation);
 
  private:
   void write_face(Network& network, const Frame& frame, const cv::Rect& area);

@@ -23,9 +23,9 @@ t.afterEach((t) => {
   else process.env.EDGE_INFER_STORE = t.context.store
 })
 
-async function observe(model: string, pictures: readonly string[]): Promise<Quantizer> {
+async function calibrate(model: string, pictures: readonly string[]): Promise<Quantizer> {
   const { entry, paths } = await resolveModel(model)
-  return Quantizer.observe(entry, paths[0] as string, {
+  return Quantizer.calibrate(entry, paths[0] as string, {
     pictures: pictures.map((name) => () => readFile(sharedPath('images', name))), threads: 1,
   })
 }
@@ -77,7 +77,7 @@ function countOps({ file }: QuantizedModel): Record<string, number> {
 t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and finds the same faces', { skip }, async (t) => {
   // The second has batch normalisations behind its convolutions, and an older file format.
   for (const [name, size] of [['ultraface-rfb-320', 1_217_758], ['ultraface-rfb-640', 1_588_012]] as const) {
-    const quantizer = await observe(name, FACES)
+    const quantizer = await calibrate(name, FACES)
     const quantized = quantizer.quantize()
     t.strictSame(quantized.convolutions, { all: 52, quantized: 44 }, 'all but the last of each head')
     const counts = countOps(quantized)
@@ -105,7 +105,7 @@ t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and f
 
 t.test('the layers that lose most are found: in YOLOX-nano the first, which much is lost by', { skip }, async (t) => {
   const pictures = ['demo/street.jpg', 'coco_vehicles/train2017_000000000064.jpg']
-  const quantizer = await observe('yolox-nano-320', pictures)
+  const quantizer = await calibrate('yolox-nano-320', pictures)
   const layers = await quantizer.rankLayers()
   t.equal(layers[0]?.length, 3, 'a convolution and the two nodes of its activation')
   const { paths } = await resolveModel('yolox-nano-320')
@@ -131,7 +131,7 @@ t.test('what cannot be quantised says why', async (t) => {
   const picture = (): Promise<Buffer> => readFile(sharedPath('images', FACES[0] as string))
   const refused = (path: string): Promise<Quantizer> =>
     resolveModel(path, { family: 'yolov8' }).then(({ entry }) =>
-      Quantizer.observe(entry, path, { pictures: [picture], threads: 1 }))
+      Quantizer.calibrate(entry, path, { pictures: [picture], threads: 1 }))
   const constant = writeConstantModel(
     join(t.testdir(), 'constant.onnx'), [{ name: 'images', shape: [1, 3, 32, 32] }], [{ name: 'out', shape: [1, 84, 21] }])
   await t.rejects(refused(constant), { code: 'NOT_QUANTIZED', message: /none of its convolutions/ })

@@ -17,22 +17,22 @@ export interface CalibrationOptions {
 }
 
 /** Of each tensor. @throws EdgeInferError BAD_IMAGE, MODEL_LOAD, INFERENCE, ABORTED. */
-export async function observeTensors(
+export async function calibrateTensors(
   model: OnnxModel, entry: CatalogEntry, tensors: readonly string[], options: CalibrationOptions,
 ): Promise<Map<string, TensorStatistics>> {
   const directory = await mkdtemp(join(tmpdir(), 'edge-infer-calibration-'))
   try {
-    const path = join(directory, 'observed.onnx')
+    const path = join(directory, 'calibration.onnx')
     const [input] = model.inputs as [OnnxModel['inputs'][number]]
     const shape = (input.shape ?? []).map((side, index) => side ?? `side_${index}`)
     await writeFile(path, model.rewired(tensors, { name: input.name, shape }))
-    return await observe(path, entry, tensors, options)
+    return await statisticsOf(path, entry, tensors, options)
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
 }
 
-async function observe(
+async function statisticsOf(
   path: string, entry: CatalogEntry, tensors: readonly string[],
   { pictures, threads, inputSize, signal, onProgress }: CalibrationOptions,
 ): Promise<Map<string, TensorStatistics>> {
@@ -41,7 +41,7 @@ async function observe(
     family: entry.family,
     preprocessing: entry.preprocessing,
     inputSize,
-    observed: true,
+    calibration: true,
     device: { kind: 'cpu', index: 0 },
     fallbackToCpu: false,
     intraOpThreads: threads,
@@ -52,7 +52,7 @@ async function observe(
     for (const [index, read] of pictures.entries()) {
       if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The calibration was interrupted', { cause: signal.reason })
       onProgress?.(index, pictures.length)
-      await session.observe({ kind: 'encoded', data: await read() }, index)
+      await session.calibrate({ kind: 'encoded', data: await read() }, index)
     }
     const statistics = await session.statistics()
     return new Map(tensors.map((name, index) => [name, statistics[index] as TensorStatistics]))

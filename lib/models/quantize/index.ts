@@ -10,7 +10,7 @@ import { FAMILY_KEY, MODEL_KEY } from '../metadata.js'
 import { OnnxModel, type OnnxNode } from '../onnx/model.js'
 import { upgraded } from '../onnx/opset.js'
 import type { CatalogEntry } from '../types.js'
-import { observeTensors, type CalibrationOptions } from './calibrate.js'
+import { calibrateTensors, type CalibrationOptions } from './calibrate.js'
 import { folded } from './fold.js'
 import { fittingLevels, levelsBetween, type Levels } from './levels.js'
 import { planQuantization, type QuantizationPlan } from './plan.js'
@@ -36,7 +36,7 @@ const BRIGHTEST = 255
 /** Enough to rank layers by, few enough to do it for each. */
 const RANKING_PICTURES = 4
 
-/** A model whose values have been observed on pictures. */
+/** A model that has been calibrated: the spread of its values over pictures is known. */
 export class Quantizer {
   readonly #model: OnnxModel
   readonly #entry: CatalogEntry
@@ -56,14 +56,15 @@ export class Quantizer {
   }
 
   /** @throws EdgeInferError NOT_QUANTIZED where the graph does not allow it, MODEL_LOAD, BAD_IMAGE, INFERENCE, ABORTED. */
-  static async observe(entry: CatalogEntry, path: string, options: QuantizeOptions): Promise<Quantizer> {
+  static async calibrate(entry: CatalogEntry, path: string, options: QuantizeOptions): Promise<Quantizer> {
     const model = await readModel(path)
     const plan = planQuantization(model)
     if (convolutionsOf(plan.nodes) === 0) {
       throw notQuantized(path, 'none of its convolutions has constant weights and further layers behind it')
     }
-    const observed = [...plan.tensors].filter(([, { by }]) => by === 'observation').map(([name]) => name)
-    const statistics = await observeTensors(model, entry, observed, { ...options, inputSize: openSize(model, entry) })
+    const calibrated = [...plan.tensors].filter(([, { by }]) => by === 'calibration').map(([name]) => name)
+    const inputSize = openSize(model, entry)
+    const statistics = await calibrateTensors(model, entry, calibrated, { ...options, inputSize })
     return new Quantizer(model, entry, plan, levelsOf(plan, statistics, entry.preprocessing), options)
   }
 
@@ -121,7 +122,7 @@ function notQuantized(path: string, reason: string): EdgeInferError {
   return new EdgeInferError('NOT_QUANTIZED', `${path} cannot be quantised: ${reason}`)
 }
 
-/** What a model that leaves its size open is observed at. */
+/** The size at which a model that leaves it open is calibrated, pixels. */
 function openSize(model: OnnxModel, { input }: CatalogEntry): { width: number; height: number } | undefined {
   const isOpen = model.inputs[0]?.shape?.slice(2).some((side) => typeof side !== 'number') ?? true
   return isOpen && input ? { width: input.width, height: input.height } : undefined
@@ -134,7 +135,7 @@ function levelsOf(
   // In the graph's order: what takes another tensor's levels comes after it.
   for (const [name, choice] of plan.tensors) {
     switch (choice.by) {
-      case 'observation':
+      case 'calibration':
         levels.set(name, fittingLevels(statistics.get(name) as TensorStatistics, choice.through))
         break
       case 'tensor': levels.set(name, levels.get(choice.tensor) as Levels); break

@@ -5,7 +5,7 @@ import { constantOf } from '../onnx/tensor.js'
 /** What a tensor's levels are chosen by. */
 export type TensorLevels =
   /** Its values over pictures; `through` is what they go into, where only that sees them. */
-  | { by: 'observation'; through: 'silu' | 'identity' }
+  | { by: 'calibration'; through: 'silu' | 'identity' }
   /** Those of another tensor, which it has the values of. */
   | { by: 'tensor'; tensor: string }
   /** The model's input: its preprocessing tells. */
@@ -55,7 +55,7 @@ export function planQuantization(model: OnnxModel, { inFloat = new Set() }: Plan
     const written = (rectifier ?? node).outputs
     if (!written.some(leadsOn) || [...read, ...node.outputs, ...written].some((name) => kept.has(name))) continue
     for (const name of read) {
-      if (!tensors.has(name)) tensors.set(name, name === input ? { by: 'preprocessing' } : observed(model, name))
+      if (!tensors.has(name)) tensors.set(name, name === input ? { by: 'preprocessing' } : calibrated(model, name))
     }
     for (const name of written) tensors.set(name, levelsBehind(model, node, name))
     nodes.add(node)
@@ -66,16 +66,16 @@ export function planQuantization(model: OnnxModel, { inFloat = new Set() }: Plan
 
 function levelsBehind(model: OnnxModel, node: OnnxNode, output: string): TensorLevels {
   if (MOVES.has(node.op)) return { by: 'tensor', tensor: node.inputs[0] as string }
-  return node.op === 'Sigmoid' ? { by: 'unit interval' } : observed(model, output)
+  return node.op === 'Sigmoid' ? { by: 'unit interval' } : calibrated(model, output)
 }
 
 /** `x * sigmoid(x)` sees little of what lies far below zero. */
-function observed(model: OnnxModel, name: string): TensorLevels {
+function calibrated(model: OnnxModel, name: string): TensorLevels {
   const consumers = model.consumers(name)
   const sigmoid = consumers.find(({ op }) => op === 'Sigmoid')
   const isSilu = consumers.length === 2 && sigmoid !== undefined &&
     consumers.some(({ op, inputs }) => op === 'Mul' && inputs.includes(sigmoid.outputs[0] as string))
-  return { by: 'observation', through: isSilu ? 'silu' : 'identity' }
+  return { by: 'calibration', through: isSilu ? 'silu' : 'identity' }
 }
 
 function rectifierOf(model: OnnxModel, node: OnnxNode): OnnxNode | undefined {

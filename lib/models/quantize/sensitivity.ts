@@ -2,7 +2,7 @@
 import type { TensorStatistics } from '../../native.js'
 import { changedNode, createNode, OnnxModel, type OnnxNode } from '../onnx/model.js'
 import { encodeTensor } from '../onnx/tensor.js'
-import { observeTensors, type CalibrationOptions } from './calibrate.js'
+import { calibrateTensors, type CalibrationOptions } from './calibrate.js'
 import type { CatalogEntry } from '../types.js'
 import type { Levels } from './levels.js'
 import { leadsOnIn, type QuantizationPlan } from './plan.js'
@@ -26,7 +26,7 @@ export async function rankLayers(
     const { rounded, differences } = withRoundedLayer(model, layer, levels, results)
     if (differences.length === 0) continue
     const compared = differences.map(({ result }) => result)
-    const statistics = await observeTensors(
+    const statistics = await calibrateTensors(
       rounded, entry, [...differences.map(({ name }) => name), ...compared], { ...options, onProgress: undefined })
     const change = differences.reduce((sum, { name, result }) =>
       sum + power(statistics.get(name)) / (power(statistics.get(result)) || 1), 0)

@@ -17,8 +17,8 @@ struct ModelOptions {
   bool boxes_decoded = true;
   /// Where the model takes any size: give each frame the smallest input that holds it, letterboxed into the input size.
   bool rectangular = false;
-  /// The outputs are only looked at (Pipeline::observe): any number of float tensors will do.
-  bool observed = false;
+  /// For Pipeline::calibrate only: the outputs may be any float32 tensors.
+  bool calibration = false;
   SessionOptions session;
 };
 

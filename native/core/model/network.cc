@@ -22,7 +22,7 @@ Network::Network(const Model& model, InputSize input_size, float* input)
   const ModelOptions& options = model.options();
   executions.reserve(model.sessions().size());
   for (const auto& session : model.sessions()) executions.emplace_back(*session, input, input_size);
-  if (options.observed) return;
+  if (options.calibration) return;
   if (is_detection_family(options.family)) {
     detection_head = make_detection_head(
         options.family, {size.width, size.height, options.class_count, options.boxes_decoded}, executions[0].outputs());
