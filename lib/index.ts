@@ -1,6 +1,6 @@
 /** What `import … from 'edge-infer'` gives. */
 export { EdgeInferError, ERROR_TABLE, type ErrorCode } from './errors.js'
 export { loadRuntime, type RuntimeInfo, type StageTimings } from './native.js'
-export { listModels, resolveModel, TASK_NAMES, type TaskName } from './models/index.js'
+export { listModels, resolveModel } from './models/index.js'
 export * from './tasks/index.js'
 export { annotate, type AnnotateOptions } from './inference/annotate.js'

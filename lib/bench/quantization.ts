@@ -1,7 +1,8 @@
 /** What a quantised model loses and gains against the float model it was made of. */
 import { readFile } from 'node:fs/promises'
 import { EdgeInferError } from '../errors.js'
-import { resolveModel, type TaskName } from '../models/index.js'
+import { resolveModel } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import { Detector, HeadPoseEstimator, type DetectedObject } from '../tasks/index.js'
 import { measureAccuracy, type Accuracy } from './accuracy/index.js'
 import { scoreDetections } from './accuracy/matching.js'

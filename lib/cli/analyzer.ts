@@ -1,6 +1,6 @@
 /** A task as people mean it: a whole picture in, and for head poses the faces are found first. */
 import { EdgeInferError } from '../errors.js'
-import type { TaskName } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import type { NativeImage, StageTimings } from '../native.js'
 import {
   createTask, type DetectedObject, type DetectionThresholds, type Detector, type HeadPose, type HeadPoseEstimator,

@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { checkReportPath, renderJson, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
-import { TASK_NAMES, type TaskName } from '../models/index.js'
+import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { createProgressBar } from './progress.js'
 import { renderTable } from './table.js'
 

@@ -5,7 +5,8 @@ import {
   reportAccuracy, reportComparison, reportKernel,
 } from '../bench/index.js'
 import { EdgeInferError } from '../errors.js'
-import { findModel, type TaskName } from '../models/index.js'
+import { findModel } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import {
   addCommonOptions, parseCount, parseCounts, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles,
   type CommonOptions,

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
-import { TASK_NAMES } from '../models/index.js'
+import { TASK_NAMES } from '../tasks/registry.js'
 import { received } from '../validation.js'
 import { readConfigFile, type ConfigFile } from './config-file.js'
 import { CONFIG_OPTION, SERVE_OPTIONS, TOKEN_FILE_OPTION, type OptionSpec, type ServeConfig } from './config-options.js'

@@ -1,5 +1,6 @@
 /** Models and sample pictures, brought to this machine with a progress bar where they are not on it. */
-import { defaultModelFor, resolveModel, resolveSample, type FetchOptions, type TaskName } from '../models/index.js'
+import { defaultModelFor, resolveModel, resolveSample, type FetchOptions } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import { createProgressBar } from './progress.js'
 
 /** A task's model; its default one when `model` is absent. */

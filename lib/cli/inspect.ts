@@ -1,7 +1,8 @@
 /** `edge-infer inspect`: what is here, what each task is missing, and the command that mends it. */
 import { freemem, totalmem } from 'node:os'
 import type { Command } from 'commander'
-import { defaultModelFor, listModels, TASK_NAMES, type ListedModel, type TaskName } from '../models/index.js'
+import { defaultModelFor, listModels, type ListedModel } from '../models/index.js'
+import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { addonPaths, loadRuntime, native, toEdgeInferError, type NativeVersions, type RuntimeInfo } from '../native.js'
 import { readCpuFeatures, type CpuFeatures } from '../host/index.js'
 import { createTask } from '../tasks/index.js'

@@ -1,6 +1,6 @@
 /** `edge-infer models quantize`: its options. What it does is loaded only when it is asked for. */
 import { Option, type Command } from 'commander'
-import { TASK_NAMES } from '../models/index.js'
+import { TASK_NAMES } from '../tasks/registry.js'
 import { numberBetween, wholeNumberBetween } from './arguments.js'
 import type { QuantizeCommandOptions } from './quantize-model.js'
 

@@ -3,9 +3,8 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { compareSpeed, createJudge, type AccuracyChange, type JudgeOptions, type SpeedChange } from '../bench/index.js'
 import { EdgeInferError } from '../errors.js'
-import {
-  Quantizer, removeVariant, resolveModel, type Layer, type QuantizedModel, type TaskName,
-} from '../models/index.js'
+import { Quantizer, removeVariant, resolveModel, type Layer, type QuantizedModel } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import { readCpuFeatures } from '../host/index.js'
 import { interruptSignal } from './interrupt.js'
 import { createProgressBar, type ProgressBar } from './progress.js'

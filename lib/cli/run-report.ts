@@ -1,5 +1,5 @@
 /** What was found, for people and for programs. */
-import type { TaskName } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import type { StageTimings } from '../native.js'
 import { UP_PITCH, type DetectedObject, type HeadPose } from '../tasks/index.js'
 import type { Analysis } from './analyzer.js'

@@ -1,7 +1,7 @@
 /** `edge-infer run`: a task on pictures, directories of pictures, and videos. */
 import { Argument, type Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
-import { TASK_NAMES, type TaskName } from '../models/index.js'
+import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { Analyzer } from './analyzer.js'
 import { numberBetween, wholeNumberBetween } from './arguments.js'
 import { interruptSignal } from './interrupt.js'

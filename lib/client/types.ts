@@ -1,6 +1,6 @@
 /** The documented interface, as types: what each route takes and answers. Keys are spelled as on the wire. */
 import type { ClusterView, NodeRole, NodeStatus, NodeView, ServiceState, WorkerState } from '../cluster/types.js'
-import type { TaskName } from '../models/types.js'
+import type { TaskName } from '../tasks/registry.js'
 import type { DeviceState } from '../host/device-state.js'
 import type { BoundingBox } from '../inference/detector.js'
 import type { ClientImage } from './image.js'

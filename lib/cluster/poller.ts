@@ -1,6 +1,6 @@
 /** The cloud's side of the older nodes: they register by a GET, and are asked for their status from then on. */
 import type { Logger } from 'pino'
-import { TASK_NAMES } from '../models/index.js'
+import { TASK_NAMES } from '../tasks/registry.js'
 import { fromFlatStatus, parseDeviceState } from '../host/index.js'
 import { urlOf, type NodeAddress } from './address.js'
 import { PeerClient } from './http.js'

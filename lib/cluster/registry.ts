@@ -3,7 +3,7 @@
  * each node's JSON is made once, when it is heard, and each document once in a tenth of a second at the most.
  */
 import { EdgeInferError } from '../errors.js'
-import { TASK_NAMES } from '../models/index.js'
+import { TASK_NAMES } from '../tasks/registry.js'
 import { idOf, urlOf, type NodeAddress } from './address.js'
 import { RunningClock } from './running-clock.js'
 import type { NodeKind, NodeRole, NodeStatus, NodeView } from './types.js'

@@ -1,7 +1,7 @@
 /** The small JSON object that a control route is sent. */
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../errors.js'
-import { TASK_NAMES, type TaskName } from '../models/index.js'
+import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { isTaskName } from '../tasks/index.js'
 import { received } from '../validation.js'
 import type { BodyReader } from './body.js'

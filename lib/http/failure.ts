@@ -1,7 +1,7 @@
 /** What every refusal and fault answers: a JSON object with `error`, and the members that callers of the route read. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { EdgeInferError, type ErrorCode } from '../errors.js'
-import type { TaskName } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import { isTaskName } from '../tasks/index.js'
 import type { EffectiveLimits } from '../workers/types.js'
 import type { HttpContext } from './context.js'

@@ -1,7 +1,7 @@
 /** A task posted as a form: files `image` (several make an image_list), `image_list`, `clip`, `faces`; JSON in `input`. */
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../errors.js'
-import { parseTaskRequest, type PostedImage, type TaskRequest } from '../tasks/wire/index.js'
+import { parseTaskRequest, type PostedImage, type TaskRequest } from '../tasks/request.js'
 import { parseArguments } from './arguments.js'
 import type { BodyReader } from './body.js'
 import { GatheredBytes } from './gathered.js'

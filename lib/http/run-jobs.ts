@@ -1,6 +1,6 @@
 /** The jobs of one request, given to the workers of its task. */
 import { EdgeInferError } from '../errors.js'
-import type { TaskName } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import type { Job } from '../inference/job.js'
 import type { JobRun, RunOptions, WorkerService } from '../workers/types.js'
 import type { RequestLifecycle } from './request-lifecycle.js'

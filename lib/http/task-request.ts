@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../errors.js'
 import { native } from '../native.js'
-import { parseTaskRequest, type TaskRequest } from '../tasks/wire/index.js'
+import { parseTaskRequest, type TaskRequest } from '../tasks/request.js'
 import { parseArguments } from './arguments.js'
 import type { BodyReader } from './body.js'
 import { bodyKind, requireJsonLook } from './media-type.js'

@@ -1,10 +1,9 @@
 /** The tasks, by name. */
-import type { TaskName } from '../models/index.js'
+import { isTaskName, TASK_NAMES, type TaskName } from './registry.js'
 import { Detector, type DetectionThresholds } from '../inference/detector.js'
 import { HeadPoseEstimator } from '../inference/head-pose.js'
 import type { ModelOptions } from '../inference/model-session.js'
 import { refuse } from '../inference/options.js'
-import { TASK_NAMES } from '../models/index.js'
 
 export type TaskOptions = ModelOptions & DetectionThresholds
 
@@ -31,10 +30,7 @@ export async function createTask<Name extends TaskName>(name: Name, options: Tas
   return task as Tasks[Name]
 }
 
-export function isTaskName(name: unknown): name is TaskName {
-  return (TASK_NAMES as readonly unknown[]).includes(name)
-}
-
+export { isTaskName, TASK_NAMES, type TaskName } from './registry.js'
 export { Detector } from '../inference/detector.js'
 export type { BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions } from '../inference/detector.js'
 export { HeadPoseEstimator, UP_PITCH } from '../inference/head-pose.js'

@@ -1,7 +1,8 @@
 /** All the workers of this node: a pool a task, their control groups, and the limits on them. */
 import type { Logger } from 'pino'
 import { EdgeInferError } from '../errors.js'
-import { defaultModelFor, resolveModel, TASK_NAMES, type TaskName } from '../models/index.js'
+import { defaultModelFor, resolveModel } from '../models/index.js'
+import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { isTaskName, type TaskOptions } from '../tasks/index.js'
 import type { Job } from '../inference/job.js'
 import { parseModelContext } from '../tasks/model-context.js'

@@ -1,5 +1,5 @@
 /** What the workers of a node offer the layers above. */
-import type { TaskName } from '../models/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import type { Job, JobResult } from '../inference/job.js'
 
 /** Shares of the whole machine, (0, 1]; 1 where there is no limit. Read from the kernel. */

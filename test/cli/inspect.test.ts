@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TASK_NAMES } from '../../lib/models/index.js'
+import { TASK_NAMES } from '../../lib/tasks/registry.js'
 import { shared, sharedPath } from '../helpers/shared.js'
 import { runCliWith } from './run.js'
 

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Value } from 'typebox/value'
-import type { TaskName } from '../../lib/models/index.js'
+import type { TaskName } from '../../lib/tasks/registry.js'
 import { SHARED_SCHEMAS } from '../../lib/http/schemas/common.js'
 import { answerSchema } from '../../lib/http/schemas/execute.js'
 import { createTask } from '../../lib/tasks/index.js'

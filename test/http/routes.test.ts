@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { request } from 'node:http'
 import t, { type Test } from 'tap'
 import { ERROR_TABLE, type ErrorCode } from '../../lib/errors.js'
-import { TASK_NAMES } from '../../lib/models/index.js'
+import { TASK_NAMES } from '../../lib/tasks/registry.js'
 import { get, post, sample, startServer, type Answer, type Reply, type TestServer } from './server.js'
 
 const faces = await sample('faces')

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { EdgeInferError } from '../../lib/errors.js'
 import { readCatalog } from '../../lib/models/catalog.js'
-import { defaultModelFor, findModel, loadCatalog, TASK_NAMES } from '../../lib/models/index.js'
+import { defaultModelFor, findModel, loadCatalog } from '../../lib/models/index.js'
+import { TASK_NAMES } from '../../lib/tasks/registry.js'
 import { parseCatalog } from '../../lib/models/schema.js'
 
 const PATH = new URL('../../../models/catalog.json', import.meta.url).pathname

@@ -1,5 +1,6 @@
 /** How right the models are, on labelled pictures, with and without what makes the library fast. */
-import { defaultModelFor, resolveModel, variantOf, type TaskName } from '../../models/index.js'
+import { defaultModelFor, resolveModel, variantOf } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import { Detector, HeadPoseEstimator, type Detections, type ModelOptions } from '../../tasks/index.js'
 import { mean } from '../statistics.js'
 import { setsIn, type DetectionSet, type HeadPoseSet, type LabelledImage, type LabelledSet } from './datasets.js'

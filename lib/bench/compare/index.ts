@@ -1,6 +1,7 @@
 /** The library side by side with what people use in its place: answers first, then speeds, measured in turns. */
 import { basename } from 'node:path'
-import { defaultModelFor, resolveModel, resolveSample, type TaskName } from '../../models/index.js'
+import { defaultModelFor, resolveModel, resolveSample } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import { Detector, toNativeImage, type ModelOptions } from '../../tasks/index.js'
 import type { FoundBox } from '../accuracy/matching.js'
 import type { ContenderProcess } from '../contender-process.js'

@@ -1,5 +1,5 @@
 /** The library's own calls as contenders. */
-import type { TaskName } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import type { StageTimings } from '../../native.js'
 import { createTask, Detector, HeadPoseEstimator, type BoundingBox, type ModelOptions } from '../../tasks/index.js'
 import type { Contender, Measurement } from '../interleave.js'

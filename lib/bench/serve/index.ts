@@ -1,6 +1,7 @@
 /** What HTTP and the hand-over to a worker add to the library call, and what the server does under load. */
 import { EdgeInferError } from '../../errors.js'
-import { defaultModelFor, resolveSample, type TaskName } from '../../models/index.js'
+import { defaultModelFor, resolveSample } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import { Detector } from '../../tasks/index.js'
 import { interleave, type Measurement } from '../interleave.js'
 import { timeCall } from '../kernel/library.js'

@@ -1,6 +1,6 @@
 /** The figures of a node for Prometheus. Names end in their unit; labels are bounded: pids last as long as their worker. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { TaskName } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import type { NodeCapacity } from '../../host/index.js'
 import type { JobRun, WorkerService } from '../../workers/types.js'
 

@@ -1,10 +1,11 @@
 /** Section 1 of the interface document: the tasks. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../../errors.js'
-import { TASK_NAMES, type TaskName } from '../../models/index.js'
+import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
 import type { StageTimings } from '../../native.js'
 import { numberIn } from '../../inference/options.js'
-import { planners, type AnswerStyle } from '../../tasks/wire/index.js'
+import { planners } from '../../tasks/contracts.js'
+import type { AnswerStyle } from '../../tasks/request.js'
 import type { JobRun } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
 import type { RequestLifecycle } from '../request-lifecycle.js'

@@ -1,7 +1,7 @@
 /** The Open Inference Protocol, version 2, over the same workers: what clients of KServe and Triton speak. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../../errors.js'
-import { TASK_NAMES, type TaskName } from '../../models/index.js'
+import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
 import { native } from '../../native.js'
 import { isTaskName } from '../../tasks/index.js'
 import { integerIn } from '../../inference/options.js'

@@ -1,7 +1,7 @@
 /** Parts of many answers. They describe the routes in the OpenAPI document; nothing is validated or written by them. */
 import { Type, type TSchema } from 'typebox'
 import { ERROR_TABLE, type ErrorCode } from '../../errors.js'
-import { TASK_NAMES } from '../../models/index.js'
+import { TASK_NAMES } from '../../tasks/registry.js'
 
 export const TaskNameSchema = Type.Enum([...TASK_NAMES], { description: 'Name of a task' })
 

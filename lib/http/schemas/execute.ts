@@ -1,7 +1,7 @@
 /** Requests and answers of the tasks, as the OpenAPI document shows them. */
 import { Type, type TObject, type TProperties, type TSchema } from 'typebox'
-import type { TaskName } from '../../models/index.js'
-import type { AnswerStyle } from '../../tasks/wire/index.js'
+import type { TaskName } from '../../tasks/registry.js'
+import type { AnswerStyle } from '../../tasks/request.js'
 import { IMAGE_TYPES } from '../media-type.js'
 import { failures } from './common.js'
 

@@ -5,7 +5,7 @@
 import type { Logger } from 'pino'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeInferError } from '../../errors.js'
-import type { TaskName } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import { toEdgeInferError } from '../../native.js'
 import { readProcess } from '../../host/index.js'
 import type { TaskOptions } from '../../tasks/index.js'

@@ -1,6 +1,6 @@
 /** What the server and its worker processes say to each other, apart from the jobs. */
 import type { ErrorCode } from '../../errors.js'
-import type { TaskName } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import type { TaskOptions } from '../../tasks/index.js'
 
 /** Descriptors of a worker: the channel, the memory that pictures lie in, the socket of the jobs. */

@@ -3,7 +3,7 @@
  * else it is to do it is told over the channel; it ends when that closes, so that no worker outlives its server.
  */
 import { Socket } from 'node:net'
-import type { TaskName } from '../../models/index.js'
+import type { TaskName } from '../../tasks/registry.js'
 import { native, toEdgeInferError } from '../../native.js'
 import { createTask, type Detector, type HeadPoseEstimator, type TaskOptions } from '../../tasks/index.js'
 import { Channel } from './channel.js'

@@ -5,13 +5,13 @@ import { UP_PITCH } from '../../inference/head-pose.js'
 import type { JobItem, JobResult } from '../../inference/job.js'
 import {
   firstResolution, itemsOf, jobsFor, planImageList, renderedMember, requireImage, split, wantsRender, type Plan, type Planner,
-} from './plan.js'
-import type { AnswerStyle, PostedImage, TaskRequest } from './request.js'
+} from '../plan.js'
+import type { AnswerStyle, PostedImage, TaskRequest } from '../request.js'
 
 /** yaw, pitch, roll in degrees; centre and half height of the face in pixels. */
 type WirePose = [yaw: number, pitch: number, roll: number, cx: number, cy: number, halfHeight: number]
 
-export const planFaceAlignment: Planner = (request, style, workers) => {
+export const plan: Planner = (request, style, workers) => {
   if (request.imageList) {
     return planImageList(request.imageList, workers, {}, (item) => ({ head_pose: [poseOf(item, 0, wholePicture(item))] }))
   }

@@ -1,8 +1,8 @@
 /** From a request to the jobs it takes, and from their results to the answer of the interface document. */
-import { EdgeInferError } from '../../errors.js'
-import type { TaskName } from '../../models/index.js'
-import type { ImageEncoding } from '../../native.js'
-import type { Job, JobItem, JobResult } from '../../inference/job.js'
+import { EdgeInferError } from '../errors.js'
+import type { TaskName } from './registry.js'
+import type { ImageEncoding } from '../native.js'
+import type { Job, JobItem, JobResult } from '../inference/job.js'
 import { encodeImage } from './encode-image.js'
 import type { AnswerStyle, PostedImage, TaskRequest } from './request.js'
 

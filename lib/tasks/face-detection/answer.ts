@@ -1,9 +1,9 @@
 /** face_detection: `bbox` and `prob`, and on the newer routes `faces`, the encoded crops. */
 import type { JobItem } from '../../inference/job.js'
-import { encodeImage } from './encode-image.js'
-import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from './plan.js'
+import { encodeImage } from '../encode-image.js'
+import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from '../plan.js'
 
-export const planFaceDetection: Planner = (request, style, workers) => {
+export const plan: Planner = (request, style, workers) => {
   const render = wantsRender(request)
   const { image, imageList } = request
   if (imageList) return planImageList(imageList, workers, { render }, boxes)

@@ -1,5 +1,5 @@
 /** Images of an answer, in the encoding the request's came in. */
-import { native, type ImageEncoding } from '../../native.js'
+import { native, type ImageEncoding } from '../native.js'
 
 /** `file`: the bytes of an image file. Forms that have no text (a raw body, a nested list) are answered in base64. */
 export function encodeImage(file: Buffer, encoding: ImageEncoding): string {

@@ -1,8 +1,25 @@
-/** From a request's JSON body to a {@link TaskRequest}. */
+/** A request to a task: its JSON body parsed, its images found and taken out. */
 import { isUtf8 } from 'node:buffer'
-import { EdgeInferError } from '../../errors.js'
-import { native, type ExtractedImage } from '../../native.js'
-import type { PostedImage, TaskRequest } from './request.js'
+import { EdgeInferError } from '../errors.js'
+import { native, type ExtractedImage, type ImageEncoding, type NativeImage } from '../native.js'
+
+export interface PostedImage {
+  image: NativeImage
+  /** How it came; images are answered in the same form. */
+  encoding: ImageEncoding
+}
+
+export interface TaskRequest {
+  /** Every member of the JSON but the images. */
+  fields: Readonly<Record<string, unknown>>
+  image: PostedImage | undefined
+  /** `image_list`, or its other name `clip`. */
+  imageList: readonly PostedImage[] | undefined
+  faces: readonly PostedImage[] | undefined
+}
+
+/** What the routes answer: `/execute_task_old`, `/execute_task` and `/execute_task_new`, `/concurrent_execute_task_new`. */
+export type AnswerStyle = 'old' | 'new' | 'concurrent'
 
 /** @throws EdgeInferError BAD_REQUEST (no JSON object), BAD_IMAGE, TOO_LARGE. */
 export async function parseTaskRequest(body: Uint8Array): Promise<TaskRequest> {

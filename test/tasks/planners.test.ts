@@ -1,13 +1,14 @@
 /** Every task, style and input of the interface document, answered by the real models. */
 import t, { type Test } from 'tap'
-import { toNativeImage } from '../../../lib/tasks/index.js'
-import type { TaskName } from '../../../lib/models/index.js'
-import { native, type ImageEncoding } from '../../../lib/native.js'
-import type { JobResult } from '../../../lib/inference/job.js'
-import { parseTaskRequest, planners, type AnswerStyle } from '../../../lib/tasks/wire/index.js'
-import { shared, sharedImage, skip, useSharedModels } from '../../helpers/shared.js'
-import type { Workers } from '../../../lib/workers/service.js'
-import { encoded, start } from '../../workers/helpers.js'
+import { toNativeImage } from '../../lib/tasks/index.js'
+import type { TaskName } from '../../lib/tasks/registry.js'
+import { native, type ImageEncoding } from '../../lib/native.js'
+import type { JobResult } from '../../lib/inference/job.js'
+import { planners } from '../../lib/tasks/contracts.js'
+import { parseTaskRequest, type AnswerStyle } from '../../lib/tasks/request.js'
+import { shared, sharedImage, skip, useSharedModels } from '../helpers/shared.js'
+import type { Workers } from '../../lib/workers/service.js'
+import { encoded, start } from '../workers/helpers.js'
 
 if (shared.present) useSharedModels()
 const picture = (path: string): Buffer => shared.present ? sharedImage(path) : Buffer.alloc(0)
