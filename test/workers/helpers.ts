@@ -9,14 +9,14 @@ import { openLimits, type LimitsBackend } from '../../lib/workers/limits/index.j
 import { kernelFiles } from '../../lib/workers/limits/kernel-files.js'
 import { locateGroups } from '../../lib/workers/limits/mounts.js'
 import { Workers, type WorkersOptions } from '../../lib/workers/index.js'
-import { shared, sharedImage, useSharedModels } from '../helpers/shared.js'
 
-export { skip } from '../helpers/shared.js'
+export { face, people } from '../helpers/pictures.js'
 
-if (shared.present) useSharedModels()
-
-export const people = shared.present ? sharedImage('demo/people.jpg') : Buffer.alloc(0)
-export const face = shared.present ? sharedImage('aflw2000/image02420.jpg') : Buffer.alloc(0)
+/** Why no limits can be set on this machine; false where they can. */
+export const noLimits = await openLimits({ removeLeftovers: false }).then(async (limits) => {
+  await limits.close()
+  return limits.available ? false : limits.reason ?? 'no control groups'
+})
 
 export interface LogLine {
   level: number
@@ -81,8 +81,8 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Waits for something to become true; false when it does not within so many milliseconds. */
-export async function until(condition: () => boolean, milliseconds = 20_000): Promise<boolean> {
+/** Waits for something to become true; false when it does not within so many milliseconds: as a busy machine needs. */
+export async function until(condition: () => boolean, milliseconds = 90_000): Promise<boolean> {
   for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) if (condition()) return true
   return condition()
 }
@@ -117,8 +117,9 @@ export function openDescriptors(): string[] {
   }).sort()
 }
 
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
+/** How often this process has called write(2) and its like. */
+export function writeCalls(): number {
+  return Number(/^syscw: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
 }
 
 /** `lines` clients that each post one job after the other until they are told to stop; counts what came of it. */

@@ -11,10 +11,10 @@ import { resolveModel } from '../../../lib/models/index.js'
 import { openLimits } from '../../../lib/workers/limits/index.js'
 import { kernelFiles } from '../../../lib/workers/limits/kernel-files.js'
 import {
-  bitmap, children, directoriesOf, encoded, face, isAlive, jobOf, Load, people, skip, start, until,
+  bitmap, children, directoriesOf, encoded, face, isAlive, jobOf, Load, noLimits, people, start, until,
 } from '../helpers.js'
 
-t.test('killed while idle, and while it runs: replaced, and the job is run on another', { skip }, async (t) => {
+t.test('killed while idle, and while it runs: replaced, and the job is run on another', async (t) => {
   const { service, lines } = await start(t, { tasks: { face_detection: { workers: 2 } } })
   const pids = (): number[] => service.workers().map(({ pid }) => pid)
   const [idle] = pids() as [number]
@@ -40,29 +40,28 @@ t.test('killed while idle, and while it runs: replaced, and the job is run on an
   t.ok(lines.some(({ msg }) => /SIGSEGV/.test(msg)))
 })
 
-t.test('killed every 0.3 s under load: no request fails', { skip }, async (t) => {
+t.test('killed again and again under load: no request fails', async (t) => {
   const { service } = await start(t, { tasks: { face_detection: { workers: 2 } } })
   const load = new Load(6, () => service.run('face_detection', jobOf(face)))
   let kills = 0
-  for (const end = Date.now() + 6000; Date.now() < end; await sleep(300)) {
+  while (kills < 12) {
+    await sleep(300)
     const workers = service.workers()
     const victim = workers[kills % workers.length]
     if (!victim) continue
     process.kill(victim.pid, 'SIGKILL')
     kills += 1
   }
+  t.ok(await until(() => load.done > kills))
   await load.stop()
-  t.comment(`${kills} workers killed, ${load.done} requests answered`)
   t.strictSame(load.errors, [])
-  t.ok(kills >= 3 && load.done > kills)
   t.ok(await until(() => service.workers().length === 2))
   t.equal(service.workers()[0]?.restarts, kills)
 })
 
-t.test('out of memory: named in the log, replaced under its own limits; only what caused it fails', { skip },
+t.test('out of memory: named in the log, replaced under its own limits; only what caused it fails', { skip: noLimits },
   async (t) => {
     const { service, limits, lines } = await start(t, { tasks: { face_detection: { workers: 1 } } })
-    if (!limits.available) return t.comment(limits.reason)
     const { cpus, memoryNodes, memoryBytes } = limits.capacity
     const pid = service.workers()[0]?.pid as number
     await service.run('face_detection', jobOf(people))
@@ -92,9 +91,8 @@ t.test('out of memory: named in the log, replaced under its own limits; only wha
     t.equal(allowedCpus(service.workers()[0]?.pid as number)?.split(/[-,]/).length, Math.min(cpus.length, 2))
   })
 
-t.test('a limit of the task lowered while a worker is being replaced does not hinder it', { skip }, async (t) => {
-  const { service, limits } = await start(t, { tasks: { face_detection: { workers: 1 } } })
-  if (!limits.available) return t.comment(limits.reason)
+t.test('a task limit lowered while a worker is replaced does not hinder it', { skip: noLimits }, async (t) => {
+  const { service } = await start(t, { tasks: { face_detection: { workers: 1 } } })
   const pid = service.workers()[0]?.pid as number
   await service.limitProcess(pid, undefined, { cpu_util_limit: 0.8 })
   process.kill(pid, 'SIGKILL')
@@ -104,7 +102,7 @@ t.test('a limit of the task lowered while a worker is being replaced does not hi
   t.equal((await waiting).limits.cpuUtilLimit, 0.6)
 })
 
-t.test('a model that no longer loads: tried less and less often, the others serve meanwhile', { skip }, async (t) => {
+t.test('a model that no longer loads: tried less and less often, the others serve meanwhile', async (t) => {
   const { paths: [source] } = await resolveModel('ultraface-rfb-320', { task: 'face_detection', download: false })
   const model = join(t.testdir(), 'version-RFB-320.onnx')
   copyFileSync(source as string, model)
@@ -124,27 +122,27 @@ t.test('a model that no longer loads: tried less and less often, the others serv
   t.equal(service.workers().length, 2)
 })
 
-t.test('one that is stopped is killed and its jobs are run; one that is merely slow is left alone', { skip },
-  async (t) => {
-    const { service, limits, lines } = await start(t, { tasks: { face_detection: { workers: 2 } }, stuckAfterMs: 1500 })
-    const [stopped, other] = service.workers().map(({ pid }) => pid) as [number, number]
-    process.kill(stopped, 'SIGSTOP')
-    const jobs = await Promise.all(Array.from({ length: 12 }, () => service.run('face_detection', jobOf(face))))
-    t.notOk(jobs.some(({ pid }) => pid === stopped))
-    t.ok(lines.some(({ msg, pid }) => pid === stopped && /did nothing for 1500 ms/.test(msg)))
-    if (!limits.available) return
-    await until(() => service.workers().length === 2)
-    await service.limitTask('face_detection', { cpu_util_limit: 0.02 })
-    const slow = { images: Array.from({ length: 20 }, () => encoded(face)) }
-    const began = Date.now()
-    await service.run('face_detection', slow)
-    t.ok(Date.now() - began > 1500, 'a job longer than that')
-    t.ok(isAlive(other))
-  })
+t.test('one that is stopped is killed, and its jobs are run', async (t) => {
+  const { service, lines } = await start(t, { tasks: { face_detection: { workers: 2 } }, stuckAfterMs: 1500 })
+  const stopped = service.workers()[0]?.pid as number
+  process.kill(stopped, 'SIGSTOP')
+  const jobs = await Promise.all(Array.from({ length: 12 }, () => service.run('face_detection', jobOf(face))))
+  t.notOk(jobs.some(({ pid }) => pid === stopped))
+  t.ok(lines.some(({ msg, pid }) => pid === stopped && /did nothing for 1500 ms/.test(msg)))
+})
 
-t.test('one that goes on with a request that was given up is killed', { skip }, async (t) => {
-  const { service, limits, lines } = await start(t, { tasks: { face_detection: { workers: 1 } }, stuckAfterMs: 1000 })
-  if (!limits.available) return t.comment(limits.reason)
+t.test('one that is merely slow is left alone', { skip: noLimits }, async (t) => {
+  const { service } = await start(t, { tasks: { face_detection: { workers: 1 } }, stuckAfterMs: 1500 })
+  const pid = service.workers()[0]?.pid as number
+  await service.limitTask('face_detection', { cpu_util_limit: 0.02 })
+  const began = Date.now()
+  await service.run('face_detection', { images: Array.from({ length: 20 }, () => encoded(face)) })
+  t.ok(Date.now() - began > 1500, 'a job longer than that')
+  t.ok(isAlive(pid))
+})
+
+t.test('one that goes on with a request that was given up is killed', { skip: noLimits }, async (t) => {
+  const { service, lines } = await start(t, { tasks: { face_detection: { workers: 1 } }, stuckAfterMs: 1000 })
   const noise = randomBytes(7000 * 7000 * 3).map((byte) => byte & 1)
   const raw = { data: noise, width: 7000, height: 7000, channels: 3 as const }
   const picture = await annotate(raw, { objects: [] }, { type: '.png' })
@@ -170,7 +168,7 @@ service.run('face_detection', { images }).catch(() => {})
 console.log(JSON.stringify({ group: service.limits.serverGroup, pids: service.workers().map(({ pid }) => pid) }))
 `
 
-t.test('no worker outlives its server, and the next one removes what is left of it', { skip }, async (t) => {
+t.test('no worker outlives its server, and the next one removes what is left of it', async (t) => {
   const module = new URL('../../../lib/workers/index.js', import.meta.url).href
   const file = join(t.testdir({ 'face.jpg': face }), 'face.jpg')
   const server = spawn(process.execPath, ['--input-type=module', '-e', SERVER, module, file], {
@@ -181,7 +179,7 @@ t.test('no worker outlives its server, and the next one removes what is left of 
   t.strictSame(children(server.pid).sort(), pids.sort())
   server.kill('SIGKILL')
   await once(server, 'exit')
-  t.ok(await until(() => !pids.some(isAlive), 5000), 'idle or busy, they end by themselves')
+  t.ok(await until(() => !pids.some(isAlive)), 'idle or busy, they end by themselves')
   const next = await openLimits()
   t.strictSame(directoriesOf(group), [])
   await next.close()
