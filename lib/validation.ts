@@ -8,6 +8,8 @@ interface SchemaNode {
   type?: string
   /** In place of what would be said of the schema: `cpu, cuda[:n] or tensorrt[:n]`. */
   expected?: string
+  /** In place of the validator's code, for a value that is of the right type but refused. */
+  code?: ErrorCode
   enum?: readonly unknown[]
   const?: unknown
   minimum?: number
@@ -43,7 +45,9 @@ export function validator<Schema extends TSchema>(
     if (compiled.Check(value)) return value
     const fault = deepest(compiled.Errors(value) as readonly Fault[])
     const path = placeOf(fault.instancePath)
-    throw new EdgeInferError(code, explain(schema as SchemaNode, fault, value, path || whole), { details: { path } })
+    const node = nodeAt(schema as SchemaNode, fault.schemaPath)
+    const message = explain(node, fault, value, path || whole)
+    throw new EdgeInferError(fault.keyword === 'type' ? code : node?.code ?? code, message, { details: { path } })
   }
 }
 
@@ -73,9 +77,8 @@ function depth({ instancePath, keyword }: Fault): number {
   return keyword === 'boolean' ? -1 : instancePath.split('/').length
 }
 
-function explain(schema: SchemaNode, fault: Fault, value: unknown, place: string): string {
+function explain(node: SchemaNode | undefined, fault: Fault, value: unknown, place: string): string {
   const { keyword, params } = fault
-  const node = nodeAt(schema, fault.schemaPath)
   if (keyword === 'required') {
     const missing = (params.requiredProperties as readonly string[])[0] as string
     const wanted = node?.properties?.[missing]

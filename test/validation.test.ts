@@ -8,6 +8,7 @@ const Limits = Type.Object({
   cpu_util_limit: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
   device: Type.Optional(Type.String({ pattern: '^cpu$', expected: 'cpu or cuda[:n]' })),
   task: Type.Optional(Type.Enum(['cars', 'faces'])),
+  name: Type.Optional(Type.Unsafe<string>({ type: 'string', enum: ['a', 'b'], code: 'UNKNOWN_TASK' })),
   cpus: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })),
   size: Type.Optional(Type.Union([Type.Integer({ minimum: 8 }), Type.Array(Type.Integer())])),
   models: Type.Optional(Type.Array(Type.Object({ name: Type.String() }, { additionalProperties: false }))),
@@ -40,6 +41,11 @@ t.test('a message names the member, what it must be and what was received', asyn
     t.throws(() => check(value), { name: 'EdgeInferError', code: 'BAD_LIMIT', message, details: { path } }, message)
   }
   t.throws(() => check({ pid: { toString: 1 } }), EdgeInferError, 'objects out of JSON can be shown')
+})
+
+t.test('a member of the right type may have a code of its own', async (t) => {
+  t.throws(() => check({ pid: 1, name: 'c' }), { code: 'UNKNOWN_TASK', message: 'Expected one of a, b for name but received "c" of type string' })
+  t.throws(() => check({ pid: 1, name: 5 }), { code: 'BAD_LIMIT', message: 'Expected one of a, b for name but received 5 of type number' })
 })
 
 t.test('an expectation by itself', async (t) => {

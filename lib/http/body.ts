@@ -1,19 +1,67 @@
-/** Receives bodies within bounds of size, pace and memory. */
-import type { IncomingMessage } from 'node:http'
+/** What a body is, and how it is received: within bounds of size, pace and memory. */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../errors.js'
-import { GatheredBytes } from './gathered.js'
+import { native } from '../native.js'
+import { received } from '../validation.js'
 import type { HttpSettings } from './settings.js'
 
-/** Bytes that are taken in one turn of the event loop, from all callers together. */
-const BYTES_A_TURN = 2 ** 20
+export type BodyKind = 'json' | 'image' | 'multipart' | 'unnamed'
+
+export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/webp', 'image/bmp'] as const
+
+const IMAGE_SPELLINGS: ReadonlySet<string> = new Set([...IMAGE_TYPES, 'image/jpg', 'image/x-ms-bmp'])
+
+/** What HTTP libraries write when their caller names no type. */
+const UNNAMED: ReadonlySet<string> = new Set(['', 'application/x-www-form-urlencoded', 'text/plain', 'application/octet-stream'])
+
+/** What the headers say a body is. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE. */
+export function bodyKind(headers: IncomingHttpHeaders): BodyKind {
+  const encoding = headers['content-encoding']?.trim().toLowerCase()
+  if (encoding && encoding !== 'identity') {
+    throw new EdgeInferError('UNSUPPORTED_MEDIA_TYPE', `Expected a body without content encoding but received ${encoding}`)
+  }
+  const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (/^[\w.+-]+\/([\w.+-]+\+|x-)?json$/.test(type)) return 'json'
+  if (IMAGE_SPELLINGS.has(type)) return 'image'
+  if (type === 'multipart/form-data') return 'multipart'
+  if (UNNAMED.has(type)) return 'unnamed'
+  throw unsupported(type)
+}
+
+/** For a body of the kind `unnamed`. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE unless it begins as a JSON object does. */
+export function requireJsonLook(body: Uint8Array, headers: IncomingHttpHeaders): void {
+  const first = body.find((byte) => byte > 0x20)
+  if (first !== undefined && first !== 0x7b) throw unsupported(headers['content-type'] ?? 'none')
+}
+
+/** @throws EdgeInferError BAD_REQUEST. */
+export function parseJsonObject(body: Uint8Array): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.slice(0, 200) : String(cause)
+    throw new EdgeInferError('BAD_REQUEST', `Expected a JSON object but received no JSON: ${reason}`, { cause })
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new EdgeInferError('BAD_REQUEST', `Expected a JSON object but received ${received(value)}`)
+}
+
+function unsupported(type: string): EdgeInferError {
+  const expected = `application/json, ${IMAGE_TYPES.join(', ')} or multipart/form-data`
+  return new EdgeInferError('UNSUPPORTED_MEDIA_TYPE', `Expected a content type of ${expected} but received ${type}`)
+}
+
+/** Bytes taken from all callers together in one turn of the event loop. */
+const BYTES_PER_TURN = 2 ** 20
 
 export class BodyReader {
   readonly #settings: Readonly<HttpSettings>
   /** Bytes of all requests that are not answered yet. */
   #buffered = 0
   #takenThisTurn = 0
-  /** They were stopped when the turn had taken its share. */
+  /** Requests that were paused when this turn had taken its share. */
   readonly #paused: IncomingMessage[] = []
 
   constructor(settings: Readonly<HttpSettings>) {
@@ -22,7 +70,7 @@ export class BodyReader {
 
   /** The whole body. @throws EdgeInferError TOO_LARGE, REQUEST_TIMEOUT, QUEUE_FULL, ABORTED. */
   async read(request: FastifyRequest, limit: number): Promise<Buffer> {
-    const body = new GatheredBytes(limit, declaredLength(request.raw))
+    const body = new BodyBuffer(limit, declaredLength(request.raw))
     await this.receive(request, limit, (piece) => body.add(piece))
     return body.finish()
   }
@@ -61,7 +109,7 @@ export class BodyReader {
   #countTurn(raw: IncomingMessage, bytes: number): void {
     if (this.#takenThisTurn === 0) setImmediate(() => this.#beginTurn())
     this.#takenThisTurn += bytes
-    if (this.#takenThisTurn < BYTES_A_TURN) return
+    if (this.#takenThisTurn < BYTES_PER_TURN) return
     raw.pause()
     this.#paused.push(raw)
   }
@@ -72,9 +120,49 @@ export class BodyReader {
   }
 }
 
+/** The pieces of a body of unknown length are kept apart up to this many bytes; beyond, one buffer takes them. */
+const MAX_LOOSE_BYTES = 2 ** 20
+
+/** Joins the pieces of a body and never makes a large copy, which would block the event loop. */
+export class BodyBuffer {
+  readonly #limit: number
+  readonly #declared: number | undefined
+  #pieces: Buffer[] = []
+  #length = 0
+  #whole: Buffer | undefined
+
+  /** `declared`: the length, where it is known; the memory of the pieces is reclaimed then. */
+  constructor(limit: number, declared?: number) {
+    this.#limit = limit
+    this.#declared = declared
+  }
+
+  add(piece: Buffer): void {
+    const end = this.#length + piece.length
+    if (!this.#whole && (this.#declared !== undefined || end > MAX_LOOSE_BYTES)) this.#allocate()
+    if (this.#whole) piece.copy(this.#whole, this.#length)
+    else this.#pieces.push(piece)
+    if (this.#declared !== undefined) native.reclaim(piece)
+    this.#length = end
+  }
+
+  finish(): Buffer {
+    if (this.#whole) return this.#whole.length === this.#length ? this.#whole : this.#whole.subarray(0, this.#length)
+    return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.#length)
+  }
+
+  /** Memory that is not written to is not taken from the machine: a caller cannot claim what it does not send. */
+  #allocate(): void {
+    this.#whole = Buffer.allocUnsafeSlow(this.#declared ?? this.#limit)
+    let at = 0
+    for (const earlier of this.#pieces) at += earlier.copy(this.#whole, at)
+    this.#pieces = []
+  }
+}
+
 /**
- * Takes what is still to come of a request that has its answer already, so that the caller, who may read only when it
- * has sent all, gets to see it; up to `limit` bytes.
+ * Reads and drops what still comes of a request that has been answered, up to `limit` bytes: a caller that reads only
+ * after it has sent everything gets to see its answer.
  */
 export function discardRest(raw: IncomingMessage, limit: number): void {
   let discarded = 0

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Sampler } from '../host/index.js'
 import type { WorkerService } from '../workers/types.js'
 import type { BodyReader } from './body.js'
-import type { Metrics } from './metrics/metrics.js'
+import type { Metrics } from './metrics.js'
 import type { HttpSettings } from './settings.js'
 import type { Tracing } from './tracing.js'
 

@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import { JSON_TYPE } from './json-reply.js'
+import { JSON_TYPE } from './reply.js'
 import { SHARED_SCHEMAS } from './schemas/common.js'
 
 const DESCRIPTION = `Faces, head poses, vehicles and helmets in pictures, by worker processes that can be added, removed and

@@ -3,11 +3,11 @@ import { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../tasks/registry.js'
 import type { Job } from '../inference/job.js'
 import type { JobRun, RunOptions, WorkerService } from '../workers/types.js'
-import type { RequestLifecycle } from './request-lifecycle.js'
+import type { RequestLifecycle } from './lifecycle.js'
 import { epochNow } from './tracing.js'
 
 /**
- * Runs of all the jobs, in their order; where one fails the others are given up.
+ * Runs of all the jobs, in their order; where one fails the others are cancelled.
  * @throws EdgeInferError as {@link WorkerService.run}.
  */
 export async function runJobs(
@@ -23,16 +23,16 @@ export async function runJobs(
   const [first] = jobs
   if (first && jobs.length === 1) return [await run(first, { signal, timeoutMs })]
   const siblings = new AbortController()
-  const giveUp = (): void => siblings.abort()
-  if (signal.aborted) giveUp()
-  signal.addEventListener('abort', giveUp)
+  const cancel = (): void => siblings.abort()
+  if (signal.aborted) cancel()
+  signal.addEventListener('abort', cancel)
   try {
     return await Promise.all(jobs.map((job) => run(job, { signal: siblings.signal, timeoutMs })))
   } catch (error) {
-    giveUp()
+    cancel()
     throw error
   } finally {
-    signal.removeEventListener('abort', giveUp)
+    signal.removeEventListener('abort', cancel)
   }
 }
 

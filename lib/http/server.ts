@@ -9,13 +9,11 @@ import { EdgeInferError, ERROR_TABLE } from '../errors.js'
 import type { Sampler } from '../host/index.js'
 import type { WorkerService } from '../workers/types.js'
 import { BodyReader, discardRest } from './body.js'
-import { answerExpectations, connectionErrorHandler } from './connection-errors.js'
 import type { ControlPolicy, HttpContext } from './context.js'
 import { drainConnections, trackSilent } from './drain.js'
-import { RequestLifecycle } from './request-lifecycle.js'
-import { sendFailure, toHttpError } from './failure.js'
-import { answerOtherMethods } from './method-not-allowed.js'
-import { Metrics } from './metrics/metrics.js'
+import { answerExpectations, answerOtherMethods, connectionErrorHandler, ErrorReplies, toHttpError } from './errors.js'
+import { RequestLifecycle } from './lifecycle.js'
+import { Metrics } from './metrics.js'
 import { registerOpenApi } from './openapi.js'
 import { ROUTES, type Routes } from './routes/index.js'
 import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
@@ -113,6 +111,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
 function createApp(context: HttpContext, tls: HttpServerOptions['tls']): FastifyInstance {
   const { settings } = context
+  const errors = new ErrorReplies(context)
   const serverOptions = {
     headersTimeout: settings.headersTimeout,
     connectionsCheckingInterval: settings.timeoutCheckInterval,
@@ -133,7 +132,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     clientErrorHandler: connectionErrorHandler(context),
     frameworkErrors: (error, request, reply) => {
       request.lifecycle ??= new RequestLifecycle(request.socket, reply.raw)
-      void sendFailure(context, request, reply, toHttpError(error))
+      void errors.send(request, reply, toHttpError(error))
     },
   })
   // Handlers read their bodies themselves: a picture is no business of a JSON parser.
@@ -143,6 +142,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => JSON.stringify)
 
+  errors.watch(app as unknown as FastifyInstance)
   app.decorateRequest('lifecycle')
   app.addHook('onRequest', (request, reply, done) => {
     const { method, url, headers } = request
@@ -178,7 +178,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     const error = toHttpError(thrown)
     if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'fault')
     else request.log.debug({ code: error.code, reason: error.message }, 'refused')
-    return sendFailure(context, request, reply, error)
+    return errors.send(request, reply, error)
   })
   return app as unknown as FastifyInstance
 }

@@ -16,6 +16,10 @@ function refused(t: Test, { status, body }: Reply, code: ErrorCode, flag?: strin
 t.test('what is not served, and how', async (t) => {
   const { url } = await startServer(t, { tasks: { face_detection: { workers: 1 } } })
   refused(t, await get(`${url}/nowhere`), 'NOT_FOUND')
+  refused(t, await get(`${url}/add_work_process/more?x=1`), 'NOT_FOUND', 'create_flag')
+  refused(t, await post(`${url}/execute_task/face_detection/more`, {}), 'NOT_FOUND', 'execute_flag')
+  refused(t, await post(`${url}/execute_task/%zz`, {}), 'BAD_REQUEST', 'execute_flag')
+  t.match((await get(`${url}/v2/%zz`)).body, { error: /zz/ })
   refused(t, await get(`${url}/execute_task/face_detection`), 'METHOD_NOT_ALLOWED', 'execute_flag')
   t.equal((await get(`${url}/add_work_process`)).headers.get('allow'), 'POST, OPTIONS')
   refused(t, await get(`${url}/add_work_process`), 'METHOD_NOT_ALLOWED', 'create_flag')
@@ -80,7 +84,9 @@ t.test('workers are added and removed, limits are set, and what cannot be is ref
   t.same((await get(`${url}/get_service_list`)).body, ['face_detection', 'face_alignment'])
 
   refused(t, await post(`${url}/add_work_process`, {}), 'BAD_REQUEST', 'create_flag')
+  refused(t, await post(`${url}/add_work_process`, { task_name: 5 }), 'BAD_REQUEST', 'create_flag')
   refused(t, await post(`${url}/add_work_process`, { task_name: 'dogs' }), 'UNKNOWN_TASK', 'create_flag')
+  refused(t, await post(`${url}/limit_process_resource`, { pid: 1, task_name: 'dogs' }), 'UNKNOWN_TASK', 'limit_flag')
   refused(t, await post(`${url}/add_work_process`, { task_name: 'face_detection', model_ctx: 3 }), 'BAD_MODEL_CTX', 'create_flag')
   refused(t, await post(`${url}/add_work_process`, { task_name: 'face_detection', model_ctx: { weights: '/etc/hostname.onnx' } }),
     'UNKNOWN_MODEL', 'create_flag')

@@ -26,6 +26,18 @@ export interface OutputTensor extends TensorMetadata {
   data: readonly string[] | readonly number[]
 }
 
+/** Whether an output of an answer is binary, behind the JSON. */
+export interface OutputForm {
+  name: string
+  binary: boolean
+}
+
+export interface EncodedAnswer {
+  body: Buffer | string
+  /** Bytes of the JSON, where there is more behind it. */
+  jsonLength: number | undefined
+}
+
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, side) => product * side, 1)
 }
@@ -72,8 +84,25 @@ export function readNumbers(tensor: InputTensor): number[] {
   return numbers as number[]
 }
 
+export function encodeAnswer(
+  header: Readonly<Record<string, unknown>>, tensors: readonly OutputTensor[], outputs: readonly OutputForm[],
+): EncodedAnswer {
+  const parts: Buffer[] = []
+  const described = outputs.map(({ name, binary }) => {
+    const { data, ...tensor } = tensors.find((candidate) => candidate.name === name) as OutputTensor
+    if (!binary) return { ...tensor, data }
+    const bytes = encodeTensor({ ...tensor, data })
+    parts.push(bytes)
+    return { ...tensor, parameters: { binary_data_size: bytes.length } }
+  })
+  const json = JSON.stringify({ ...header, outputs: described })
+  if (parts.length === 0) return { body: json, jsonLength: undefined }
+  const head = Buffer.from(json)
+  return { body: Buffer.concat([head, ...parts]), jsonLength: head.length }
+}
+
 /** The bytes of a tensor, as the binary extension has them. */
-export function encodeTensor({ datatype, data }: OutputTensor): Buffer {
+function encodeTensor({ datatype, data }: OutputTensor): Buffer {
   if (datatype === 'BYTES') {
     return Buffer.concat((data as readonly string[]).flatMap((text) => {
       const bytes = Buffer.from(text)

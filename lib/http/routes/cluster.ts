@@ -2,9 +2,9 @@
 import type { FastifyInstance, FastifyReply, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import type { Cluster } from '../../cluster/index.js'
-import { controlGuard } from '../control-policy.js'
-import { readControlRequest } from '../control-request.js'
-import { JSON_TYPE } from '../json-reply.js'
+import { controlGuard, controlRoute, controlSchema, type Guard } from '../control.js'
+import type { HttpContext } from '../context.js'
+import { JSON_TYPE } from '../reply.js'
 import {
   ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, FarewellBody, FarewellReply, FlatStatus, HeartbeatBody, HeartbeatReply, Nodes,
   RegisterReply, SystemStatus,
@@ -13,12 +13,9 @@ import { failures } from '../schemas/common.js'
 import type { Routes } from './index.js'
 
 const HEARTBEAT_LIMIT = 256 * 1024
-const SECURITY = [{ bearer: [] }]
-const STATUS_TAGS = ['4. Status']
-const CLUSTER_TAGS = ['Cluster']
-const OLDER_TAGS = ['Older nodes']
-/** Routes after which this node's own status is another. */
-const CHANGING = new Set(['/add_work_process', '/decrease_work_process', '/limit_process_resource', '/limit_task_resource'])
+const STATUS = '4. Status'
+const CLUSTER = 'Cluster'
+const OLDER_NODES = 'Older nodes'
 
 export interface ClusterRoutesOptions {
   /** Older nodes cannot show a token: let them register without one where there is one. */
@@ -28,20 +25,22 @@ export interface ClusterRoutesOptions {
 export function clusterRoutes(cluster: Cluster, { openRegistration = false }: ClusterRoutesOptions = {}): Routes {
   return (app, context) => {
     for (const schema of CLUSTER_SCHEMAS) app.addSchema(schema)
-    app.addHook('onSend', ({ routeOptions: { url } }, _reply, _payload, done) => {
-      if (url !== undefined && CHANGING.has(url)) cluster.changed()
+    app.addHook('onSend', ({ routeOptions: { config } }, _reply, _payload, done) => {
+      if (config.changesNode) cluster.changed()
       done()
     })
     urlRoutes(app, cluster)
     statusRoutes(app, cluster)
-    const { bodies, settings, control: { token } } = context
     // Without a token any host may join, from wherever it calls.
-    const guard = controlGuard({ token, open: true })
-    membershipRoutes(app, cluster, {
-      guard,
-      registrationGuard: openRegistration ? async () => {} : guard,
-      read: (request) => readControlRequest(request, bodies, { ...settings, controlBodyLimit: HEARTBEAT_LIMIT }),
-    })
+    const guard = controlGuard({ token: context.control.token, open: true })
+    membershipRoutes(app, context, cluster, guard)
+    app.get('/register_edge', {
+      onRequest: openRegistration ? [] : guard,
+      schema: {
+        ...controlSchema(OLDER_NODES, 'The node at the address that this call comes from is asked for its status from now on'),
+        response: { 200: RegisterReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
+      },
+    }, (request) => ({ register_flag: true, ...cluster.register(request.ip) }))
   }
 }
 
@@ -58,18 +57,18 @@ function urlRoutes(app: FastifyInstance, { registry }: Cluster): void {
 
 function statusRoutes(app: FastifyInstance, cluster: Cluster): void {
   const { registry, local } = cluster
-  const systemStatus = (summary: string): FastifySchema => ({ tags: STATUS_TAGS, summary, response: { 200: SystemStatus } })
+  const systemStatus = (summary: string): FastifySchema => ({ tags: [STATUS], summary, response: { 200: SystemStatus } })
   app.get('/get_system_status', { schema: systemStatus('Every node, by its role') },
     (_request, reply) => sendJsonBytes(reply, registry.systemStatusJson()))
   app.get('/get_cluster_info', {
-    schema: { tags: STATUS_TAGS, summary: 'Every node, by its address', response: { 200: ClusterInfo } },
+    schema: { tags: [STATUS], summary: 'Every node, by its address', response: { 200: ClusterInfo } },
   }, (_request, reply) => sendJsonBytes(reply, registry.clusterInfoJson()))
   app.get('/nodes', {
-    schema: { tags: CLUSTER_TAGS, summary: 'Every node that is remembered, with the age of its status', response: { 200: Nodes } },
+    schema: { tags: [CLUSTER], summary: 'Every node that is remembered, with the age of its status', response: { 200: Nodes } },
   }, (_request, reply) => sendJsonBytes(reply, cluster.nodesJson()))
 
   const older = (summary: string, schema = FlatStatus as object): FastifySchema =>
-    ({ tags: OLDER_TAGS, summary, response: { 200: schema } })
+    ({ tags: [OLDER_NODES], summary, response: { 200: schema } })
   const sampled = (): Record<string, unknown> => {
     local.sample()
     return local.readFlat()
@@ -87,46 +86,26 @@ function statusRoutes(app: FastifyInstance, cluster: Cluster): void {
   })
 }
 
-interface Membership {
-  guard: ReturnType<typeof controlGuard>
-  registrationGuard: ReturnType<typeof controlGuard>
-  read(request: Parameters<typeof readControlRequest>[0]): ReturnType<typeof readControlRequest>
-}
-
-function membershipRoutes(app: FastifyInstance, cluster: Cluster, { guard, registrationGuard, read }: Membership): void {
-  app.post('/cluster/heartbeat', {
-    onRequest: guard,
-    schema: {
-      tags: CLUSTER_TAGS,
-      security: SECURITY,
-      summary: 'A host tells of itself, and joins by that',
-      body: HeartbeatBody,
-      response: {
-        200: HeartbeatReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED', 'ADDRESS_TAKEN', 'CLUSTER_FULL'),
-      },
-    },
-  }, async (request) => cluster.hear(await read(request), request.ip))
-
-  app.post('/cluster/leave', {
-    onRequest: guard,
-    schema: {
-      tags: CLUSTER_TAGS,
-      security: SECURITY,
-      summary: 'A host leaves',
-      body: FarewellBody,
-      response: { 200: FarewellReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
-    },
-  }, async (request) => ({ left: cluster.farewell(await read(request), request.ip) }))
-
-  app.get('/register_edge', {
-    onRequest: registrationGuard,
-    schema: {
-      tags: OLDER_TAGS,
-      security: SECURITY,
-      summary: 'The node at the address that this call comes from is asked for its status from now on',
-      response: { 200: RegisterReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
-    },
-  }, (request) => ({ register_flag: true, ...cluster.register(request.ip) }))
+function membershipRoutes(app: FastifyInstance, context: HttpContext, cluster: Cluster, guard: Guard): void {
+  const common = { tag: CLUSTER, guard, bodyLimit: HEARTBEAT_LIMIT, parse: (body: unknown) => body }
+  controlRoute(app, context, {
+    ...common,
+    url: '/cluster/heartbeat',
+    summary: 'A host tells of itself, and joins by that',
+    body: HeartbeatBody,
+    answer: HeartbeatReply,
+    failures: ['ADDRESS_TAKEN', 'CLUSTER_FULL'],
+    handle: (body, { ip }) => cluster.hear(body, ip),
+  })
+  controlRoute(app, context, {
+    ...common,
+    url: '/cluster/leave',
+    summary: 'A host leaves',
+    body: FarewellBody,
+    answer: FarewellReply,
+    failures: [],
+    handle: (body, { ip }) => ({ left: cluster.farewell(body, ip) }),
+  })
 }
 
 /** Schemas for the document are of the value; these bytes are its JSON already. */

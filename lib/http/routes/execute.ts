@@ -8,13 +8,12 @@ import { planners } from '../../tasks/contracts.js'
 import type { AnswerStyle } from '../../tasks/request.js'
 import type { JobRun } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
-import type { RequestLifecycle } from '../request-lifecycle.js'
-import { sendJson } from '../json-reply.js'
+import type { RequestLifecycle } from '../lifecycle.js'
+import { sendJson } from '../reply.js'
 import { resourceInfoList } from '../resource-info.js'
 import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
 import { executeSchema } from '../schemas/execute.js'
-import { taskConf } from '../task-conf.js'
-import { readTaskRequest, reclaimImages } from '../task-request.js'
+import { readTaskRequest, reclaimImages, taskConf } from '../task-request.js'
 
 const STYLES: Readonly<Record<string, AnswerStyle>> = {
   execute_task: 'new',
@@ -28,12 +27,14 @@ const MAX_TIMEOUT_MS = 3_600_000
 export function executeRoutes(app: FastifyInstance, context: HttpContext): void {
   for (const [path, style] of Object.entries(STYLES)) {
     for (const task of TASK_NAMES) {
-      app.post(`/${path}/${task}`, { schema: executeSchema(task, style) }, (request, reply) =>
+      const config = { failure: 'task', task, metric: path } as const
+      app.post(`/${path}/${task}`, { config, schema: executeSchema(task, style) }, (request, reply) =>
         execute(context, task, style, request, reply))
     }
+    const options = { config: { failure: 'task' }, schema: { hide: true } } as const
     const unknown = (request: FastifyRequest): never => refuseTask((request.params as { task?: string }).task)
-    app.post(`/${path}/:task`, { schema: { hide: true } }, unknown)
-    app.post(`/${path}`, { schema: { hide: true } }, unknown)
+    app.post(`/${path}/:task`, options, unknown)
+    app.post(`/${path}`, options, unknown)
   }
 }
 

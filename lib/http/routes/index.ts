@@ -7,12 +7,11 @@ import { healthRoutes } from './health.js'
 import { inferenceProtocolRoutes } from './inference-protocol.js'
 import { limitsRoutes } from './limits.js'
 import { metricsRoutes } from './metrics.js'
-import { servicesRoutes } from './services.js'
 import { workersRoutes } from './workers.js'
 
 export type Routes = (app: FastifyInstance, context: HttpContext) => void
 
 export const ROUTES: readonly Routes[] = [
-  executeRoutes, servicesRoutes, workersRoutes, limitsRoutes, healthRoutes, metricsRoutes, inferenceProtocolRoutes,
+  executeRoutes, workersRoutes, limitsRoutes, healthRoutes, metricsRoutes, inferenceProtocolRoutes,
   dashboardRoutes,
 ]

@@ -6,16 +6,16 @@ import { native } from '../../native.js'
 import { isTaskName } from '../../tasks/index.js'
 import { integerIn } from '../../inference/options.js'
 import type { JobRun } from '../../workers/types.js'
+import { bodyKind } from '../body.js'
 import type { HttpContext } from '../context.js'
-import { encodeAnswer, requireOutputs } from '../inference-protocol/encode-answer.js'
 import { answerOf, jobsOf, MODEL_VERSION, tensorsOf } from '../inference-protocol/models.js'
-import { parseIndexRequest, parseInferenceRequest } from '../inference-protocol/parse-request.js'
-import { JSON_TYPE } from '../json-reply.js'
-import { bodyKind } from '../media-type.js'
-import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
+import { parseIndexRequest, parseInferenceRequest, requireOutputs } from '../inference-protocol/request.js'
 import {
   inferSchema, liveSchema, metadataSchema, modelReadySchema, modelSchema, readySchema, repositorySchema,
-} from '../schemas/inference-protocol.js'
+} from '../inference-protocol/schema.js'
+import { encodeAnswer } from '../inference-protocol/tensors.js'
+import { JSON_TYPE } from '../reply.js'
+import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
 
 const SERVER = 'edge-infer'
 const EXTENSIONS = ['binary_tensor_data', 'model_repository']
@@ -24,15 +24,16 @@ const MAX_TIMEOUT_MICROSECONDS = 3_600_000_000
 
 export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpContext): void {
   const { workers } = context
+  const config = { failure: 'inference-protocol' } as const
   const isReady = (task: TaskName): boolean => workers.tasks.includes(task)
 
-  app.get('/v2', { schema: metadataSchema }, () => ({ name: SERVER, version: context.version, extensions: EXTENSIONS }))
-  app.get('/v2/health/live', { schema: liveSchema }, () => ({ live: true }))
-  app.get('/v2/health/ready', { schema: readySchema }, (_request, reply) => {
+  app.get('/v2', { config, schema: metadataSchema }, () => ({ name: SERVER, version: context.version, extensions: EXTENSIONS }))
+  app.get('/v2/health/live', { config, schema: liveSchema }, () => ({ live: true }))
+  app.get('/v2/health/ready', { config, schema: readySchema }, (_request, reply) => {
     const ready = !context.draining && workers.ready
     return reply.code(ready ? 200 : 503).send({ ready })
   })
-  app.post('/v2/repository/index', { schema: repositorySchema }, async (request) => {
+  app.post('/v2/repository/index', { config, schema: repositorySchema }, async (request) => {
     const readyOnly = parseIndexRequest(await context.bodies.read(request, context.settings.controlBodyLimit))
     return TASK_NAMES.filter((name) => !readyOnly || isReady(name)).map((name) => {
       const reason = isReady(name) ? '' : workers.unavailable.get(name) ?? 'it has no worker'
@@ -42,16 +43,16 @@ export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpConte
 
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     const hide = path.endsWith(':version')
-    app.get(path, { schema: { ...modelSchema, hide } }, (request) => {
+    app.get(path, { config, schema: { ...modelSchema, hide } }, (request) => {
       const name = requireModel(request)
       return { name, versions: [MODEL_VERSION], platform: 'onnxruntime_onnx', ...tensorsOf(name) }
     })
-    app.get(`${path}/ready`, { schema: { ...modelReadySchema, hide } }, (request, reply) => {
+    app.get(`${path}/ready`, { config, schema: { ...modelReadySchema, hide } }, (request, reply) => {
       const name = requireModel(request)
       const ready = isReady(name)
       return reply.code(ready ? 200 : 503).send({ name, ready })
     })
-    app.post(`${path}/infer`, { schema: { ...inferSchema, hide } }, (request, reply) =>
+    app.post(`${path}/infer`, { config: { ...config, metric: 'infer' }, schema: { ...inferSchema, hide } }, (request, reply) =>
       infer(context, requireModel(request), request, reply))
   }
 }
@@ -89,8 +90,8 @@ async function infer(
     const timeoutMs = microseconds ? microseconds / 1000 : undefined
     const runs = await runJobs(workers, task, jobs, lifecycle, timeLeft(timeoutMs, lifecycle))
     lifecycle.whenOver(() => metrics.observeRuns(task, runs))
-    const header = { model_name: task, model_version: MODEL_VERSION, parameters: costOf(runs) }
-    const answer = encodeAnswer(header, answerOf(task, runs), parsed, outputs)
+    const header = { model_name: task, model_version: MODEL_VERSION, parameters: costOf(runs), id: parsed.id }
+    const answer = encodeAnswer(header, answerOf(task, runs), outputs)
     if (answer.jsonLength === undefined) return await reply.type(JSON_TYPE).send(answer.body)
     return await reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, answer.jsonLength).send(answer.body)
   } finally {

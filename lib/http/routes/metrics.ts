@@ -1,19 +1,25 @@
 /** `/metrics`, for Prometheus. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { isTaskName } from '../../tasks/index.js'
+import { isTaskName, type TaskName } from '../../tasks/registry.js'
 import type { HttpContext } from '../context.js'
 
-const TASK_ROUTE = /^\/((?:concurrent_)?execute_task(?:_old|_new)?)\/(\w+)$/
-const INFER_ROUTE = /^\/v2\/models\/.*\/infer$/
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The task that the route runs; absent where the path names it as `:model`. */
+    task?: TaskName
+    /** Label of the route's durations; absent where they are not measured. */
+    metric?: string
+  }
+}
 
 export function metricsRoutes(app: FastifyInstance, { metrics }: HttpContext): void {
-  app.addHook('onResponse', ({ routeOptions: { url = '' }, params }, reply, done) => {
-    const [, route, task] = INFER_ROUTE.test(url)
-      ? ['', 'infer', (params as { model: string }).model]
-      : TASK_ROUTE.exec(url) ?? []
-    // Labels are bounded: callers do not make up names of tasks.
-    if (route && isTaskName(task)) metrics.observeRequest(task, route, reply.statusCode, reply.elapsedTime / 1000)
+  app.addHook('onResponse', ({ routeOptions: { config: { metric, task } }, params }, reply, done) => {
+    if (metric !== undefined) {
+      const name = task ?? (params as { model?: string }).model
+      // Labels are bounded: callers do not make up names of tasks.
+      if (isTaskName(name)) metrics.observeRequest(name, metric, reply.statusCode, reply.elapsedTime / 1000)
+    }
     done()
   })
   app.get('/metrics', {

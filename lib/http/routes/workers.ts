@@ -1,16 +1,13 @@
-/** Section 5 of the interface document: worker processes, more or fewer. */
+/** Sections 2 and 5 of the interface document: the tasks that can be asked for, and worker processes, more or fewer. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { EdgeInferError } from '../../errors.js'
-import { received } from '../../validation.js'
-import type { ModelContext } from '../../workers/types.js'
+import { validator } from '../../validation.js'
 import type { HttpContext } from '../context.js'
-import { controlGuard } from '../control-policy.js'
-import { readControlRequest, requireTaskName } from '../control-request.js'
-import { failures, flaggedFailure, TaskNameSchema } from '../schemas/common.js'
+import { controlRoute } from '../control.js'
+import type { ModelContext } from '../../workers/types.js'
+import { TaskNameSchema } from '../schemas/common.js'
 
-const TAGS = ['5. Worker processes']
-const SECURITY = [{ bearer: [] }]
+const TAG = '5. Worker processes'
 const Pid = Type.Integer({ description: 'Process of the worker' })
 
 const ModelContextSchema = Type.Object({
@@ -24,55 +21,53 @@ const ModelContextSchema = Type.Object({
   threads: Type.Optional(Type.Integer({ minimum: 1 })),
 }, { description: "Absent: as the task's workers have it now" })
 
+const TaskBody = Type.Object({ task_name: TaskNameSchema })
+const parseTaskBody = validator(TaskBody, 'BAD_REQUEST', 'the body')
+/** `model_ctx` is checked where it is used. */
+const AddBody = Type.Object({ ...TaskBody.properties, model_ctx: Type.Optional(Type.Unsafe<ModelContext | null>({})) })
+const parseAddBody = validator(AddBody, 'BAD_REQUEST', 'the body')
+
 export function workersRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { workers, bodies, settings } = context
-  const onRequest = controlGuard(context.control)
+  const { workers, services } = context
 
-  app.post('/add_work_process', {
-    onRequest,
+  app.get('/get_service_list', {
     schema: {
-      tags: TAGS,
-      security: SECURITY,
-      summary: 'Starts a worker; answers when it is ready',
-      body: Type.Object({ task_name: TaskNameSchema, model_ctx: Type.Optional(ModelContextSchema) }),
-      response: {
-        200: Type.Object({ create_flag: Type.Literal(true), pid: Pid, task_name: TaskNameSchema, model: Type.String() }, {
-          description: 'The worker is ready',
-        }),
-        ...failures(flaggedFailure('create_flag'), 'BAD_REQUEST', 'BAD_MODEL_CTX', 'UNAUTHORIZED', 'UNKNOWN_TASK',
-          'UNKNOWN_MODEL', 'MODEL_LOAD', 'MODEL_DIGEST', 'MODEL_UNAVAILABLE', 'PROVIDER_UNAVAILABLE', 'CLOSED'),
-      },
+      tags: ['2. Services'],
+      summary: 'Tasks with a live worker; of a cloud: anywhere in its cluster',
+      response: { 200: Type.Array(TaskNameSchema, { description: 'Names of the tasks' }) },
     },
-  }, async (request) => {
-    const body = await readControlRequest(request, bodies, settings)
-    const { pid, task, model } = await workers.add(requireTaskName(body), modelContext(body.model_ctx))
-    return { create_flag: true, pid, task_name: task, model }
+  }, () => services())
+
+  controlRoute(app, context, {
+    url: '/add_work_process',
+    tag: TAG,
+    summary: 'Starts a worker; answers when it is ready',
+    flag: 'create_flag',
+    changesNode: true,
+    body: Type.Object({ ...TaskBody.properties, model_ctx: Type.Optional(ModelContextSchema) }),
+    parse: parseAddBody,
+    answer: Type.Object({ pid: Pid, task_name: TaskNameSchema, model: Type.String() }, { description: 'The worker is ready' }),
+    failures: ['BAD_MODEL_CTX', 'UNKNOWN_TASK', 'UNKNOWN_MODEL', 'MODEL_LOAD', 'MODEL_DIGEST', 'MODEL_UNAVAILABLE',
+      'PROVIDER_UNAVAILABLE', 'CLOSED'],
+    async handle({ task_name: task, model_ctx: modelContext }) {
+      const { pid, model } = await workers.add(task, modelContext ?? undefined)
+      return { pid, task_name: task, model }
+    },
   })
 
-  app.post('/decrease_work_process', {
-    onRequest,
-    schema: {
-      tags: TAGS,
-      security: SECURITY,
-      summary: "Ends the task's newest worker when it has finished what it runs; never the last one",
-      body: Type.Object({ task_name: TaskNameSchema }),
-      response: {
-        200: Type.Object({ decrease_flag: Type.Literal(true), pid: Pid, task_name: TaskNameSchema }, {
-          description: 'The worker has ended',
-        }),
-        ...failures(flaggedFailure('decrease_flag'), 'BAD_REQUEST', 'UNAUTHORIZED', 'UNKNOWN_TASK', 'LAST_WORKER',
-          'NO_WORKER', 'CLOSED'),
-      },
+  controlRoute(app, context, {
+    url: '/decrease_work_process',
+    tag: TAG,
+    summary: "Ends the task's newest worker when it has finished what it runs; never the last one",
+    flag: 'decrease_flag',
+    changesNode: true,
+    body: TaskBody,
+    parse: parseTaskBody,
+    answer: Type.Object({ pid: Pid, task_name: TaskNameSchema }, { description: 'The worker has ended' }),
+    failures: ['UNKNOWN_TASK', 'LAST_WORKER', 'NO_WORKER', 'CLOSED'],
+    async handle({ task_name: task }) {
+      const { pid } = await workers.decrease(task)
+      return { pid, task_name: task }
     },
-  }, async (request) => {
-    const task = requireTaskName(await readControlRequest(request, bodies, settings))
-    const { pid } = await workers.decrease(task)
-    return { decrease_flag: true, pid, task_name: task }
   })
-}
-
-function modelContext(value: unknown): ModelContext | undefined {
-  if (value === undefined || value === null) return undefined
-  if (typeof value === 'object' && !Array.isArray(value)) return value as ModelContext
-  throw new EdgeInferError('BAD_MODEL_CTX', `Expected model_ctx to be an object but received ${received(value)}`)
 }

@@ -1,9 +1,11 @@
-/** Parts of many answers. They describe the routes in the OpenAPI document; nothing is validated or written by them. */
+/** Parts of many requests and answers. */
 import { Type, type TSchema } from 'typebox'
 import { ERROR_TABLE, type ErrorCode } from '../../errors.js'
-import { TASK_NAMES } from '../../tasks/registry.js'
+import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
 
-export const TaskNameSchema = Type.Enum([...TASK_NAMES], { description: 'Name of a task' })
+export const TaskNameSchema = Type.Unsafe<TaskName>({
+  type: 'string', enum: [...TASK_NAMES], code: 'UNKNOWN_TASK', description: 'Name of a task',
+})
 
 export const ErrorSchema = Type.Object({
   code: Type.Enum(Object.keys(ERROR_TABLE) as ErrorCode[], { description: 'A stable word' }),
@@ -53,11 +55,6 @@ export function failures(schema: TSchema, ...codes: readonly ErrorCode[]): Recor
   }
   return Object.fromEntries([...statuses].map(([status, some]) =>
     [status, { ...schema, description: some.map((code) => `${code}: ${ERROR_TABLE[code].summary}`).join('\n\n') }]))
-}
-
-/** A refusal of a control route: its flag is false. */
-export function flaggedFailure(flag: string): TSchema {
-  return Type.Object({ [flag]: Type.Literal(false), error: Type.Ref('Error') })
 }
 
 export function share(description: string): TSchema {

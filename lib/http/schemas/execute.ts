@@ -2,7 +2,7 @@
 import { Type, type TObject, type TProperties, type TSchema } from 'typebox'
 import type { TaskName } from '../../tasks/registry.js'
 import type { AnswerStyle } from '../../tasks/request.js'
-import { IMAGE_TYPES } from '../media-type.js'
+import { IMAGE_TYPES } from '../body.js'
 import { failures } from './common.js'
 
 const PixelRow = Type.Array(Type.Union([

@@ -1,9 +1,14 @@
 /** An inference request: JSON, and behind it the bytes of the tensors that are not in the JSON. */
+import { EdgeInferError } from '../../errors.js'
 import { received } from '../../validation.js'
-import { isMembers, parseJsonObject, type Members } from './parse-json.js'
-import { ELEMENT_BYTES, elementCount, refuse, type DataType, type InputTensor, type TensorMetadata } from './tensors.js'
+import { parseJsonObject } from '../body.js'
+import {
+  ELEMENT_BYTES, elementCount, refuse, type DataType, type InputTensor, type OutputForm, type TensorMetadata,
+} from './tensors.js'
 
-export interface RequestedOutput {
+type Members = Readonly<Record<string, unknown>>
+
+interface RequestedOutput {
   name: string
   /** Undefined where the request does not say for this one. */
   binary: boolean | undefined
@@ -16,6 +21,12 @@ export interface InferenceRequest {
   /** Undefined where the request names none: all of them. */
   outputs: readonly RequestedOutput[] | undefined
 }
+
+const MAX_JSON_BYTES = 4 * 2 ** 20
+/** Lists, objects, texts and commas. A picture in base64 is one text; megabytes of brackets take a parser a second. */
+const MAX_JSON_TOKENS = 2 ** 16
+
+const [QUOTE, COMMA, LIST, BACKSLASH, OBJECT] = [0x22, 0x2c, 0x5b, 0x5c, 0x7b] as const
 
 /** Names are in messages. */
 const MAX_NAME_LENGTH = 100
@@ -33,7 +44,7 @@ export function parseInferenceRequest(body: Buffer, jsonLength: string | undefin
     refuse('Expected Inference-Header-Content-Length to be a number of bytes up to the body\'s ' +
       `${body.length} but received ${received(jsonLength)}`)
   }
-  const request = parseJsonObject(body.subarray(0, length))
+  const request = parseBoundedJson(body.subarray(0, length))
   const { id, parameters, inputs, outputs } = request
   return {
     id: parseId(id),
@@ -43,11 +54,32 @@ export function parseInferenceRequest(body: Buffer, jsonLength: string | undefin
   }
 }
 
-/** Whether only models that are ready are asked for; an empty body asks for all. @throws as {@link parseJsonObject}. */
+/**
+ * Whether only models that are ready are asked for; an empty body asks for all.
+ * @throws EdgeInferError BAD_REQUEST, TOO_LARGE.
+ */
 export function parseIndexRequest(body: Buffer): boolean {
-  const { ready = false } = body.length === 0 ? {} : parseJsonObject(body)
+  const { ready = false } = body.length === 0 ? {} : parseBoundedJson(body)
   if (typeof ready === 'boolean') return ready
   return refuse(`Expected ready to be true or false but received ${received(ready)}`)
+}
+
+/** The tensors a request asks for, in its order. @throws EdgeInferError BAD_REQUEST. */
+export function requireOutputs({ outputs, parameters }: InferenceRequest, names: readonly string[]): OutputForm[] {
+  const unknown = outputs?.find(({ name }) => !names.includes(name))
+  if (unknown) refuse(`Expected outputs of ${names.join(', ')} but received ${unknown.name}`)
+  const byDefault = parameters.binary_data_output === true
+  return (outputs ?? names.map((name) => ({ name, binary: undefined })))
+    .map(({ name, binary = byDefault }) => ({ name, binary }))
+}
+
+/** The parser runs on the JavaScript thread in one go: what it may cost is bounded first. */
+function parseBoundedJson(bytes: Buffer): Members {
+  if (bytes.length > MAX_JSON_BYTES) throw tooLarge(`${MAX_JSON_BYTES} bytes of JSON but received ${bytes.length}`)
+  if (hasMoreTokens(bytes, MAX_JSON_TOKENS)) {
+    throw tooLarge(`${MAX_JSON_TOKENS} lists, objects, texts and commas in the JSON but received more`)
+  }
+  return parseJsonObject(bytes)
 }
 
 function parseId(value: unknown): string | undefined {
@@ -142,4 +174,34 @@ function parseOutputs(value: unknown): RequestedOutput[] | undefined {
     outputs.set(name, { name, binary: typeof binary === 'boolean' ? binary : undefined })
   }
   return outputs.size === 0 ? undefined : [...outputs.values()]
+}
+
+function isMembers(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function tooLarge(limit: string): EdgeInferError {
+  return new EdgeInferError('TOO_LARGE', `Expected at most ${limit}; ` +
+    'send pictures and pixels behind the JSON, as the binary tensor data extension has it')
+}
+
+function hasMoreTokens(bytes: Buffer, limit: number): boolean {
+  let tokens = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === QUOTE) at = endOfText(bytes, at)
+    else if (byte !== COMMA && byte !== LIST && byte !== OBJECT) continue
+    if (++tokens > limit) return true
+  }
+  return false
+}
+
+/** Where the quote is that ends the text which begins at `begin`. */
+function endOfText(bytes: Buffer, begin: number): number {
+  for (let at = bytes.indexOf(QUOTE, begin + 1); at !== -1; at = bytes.indexOf(QUOTE, at + 1)) {
+    let backslashes = 0
+    while (bytes[at - 1 - backslashes] === BACKSLASH) backslashes++
+    if (backslashes % 2 === 0) return at
+  }
+  return bytes.length
 }

@@ -1,8 +1,8 @@
 /** The figures of a node for Prometheus. Names end in their unit; labels are bounded: pids last as long as their worker. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { TaskName } from '../../tasks/registry.js'
-import type { NodeCapacity } from '../../host/index.js'
-import type { JobRun, WorkerService } from '../../workers/types.js'
+import type { TaskName } from '../tasks/registry.js'
+import type { NodeCapacity } from '../host/index.js'
+import type { JobRun, WorkerService } from '../workers/types.js'
 
 /** From a face on a fast machine to a large model on a small one, seconds. */
 const REQUEST_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30]

@@ -1,7 +1,7 @@
 /** Requests and answers of the Open Inference Protocol, as the OpenAPI document shows them. */
 import { Type } from 'typebox'
-import { ELEMENT_BYTES, type DataType } from '../inference-protocol/tensors.js'
-import { failures } from './common.js'
+import { ELEMENT_BYTES, type DataType } from './tensors.js'
+import { failures } from '../schemas/common.js'
 
 const TAGS = ['Open Inference Protocol']
 

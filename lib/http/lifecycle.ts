@@ -2,8 +2,30 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { CancelSignal } from '../workers/types.js'
-import { Departure } from './departure.js'
 import type { RequestTrace } from './tracing.js'
+
+/** Whether the client has disconnected. An AbortController would do, but making one a request shows in latencies. */
+class ClientDisconnect implements CancelSignal {
+  #listeners: Set<() => void> | undefined
+  aborted = false
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners ??= new Set()
+    this.#listeners.add(listener)
+  }
+
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners?.delete(listener)
+  }
+
+  abort(): void {
+    if (this.aborted) return
+    this.aborted = true
+    const listeners = this.#listeners
+    this.#listeners = undefined
+    for (const listener of listeners ?? []) listener()
+  }
+}
 
 const openLifecycles = new WeakMap<Socket, Set<RequestLifecycle>>()
 
@@ -17,7 +39,7 @@ export class RequestLifecycle {
   /** Where requests are traced. */
   trace: RequestTrace | undefined
   readonly #response: ServerResponse
-  readonly #departure = new Departure()
+  readonly #disconnect = new ClientDisconnect()
   readonly #whenOver: (() => void)[] = []
 
   constructor(socket: Socket, response: ServerResponse) {
@@ -30,23 +52,23 @@ export class RequestLifecycle {
     })
   }
 
-  /** Aborts when the caller leaves before it is answered. */
+  /** Aborts when the client disconnects before it is answered. */
   get signal(): CancelSignal {
-    return this.#departure
+    return this.#disconnect
   }
 
   get answering(): boolean {
     return this.#response.headersSent
   }
 
-  /** Calls `cleanup` when the answer has been sent or the caller is gone. */
+  /** Calls `cleanup` when the answer has been sent or the client has disconnected. */
   whenOver(cleanup: () => void): void {
     this.#whenOver.push(cleanup)
   }
 
   /** The answer has been sent, or the socket closed. */
   end(): void {
-    if (!this.#response.writableFinished) this.#departure.abort()
+    if (!this.#response.writableFinished) this.#disconnect.abort()
     for (const cleanup of this.#whenOver.splice(0)) cleanup()
   }
 }
