@@ -8,19 +8,19 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   if (!limits.available) options.log.warn(limits.reason)
   const workers = new Workers(options, limits)
   const { signal } = options
-  let giveUp = (): void => {}
-  const givenUp = new Promise<never>((_, reject) => {
-    giveUp = () => reject(new EdgeInferError('ABORTED', 'The start was given up', { cause: signal?.reason }))
-    if (signal?.aborted) giveUp()
-    signal?.addEventListener('abort', giveUp, { once: true })
+  let cancel = (): void => {}
+  const cancelled = new Promise<never>((_, reject) => {
+    cancel = () => reject(new EdgeInferError('ABORTED', 'The start was cancelled', { cause: signal?.reason }))
+    if (signal?.aborted) cancel()
+    signal?.addEventListener('abort', cancel, { once: true })
   })
   try {
-    await Promise.race([givenUp, workers.start()])
+    await Promise.race([cancelled, workers.start()])
   } catch (error) {
     await workers.close({ now: true })
     throw error
   } finally {
-    signal?.removeEventListener('abort', giveUp)
+    signal?.removeEventListener('abort', cancel)
   }
   return workers
 }

@@ -20,18 +20,18 @@ export interface WorkersOptions {
   device?: string | undefined
   /** Use the CPU where the device's provider is missing. */
   fallback?: boolean | undefined
-  /** The most threads of one worker; by default the cores are shared out among the workers. */
+  /** The most threads of one worker; by default the cores are divided among the workers. */
   threads?: number | undefined
   /** Requests one worker may have waiting or running. */
   queueSize?: number | undefined
   /**
-   * Milliseconds after which a worker that holds a request and uses no CPU time is stuck, and is killed; 30,000 unless
-   * said otherwise. One that uses CPU time has ten times as long to let go of a request that was given up.
+   * Milliseconds after which a worker that has a request and uses no CPU time is killed; 30,000 unless said otherwise.
+   * A worker still running a cancelled request after 10 times as long is killed, too.
    */
   stuckAfterMs?: number | undefined
   /** Fetch models that are not on this machine. */
   download?: boolean | undefined
-  /** Gives up the start: the promise rejects with the code ABORTED when the workers are gone again. */
+  /** Cancels the start: the promise rejects with the code ABORTED when the workers are gone again. */
   signal?: AbortSignal | undefined
   log: Logger
 }
@@ -98,7 +98,7 @@ export class Workers implements WorkerService {
 
   restarts(): RestartCount[] {
     return [...this.#pools.values()].flatMap((pool) =>
-      [...pool.restartReasons].map(([reason, count]) => ({ task: pool.task, reason, count })))
+      [...pool.restarts].map(([reason, count]) => ({ task: pool.task, reason, count })))
   }
 
   async run(task: TaskName, job: Job, options: RunOptions = {}): Promise<JobRun> {
@@ -209,20 +209,12 @@ export class Workers implements WorkerService {
         queueSize: this.#options.queueSize ?? DEFAULT_QUEUE_SIZE,
         stuckAfterMs: this.#options.stuckAfterMs ?? DEFAULT_STUCK_AFTER_MS,
         cores: this.#cores,
-        threadsFor: (share, wanted) => this.#threadsFor(share, wanted),
+        defaultThreads: this.#defaultThreads,
         log: this.#options.log,
       })
       this.#pools.set(task, pool)
     }
     return pool
-  }
-
-  /**
-   * More threads than a quota can feed only wait for each other; fewer cannot use it up: under 1.5 cores a second
-   * thread takes a quarter off a YOLOv8n's latency.
-   */
-  #threadsFor(cpuShare: number, wanted: number | undefined): number {
-    return Math.max(1, Math.min(wanted ?? this.#defaultThreads, Math.ceil(cpuShare * this.#cores - 1e-9)))
   }
 
   #existing(task: TaskName): WorkerPool {

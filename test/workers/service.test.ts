@@ -142,7 +142,7 @@ t.test('closing while workers start, are added or are replaced', async (t) => {
   for (const milliseconds of [0, 20, 150]) {
     const signal = AbortSignal.timeout(milliseconds)
     const options = { tasks: { face_detection: { workers: 2 } }, download: false, log, signal }
-    await t.rejects(startWorkers(options), { code: 'ABORTED' }, `given up after ${milliseconds} ms`)
+    await t.rejects(startWorkers(options), { code: 'ABORTED' }, `cancelled after ${milliseconds} ms`)
     t.strictSame([children(), openDescriptors()], [[], descriptors])
   }
   const { service, limits } = await start(t, { tasks: { face_detection: { workers: 2 } } })

@@ -22,6 +22,11 @@ export class LatencyRecord {
     this.#mean = undefined
   }
 
+  /** Jobs so far. */
+  get count(): number {
+    return this.#count
+  }
+
   /** Running mean, milliseconds; undefined before the first job. */
   get mean(): number | undefined {
     return this.#mean

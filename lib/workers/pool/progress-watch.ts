@@ -1,24 +1,27 @@
 /** Tells when a process that has work to do does none. */
-import { readProcess } from '../../host/index.js'
+import type { Clock } from './clock.js'
 
 const CHECKS = 4
 
 /**
  * A process that is stopped, deadlocked or waits for a device that hangs uses no CPU time; one that is merely slow,
- * under a tight limit say, does. So patience is counted from the last CPU time it used.
+ * under a tight limit say, does. So the time is counted from the last CPU time it used.
  */
 export class ProgressWatch {
-  readonly #pid: number
-  readonly #patienceMs: number
+  readonly #readCpuSeconds: () => number | undefined
+  readonly #limitMs: number
+  readonly #clock: Clock
   readonly #onStuck: () => void
-  #timer: NodeJS.Timeout | undefined
+  #cancelCheck: (() => void) | undefined
   #working = false
   #cpuSeconds: number | undefined
   #since = 0
 
-  constructor(pid: number, patienceMs: number, onStuck: () => void) {
-    this.#pid = pid
-    this.#patienceMs = patienceMs
+  /** `limitMs`: without any CPU time used, after which the process is stuck. */
+  constructor(readCpuSeconds: () => number | undefined, limitMs: number, clock: Clock, onStuck: () => void) {
+    this.#readCpuSeconds = readCpuSeconds
+    this.#limitMs = limitMs
+    this.#clock = clock
     this.#onStuck = onStuck
   }
 
@@ -27,11 +30,11 @@ export class ProgressWatch {
     if (this.#working) return
     this.#working = true
     this.#cpuSeconds = undefined
-    this.#since = performance.now()
-    this.#timer ??= setInterval(() => this.#check(), this.#patienceMs / CHECKS).unref()
+    this.#since = this.#clock.now()
+    this.#checkLater()
   }
 
-  /** There is none. The timer goes on: work comes and goes more often than it ends. */
+  /** There is none. The timer goes on: work comes and goes more often than it fires. */
   stop(): void {
     this.#working = false
   }
@@ -39,19 +42,27 @@ export class ProgressWatch {
   /** There will be none any more. */
   close(): void {
     this.stop()
-    clearInterval(this.#timer)
+    this.#cancelCheck?.()
+  }
+
+  #checkLater(): void {
+    this.#cancelCheck ??= this.#clock.after(this.#limitMs / CHECKS, () => {
+      this.#cancelCheck = undefined
+      this.#check()
+    })
   }
 
   #check(): void {
     if (!this.#working) return
-    const cpuSeconds = readProcess(this.#pid)?.cpuSeconds
-    const now = performance.now()
+    const cpuSeconds = this.#readCpuSeconds()
+    const now = this.#clock.now()
     if (cpuSeconds !== this.#cpuSeconds) {
       this.#cpuSeconds = cpuSeconds
       this.#since = now
-    } else if (now - this.#since >= this.#patienceMs) {
+    } else if (now - this.#since >= this.#limitMs) {
       this.stop()
-      this.#onStuck()
+      return this.#onStuck()
     }
+    this.#checkLater()
   }
 }

@@ -141,7 +141,7 @@ t.test('one that is merely slow is left alone', { skip: noLimits }, async (t) =>
   t.ok(isAlive(pid))
 })
 
-t.test('one that goes on with a request that was given up is killed', { skip: noLimits }, async (t) => {
+t.test('a worker still running a cancelled request after 10 × stuckAfterMs is killed', { skip: noLimits }, async (t) => {
   const { service, lines } = await start(t, { tasks: { face_detection: { workers: 1 } }, stuckAfterMs: 1000 })
   const noise = randomBytes(7000 * 7000 * 3).map((byte) => byte & 1)
   const raw = { data: noise, width: 7000, height: 7000, channels: 3 as const }
@@ -154,7 +154,7 @@ t.test('one that goes on with a request that was given up is killed', { skip: no
   caller.abort()
   await t.rejects(huge, { code: 'ABORTED' })
   t.equal(service.workers()[0]?.taskToDo, 1, 'and takes half a minute at so small a limit')
-  t.ok(await until(() => lines.some(({ msg }) => /runs a given-up request for another 10000 ms/.test(msg))))
+  t.ok(await until(() => lines.some(({ msg }) => /still runs a cancelled request after 10000 ms/.test(msg))))
 })
 
 const SERVER = `

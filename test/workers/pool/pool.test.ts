@@ -30,7 +30,7 @@ t.test('jobs go to the worker that finishes them first, and a slow one has its p
   await equal.stop()
 })
 
-t.test('the queue is bounded, and a place is free as soon as its job is given up', async (t) => {
+t.test('the queue is bounded, and a place is free as soon as its job is cancelled', async (t) => {
   const { service } = await start(t, { tasks: { car_detection: { workers: 1 } }, queueSize: 5 })
   const toDo = (): number | undefined => service.workers()[0]?.taskToDo
   const post = (signal?: AbortSignal): Promise<JobRun> => service.run('car_detection', jobOf(people), { signal })
@@ -43,17 +43,17 @@ t.test('the queue is bounded, and a place is free as soon as its job is given up
   t.equal(toDo(), 5)
 
   for (const index of [4, 3]) controllers[index]?.abort()
-  t.equal(toDo(), 3, 'two that waited were given up')
+  t.equal(toDo(), 3, 'two that waited were cancelled')
   controllers[1]?.abort()
-  t.ok(await until(() => toDo() === 2), 'so was one that the worker held, behind the one it runs')
+  t.ok(await until(() => toDo() === 2), 'so was one assigned to the worker, behind the one it runs')
   const late = post()
-  await t.rejects(post(AbortSignal.abort()), { code: 'ABORTED' }, 'given up before it was posted')
+  await t.rejects(post(AbortSignal.abort()), { code: 'ABORTED' }, 'cancelled before it was posted')
   t.strictSame(await Promise.all(posted), ['done', 'ABORTED', 'done', 'ABORTED', 'ABORTED'])
   await late
   t.equal(toDo(), 0)
 })
 
-t.test('a deadline is kept while waiting and while running; the slot is free when the work has ended',
+t.test('a deadline is kept while waiting and while running; its place is free when the work has ended',
   async (t) => {
     const { service } = await start(t, { tasks: { car_detection: { workers: 1 } } })
     const pid = service.workers()[0]?.pid as number
@@ -64,7 +64,7 @@ t.test('a deadline is kept while waiting and while running; the slot is free whe
     for (const job of waiting) await t.rejects(job, { code: 'TIMEOUT', message: /150 ms/ })
     t.ok(await until(() => toDo() === 1), 'only the running one is left')
     await running
-    t.equal(toDo(), 1, 'its slot is held')
+    t.equal(toDo(), 1, 'its place is taken')
     t.ok(await until(() => toDo() === 0))
     const before = readProcess(pid)?.cpuSeconds as number
     await sleep(300)
@@ -75,7 +75,7 @@ t.test('a deadline is kept while waiting and while running; the slot is free whe
     await sleep(60)
     controller.abort()
     await t.rejects(huge, { code: 'ABORTED' })
-    t.equal(toDo(), 1, 'decoding cannot be stopped: the slot is held on')
+    t.equal(toDo(), 1, 'decoding cannot be stopped: its place stays taken')
     const { items: [item] } = await service.run('car_detection', jobOf(people))
     t.equal(item?.width, 1280, 'and the next job is done after it')
   })
