@@ -177,3 +177,25 @@ t.test('a task that cannot start is noted, and served once a worker is added', a
   const { items: [item] } = await service.run('car_detection', jobOf(street))
   t.strictSame(item?.classIds, [2], 'only the classes asked for')
 })
+
+t.test('a worker that is stopped from outside hinders neither its removal nor the close', { skip }, async (t) => {
+  const { service, lines } = await start(t, { tasks: { face_detection: { workers: 2 } } })
+  const pids = service.workers().map(({ pid }) => pid) as [number, number]
+  for (const pid of pids) process.kill(pid, 'SIGSTOP')
+  t.strictSame(await service.decrease('face_detection'), { pid: pids[1] })
+  await service.close()
+  t.notOk(pids.some(isAlive))
+  t.equal(lines.filter(({ msg }) => /has not ended 5000 ms after it was asked to: killing it/.test(msg)).length, 2)
+})
+
+t.test('a worker that others kill while the service starts is started again', { skip }, async (t) => {
+  const { log, lines } = recordingLog()
+  const known = new Set(children())
+  const starting = startWorkers({ tasks: { face_detection: { workers: 1 } }, download: false, log })
+  t.ok(await until(() => children().some((pid) => !known.has(pid))))
+  for (const pid of children()) if (!known.has(pid)) process.kill(pid, 'SIGKILL')
+  const service = await starting
+  t.teardown(() => service.close({ now: true }))
+  t.strictSame([service.workers().length, service.workers()[0]?.restarts], [1, 0])
+  t.ok(service.limits.available ? lines.some(({ msg }) => /while it started; starting another/.test(msg)) : true)
+})
