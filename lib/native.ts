@@ -66,13 +66,7 @@ export type NativeImage =
 export type ImageEncoding = 'encoded' | 'raw' | 'bytes-literal' | 'base64' | 'data-url' | 'latin1' | 'nested-list'
 
 /** Milliseconds of each stage of one call. */
-export interface StageTimings {
-  decode: number
-  preprocess: number
-  inference: number
-  postprocess: number
-  encode: number
-}
+export type StageTimings = Record<'decode' | 'preprocess' | 'inference' | 'postprocess' | 'encode', number>
 
 export interface NativeDetectOptions {
   scoreThreshold: number

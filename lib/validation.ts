@@ -43,9 +43,9 @@ export function validator<Schema extends TSchema>(
   const compiled = Compile(schema)
   return (value) => {
     if (compiled.Check(value)) return value
-    const fault = deepest(compiled.Errors(value) as readonly Fault[])
+    const fault = deepest(compiled.Errors(value))
     const path = placeOf(fault.instancePath)
-    const node = nodeAt(schema as SchemaNode, fault.schemaPath)
+    const node = nodeAt(schema, fault.schemaPath)
     const message = explain(node, fault, value, path || whole)
     throw new EdgeInferError(fault.keyword === 'type' ? code : node?.code ?? code, message, { details: { path } })
   }
@@ -62,7 +62,7 @@ export function received(value: unknown): string {
 
 /** What a value must be, in words: `a whole number from 1 to 256`. */
 export function expectationOf(schema: TSchema): string {
-  return describe(schema as SchemaNode)
+  return describe(schema)
 }
 
 /** The innermost member at fault; a wrong alternative of a union says less than the union. */

@@ -43,9 +43,9 @@ export function drawRun({ frames, lost, actions, steps, phases, targetMs, window
 
     ...[0, 0.5, 1].flatMap((share) =>
       [
-      line(LEFT, control(share), RIGHT, control(share), INK.grid),
-      label(LEFT - 8, control(share) + 4, share, INK.limit),
-    ]),
+        line(LEFT, control(share), RIGHT, control(share), INK.grid),
+        label(LEFT - 8, control(share) + 4, share, INK.limit),
+      ]),
     ...Array.from({ length: mostWorkers + 1 }, (_, count) => text(
       RIGHT + 8, control(count / mostWorkers) + 4, String(count), `fill="${INK.workers}"`)),
     text(LEFT, CONTROL.top - 9, 'CPU limit of each worker, share of the machine', `fill="${INK.limit}"`),

@@ -83,7 +83,7 @@ console.log(`drawn in ${values.out}`)
 /** At the phase's rate, whatever becomes of the frames before: a camera does not wait. */
 async function postFrames() {
   const underWay = new Set()
-  for (let next = 0; running(); ) {
+  for (let next = 0; running();) {
     if (underWay.size >= MOST_IN_FLIGHT) {
       lost.push({ at: now(), why: 'skipped' })
     } else {

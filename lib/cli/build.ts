@@ -81,7 +81,7 @@ async function runStep({ label, command, args }: Step, verbose: boolean, signal:
   }
   let code: unknown
   try {
-    [code] = await once(child, 'close')
+    [code] = await once(child, 'close') as unknown[]
   } catch (cause) {
     process.stderr.write('failed\n')
     if (signal.aborted) throw new EdgeInferError('ABORTED', 'The build was interrupted', { cause })

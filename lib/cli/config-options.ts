@@ -227,4 +227,3 @@ export const SERVE_OPTIONS: { readonly [Name in keyof ServeConfig]: OptionSpec<N
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
-

@@ -30,7 +30,7 @@ export function configure(command: Command): void {
     .argument('[url]', `A cloud shows its cluster, a host itself (default: ${DEFAULT_URL}) [EDGE_INFER_URL]`)
     .option('--watch', 'Draw it anew every second, until Ctrl-C')
     .option('--json', 'The answer of /nodes as it came')
-    .option('--ca <file>', "Certificate in PEM of the authority to trust for https [EDGE_INFER_CA]")
+    .option('--ca <file>', 'Certificate in PEM of the authority to trust for https [EDGE_INFER_CA]')
     .addHelpText('after', '\nROLE with * is an older node, which the cloud asks for its status. GPU: percent busy, and of its memory (m).')
     .action((url: string | undefined, options: StatusOptions) => status(url ?? process.env.EDGE_INFER_URL ?? DEFAULT_URL, options))
 }

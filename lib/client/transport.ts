@@ -1,7 +1,7 @@
 /** HTTP to one node: a pool of kept-alive connections, and what went wrong in the words of the error table. */
 import { errors, Pool } from 'undici'
 import { EdgeInferError } from '../errors.js'
-import { Deadline } from './deadline.js'
+import type { Deadline } from './deadline.js'
 import { checkUrl, type ConnectionSettings } from './options.js'
 import { isRefusal, parseReply, refusal, type Reply } from './reply.js'
 import { traced } from './tracing.js'

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
+import { Socket } from 'node:net'
 import { delimiter, join } from 'node:path'
 import type { GpuFigures } from './gpu-figures.js'
 
@@ -140,7 +141,7 @@ function isAlive(child: ChildProcess | undefined): boolean {
 function readLines(child: ChildProcess, onLine: (line: string) => void): void {
   const { stdout } = child
   if (stdout === null) return
-  if ('unref' in stdout && typeof stdout.unref === 'function') stdout.unref()
+  if (stdout instanceof Socket) stdout.unref()
   let rest = ''
   stdout.setEncoding('latin1')
   stdout.on('data', (text: string) => {

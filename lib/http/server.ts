@@ -120,7 +120,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     requireHostHeader: false,
   }
   const app = fastify({
-    loggerInstance: context.log as Logger<never>,
+    loggerInstance: context.log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: ({ headers }) => requestId(headers['x-request-id']),
     routerOptions: { ignoreTrailingSlash: true },

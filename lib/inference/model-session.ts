@@ -97,6 +97,7 @@ export class ModelSession {
   inputSizeFor(width: number, height: number): { width: number; height: number } {
     return this.#session.inputSizeFor(width, height)
   }
+
   /** Calls queued or running. */
   get pending(): number { return this.#session.pending }
 

@@ -39,7 +39,7 @@ export async function npmOptions(): Promise<pacote.Options> {
       minTimeout: Number(config['fetch-retry-mintimeout'] ?? 10_000),
       maxTimeout: Number(config['fetch-retry-maxtimeout'] ?? 60_000),
     },
-  } as pacote.Options
+  }
 }
 
 function defined(options: Config): Config {

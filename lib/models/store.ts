@@ -126,7 +126,7 @@ export async function verifyModels(): Promise<VerifiedFile[]> {
 
 async function resolveFiles(entry: Pullable, options: PullOptions): Promise<string[]> {
   const [outcome] = await pullModels([entry], options)
-  if (outcome === undefined || 'error' in outcome) throw outcome?.error
+  if (outcome === undefined || 'error' in outcome) throw outcome?.error as Error
   return outcome.paths
 }
 

@@ -20,7 +20,7 @@ export function parseModelContext(context: unknown): TaskOptions {
   }
   if (device !== undefined) parseDevice(device, CODE)
   const options: TaskOptions = {
-    model: weights as string | undefined,
+    model: weights,
     device: device as string | undefined,
     threads: integerIn('threads', threads, 1, 256, CODE),
     inputSize: parseSize(input_size),

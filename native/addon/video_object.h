@@ -4,9 +4,9 @@
 
 #include <memory>
 
-#include "video.h"
 #include "environment.h"
 #include "turns.h"
+#include "video.h"
 
 namespace edge_infer {
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cancellation.h"
+#include "geometry.h"
 #include "heads/head.h"
 #include "image/image.h"
 #include "image/letterbox.h"
@@ -58,10 +59,6 @@ struct DetectResult {
   /// A JPEG file of each detection, when crops were asked for.
   std::optional<std::vector<Bytes>> crops;
   StageTimings timings;
-};
-
-struct Box {
-  double x1, y1, x2, y2;
 };
 
 struct HeadPoseOptions {

@@ -18,7 +18,7 @@ interface Cluster {
 /** A cloud on 127.0.0.1 and nodes on 127.0.0.2 and up, each a server of its own. */
 async function startCluster(t: Test, responds: readonly Respond[], options: ClusterOptions = {}): Promise<Cluster> {
   const nodes = await Promise.all(responds.map((respond, index) => TestNode.start(t, respond, `127.0.0.${index + 2}`)))
-  const figures = nodes.map(() => ({ cpu: 1, mem: 1, n_cpu: 4 }) as Record<string, unknown>)
+  const figures = nodes.map(() => ({ cpu: 1, mem: 1, n_cpu: 4 }))
   const cloud = await TestNode.start(t, ({ url }, response) => {
     const task = url.pathname.split('/')[2]
     if (task !== 'car_detection') return refuse(response, 404, 'UNKNOWN_TASK')

@@ -34,7 +34,7 @@ class Fixture {
   }
 
   beat(ip: string, { port = 5500, from = ip, instance, tasks = ['car_detection'] }:
-    { port?: number; from?: string; instance?: string; tasks?: string[] } = {}): boolean {
+  { port?: number; from?: string; instance?: string; tasks?: string[] } = {}): boolean {
     const word = { kind: 'beat', from, instance, intervalMs: 1000, status: status(...tasks) } as const
     return this.registry.hear({ ip, port, scheme: 'http' }, word).joined
   }

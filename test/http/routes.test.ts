@@ -195,7 +195,7 @@ t.test('the OpenAPI document and its page', async (t) => {
   for (const [path, methods] of Object.entries(document.paths)) {
     const url = path.replaceAll(/\{(\w+)\}/g, ':$1')
     for (const [method, { responses }] of Object.entries(methods)) {
-      t.ok(server.app.hasRoute({ url, method: method.toUpperCase() as 'GET' }), `${method} ${path}`)
+      t.ok(server.app.hasRoute({ url, method: method.toUpperCase() }), `${method} ${path}`)
       t.ok(responses['200'])
     }
   }

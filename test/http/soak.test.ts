@@ -95,7 +95,7 @@ async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
 t.test('every answer is the library\'s, also while workers are killed', { timeout: 900_000 }, async (t) => {
   const pictures = shared.present
     ? ['0_Parade_Parade_0_194', '0_Parade_Parade_0_459', '1_Handshaking_Handshaking_1_158', '3_Riot_Riot_3_166']
-      .map((name) => sharedImage(`wider_val416/${name}.jpg`))
+        .map((name) => sharedImage(`wider_val416/${name}.jpg`))
     : [await sample('faces'), await sample('car')]
   const shots = await makeShots(pictures)
   const deck = shots.flatMap((shot) => Array.from({ length: shot.weight }, () => shot))

@@ -2,7 +2,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { createTask, EdgeInferError, type Detections, type Detector } from '../../lib/index.js'
+import type { EdgeInferError } from '../../lib/index.js'
+import { createTask, type Detections, type Detector } from '../../lib/index.js'
 import { shared, sharedImage, useSharedModels } from '../helpers/shared.js'
 
 const codeOf = (outcome: PromiseSettledResult<unknown>): string =>

@@ -84,7 +84,7 @@ export async function makePackage(root: string, spec: string, files: Record<stri
   for (const [name, data] of Object.entries(files)) await writeFile(join(folder, 'model', name), data)
   const chunks: Buffer[] = []
   const packed = create({ gzip: true, cwd: folder, prefix: 'package' }, ['package.json', 'ballast.bin', 'model'])
-  for await (const chunk of packed) chunks.push(chunk as Buffer)
+  for await (const chunk of packed) chunks.push(chunk)
   const tarball = Buffer.concat(chunks)
   const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
   return { spec, integrity, bytes: tarball.length, tarball }

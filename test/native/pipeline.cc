@@ -11,8 +11,8 @@
 
 #include "image/annotate.h"
 #include "jobs/job_server.h"
-#include "pipeline.h"
 #include "model/runtime.h"
+#include "pipeline.h"
 
 using namespace edge_infer;
 

@@ -6,11 +6,11 @@
 #include <random>
 #include <sstream>
 
+#include "pictures.h"
 #include "wire/base64.h"
 #include "wire/bytes_literal.h"
 #include "wire/nested_list.h"
 #include "wire/wire_image.h"
-#include "pictures.h"
 
 using namespace edge_infer;
 using pictures::error_of;

@@ -45,7 +45,7 @@ function section(result: ComparedTask, percentiles: readonly number[]): ReportSe
           ratio.median.toFixed(3), `${ratio.lowerQuartile.toFixed(3)}–${ratio.upperQuartile.toFixed(3)}`,
           ...(agreement
             ? [`${agreement.common} of ${agreement.common + agreement.apart}`, agreement.leastIou.toFixed(3),
-              agreement.greatestScoreDifference.toFixed(4)]
+                agreement.greatestScoreDifference.toFixed(4)]
             : ['', '', '']),
         ]
       }),

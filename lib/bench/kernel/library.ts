@@ -54,7 +54,7 @@ export async function timeCall(call: () => Promise<{ timings: StageTimings }>): 
   const begin = performance.now()
   const { timings } = await call()
   const total = performance.now() - begin
-  const inside = Object.values(timings).reduce((sum: number, stage: number) => sum + stage, 0)
+  const inside = Object.values(timings).reduce((sum, stage) => sum + stage, 0)
   return { total, stages: { ...timings, overhead: total - inside } }
 }
 

@@ -78,7 +78,7 @@ export function readNumbers(tensor: InputTensor): number[] {
     return Array.from({ length: elementCount(shape) }, (_, index) =>
       size === 4 ? bytes.readFloatLE(4 * index) : bytes.readDoubleLE(8 * index))
   }
-  const numbers = (data ?? []) as readonly unknown[]
+  const numbers = data ?? []
   const wrong = numbers.find((value) => typeof value !== 'number' || !Number.isFinite(value))
   if (wrong !== undefined) refuse(`Expected finite numbers in ${name} but received ${received(wrong)}`)
   return numbers as number[]

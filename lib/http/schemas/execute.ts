@@ -110,7 +110,7 @@ const FILES = Type.Array(Type.String({ format: 'binary' }))
 
 export function executeSchema(task: TaskName, style: AnswerStyle): object {
   const { summary, request } = TASK_SCHEMAS[task]
-  const { image, ...others } = request
+  const { image: _, ...others } = request
   return {
     tags: ['1. Tasks'],
     summary,

@@ -2,7 +2,8 @@
  * A graph with its values rounded to 8-bit levels between the nodes of a plan (the QDQ form): a runtime that has a node
  * in whole numbers takes the roundings round it into it, and others run the graph as it is written.
  */
-import { createNode, changedNode, OnnxModel, type OnnxNode } from '../onnx/model.js'
+import type { OnnxModel } from '../onnx/model.js'
+import { createNode, changedNode, type OnnxNode } from '../onnx/model.js'
 import { constantOf, encodeIntegerAttribute, encodeTensor, type FloatTensor } from '../onnx/tensor.js'
 import type { Levels } from './levels.js'
 import type { QuantizationPlan } from './plan.js'

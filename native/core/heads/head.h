@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "detection.h"
+#include "geometry.h"
 #include "model/tensor.h"
 
 namespace edge_infer {
@@ -25,10 +26,6 @@ class DetectionHead {
   virtual ~DetectionHead() = default;
   virtual void decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                       std::vector<Detection>& detections) const = 0;
-};
-
-struct HeadPose {
-  float yaw, pitch, roll;
 };
 
 /// Turns the output tensors of a head-pose family into degrees.

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "geometry.h"
 #include "image/image.h"
-#include "pipeline.h"
 
 namespace edge_infer {
 

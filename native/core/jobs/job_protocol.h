@@ -9,9 +9,9 @@
 
 namespace edge_infer {
 
-/// Jobs and their answers between the server and a worker process, as lib/workers/process/job-protocol.ts writes and reads them.
-/// A message is two lengths in bytes (32 bits each), a header of so many bytes, and data. Headers are lists of doubles
-/// in the machine's byte order.
+/// Jobs and their answers between the server and a worker process, as lib/workers/process/job-protocol.ts writes and
+/// reads them. A message is two lengths in bytes (32 bits each), a header of so many bytes, and data. Headers are lists
+/// of doubles in the machine's byte order.
 
 /// The start of a message.
 struct MessagePrefix {
