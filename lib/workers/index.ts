@@ -26,4 +26,6 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 }
 
 export { Workers, type WorkersOptions } from './service.js'
-export type { JobRun, EffectiveLimits, RestartCount, WorkerUsage, ModelContext, RunOptions, WorkerInfo, WorkerService } from './types.js'
+export type {
+  EffectiveLimits, JobRun, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
+} from './types.js'

@@ -63,7 +63,8 @@ export class Workers implements WorkerService {
       const { workers, modelContext } = wanted
       try {
         const options = await this.#resolve(task, modelContext)
-        await this.#pool(task).addAll(workers, options)
+        this.#requireOpen()
+        await this.#pool(task).supervisor.addAll(workers, options)
       } catch (error) {
         this.unavailable.set(task, toEdgeInferError(error).message)
       }
@@ -71,7 +72,7 @@ export class Workers implements WorkerService {
   }
 
   get tasks(): TaskName[] {
-    return TASK_NAMES.filter((task) => (this.#pools.get(task)?.live ?? 0) > 0)
+    return TASK_NAMES.filter((task) => this.count(task) > 0)
   }
 
   get ready(): boolean {
@@ -89,7 +90,7 @@ export class Workers implements WorkerService {
   }
 
   count(task: TaskName): number {
-    return this.#pools.get(task)?.live ?? 0
+    return this.#pools.get(task)?.supervisor.ready.length ?? 0
   }
 
   usage(): WorkerUsage[] {
@@ -98,7 +99,7 @@ export class Workers implements WorkerService {
 
   restarts(): RestartCount[] {
     return [...this.#pools.values()].flatMap((pool) =>
-      [...pool.restarts].map(([reason, count]) => ({ task: pool.task, reason, count })))
+      [...pool.supervisor.restarts].map(([reason, count]) => ({ task: pool.task, reason, count })))
   }
 
   async run(task: TaskName, job: Job, options: RunOptions = {}): Promise<JobRun> {
@@ -108,7 +109,7 @@ export class Workers implements WorkerService {
   async add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo> {
     requireTask(task)
     this.#requireOpen()
-    const current = modelContext === undefined ? this.#pools.get(task)?.taskOptions : undefined
+    const current = modelContext === undefined ? this.#pools.get(task)?.supervisor.taskOptions : undefined
     const options = current ?? await this.#resolve(task, modelContext)
     this.#requireOpen()
     const pool = this.#pool(task)
@@ -129,8 +130,8 @@ export class Workers implements WorkerService {
       throw new EdgeInferError('BAD_REQUEST', `Expected pid to be a whole number but received ${JSON.stringify(pid)}`)
     }
     if (task !== undefined && task !== null) requireTask(task)
-    const pool = [...this.#pools.values()].find((candidate) => candidate.find(pid))
-    const worker = pool?.find(pid)
+    const pool = [...this.#pools.values()].find((candidate) => candidate.supervisor.find(pid))
+    const worker = pool?.supervisor.find(pid)
     if (!pool || !worker) {
       const known = this.workers().map((info) => `${info.pid} (${info.task})`).join(', ') || 'none'
       throw new EdgeInferError(
@@ -150,7 +151,7 @@ export class Workers implements WorkerService {
     const group = this.#group(task)
     const changed = await group.apply(limits)
     const pool = this.#pools.get(task)
-    if (changed || pool?.recovering) pool?.taskLimited(limits)
+    if (changed || pool?.supervisor.replacing) pool?.limitsChanged(limits)
     return group.readUtil()
   }
 
@@ -162,7 +163,7 @@ export class Workers implements WorkerService {
   /** Counters of the kernel for a task's workers together, or for one of them. @throws UNKNOWN_PID. */
   stats(task: TaskName, pid?: number): GroupStats {
     if (pid === undefined) return this.#group(task).stats()
-    const worker = this.#pools.get(task)?.find(pid)
+    const worker = this.#pools.get(task)?.supervisor.find(pid)
     if (!worker) throw new EdgeInferError('UNKNOWN_PID', `Expected the pid of a worker of ${task} but received ${pid}`)
     return worker.group.stats()
   }
@@ -221,7 +222,7 @@ export class Workers implements WorkerService {
     requireTask(task)
     this.#requireOpen()
     const pool = this.#pools.get(task)
-    if (!pool || (pool.live === 0 && !pool.recovering)) {
+    if (!pool || pool.supervisor.ready.length + pool.supervisor.replacing === 0) {
       const why = this.unavailable.get(task)
       throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node${why ? `: ${why}` : ''}`)
     }

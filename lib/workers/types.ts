@@ -32,14 +32,14 @@ export interface WorkerUsage extends EffectiveLimits {
   throttledSeconds: number
 }
 
-/** How often workers of a task have been replaced, by what they died of: a signal, `exit <code>`, `out of memory`. */
+/** How often workers of a task were replaced, by what they died of: a signal, `exit <code>`, `out of memory`. */
 export interface RestartCount {
   task: TaskName
   reason: string
   count: number
 }
 
-/** Which worker did a job, and what was granted to it. */
+/** A job's result, the worker that did it, and the limits it was done under. */
 export interface JobRun extends JobResult {
   pid: number
   limits: EffectiveLimits
@@ -80,7 +80,10 @@ export interface WorkerService {
   add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo>
   /** The newest worker finishes what it runs and ends. @throws LAST_WORKER, NO_WORKER. */
   decrease(task: TaskName): Promise<{ pid: number }>
-  /** `limits`: the body of the request, unknown keys ignored. @throws BAD_LIMIT, UNKNOWN_PID, CGROUP_UNAVAILABLE, LIMIT_TOO_LOW. */
+  /**
+   * `limits`: the body of the request, unknown keys ignored.
+   * @throws BAD_LIMIT, UNKNOWN_PID, CGROUP_UNAVAILABLE, LIMIT_TOO_LOW.
+   */
   limitProcess(pid: unknown, task: unknown, limits: Readonly<Record<string, unknown>>): Promise<EffectiveLimits>
   limitTask(task: TaskName, limits: Readonly<Record<string, unknown>>): Promise<EffectiveLimits>
   /** Limits of a task as they stand, for service_state. */

@@ -38,11 +38,11 @@ const MAX_CRASHES = 2
 
 export class WorkerPool {
   readonly task: TaskName
+  readonly supervisor: Supervisor
   readonly #options: PoolOptions
   readonly #clock = systemClock
   readonly #queue: JobQueue
   readonly #threads: ThreadPolicy
-  readonly #supervisor: Supervisor
   #closing = false
   #stopNow = false
   #cancelLookAgain: () => void = () => {}
@@ -53,7 +53,7 @@ export class WorkerPool {
     this.#options = options
     this.#queue = new JobQueue(task, queueSize, this.#clock)
     this.#threads = new ThreadPolicy(group.readUtil().cpuUtilLimit, { cores, defaultThreads, clock: this.#clock })
-    this.#supervisor = new Supervisor({
+    this.supervisor = new Supervisor({
       task, stuckAfterMs, log, clock: this.#clock,
       createGroup: (name) => group.createWorkerGroup(name),
       startProcess: (taskOptions, workerGroup) => new WorkerProcess({
@@ -69,36 +69,12 @@ export class WorkerPool {
     })
   }
 
-  /** Workers that take jobs. */
-  get live(): number {
-    return this.#supervisor.ready.length
-  }
-
-  /** Whether a worker that died is being replaced. */
-  get recovering(): boolean {
-    return this.#supervisor.replacing > 0
-  }
-
-  /** The newest worker's, or those of the next; undefined where there is none. */
-  get taskOptions(): TaskOptions | undefined {
-    return this.#supervisor.taskOptions
-  }
-
-  /** How many workers were replaced since the start, by what they died of. */
-  get restarts(): ReadonlyMap<string, number> {
-    return this.#supervisor.restarts
-  }
-
-  find(pid: number): PoolWorker | undefined {
-    return this.#supervisor.workers.find(({ process }) => process.pid === pid)
-  }
-
   /** @throws EdgeInferError NO_WORKER, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, and the job's own errors. */
   async run(job: Job, options: RunOptions = {}): Promise<JobRun> {
     this.#requireOpen()
-    const workers = this.live + this.#supervisor.replacing
+    const workers = this.supervisor.ready.length + this.supervisor.replacing
     if (workers === 0) throw new EdgeInferError('NO_WORKER', `${this.task} has no worker that is ready`)
-    const queued = this.#queue.add(job, options, workers, typicalJobTime(this.#supervisor.workers))
+    const queued = this.#queue.add(job, options, workers, typicalJobTime(this.supervisor.workers))
     this.#dispatch()
     return queued.outcome
   }
@@ -106,21 +82,15 @@ export class WorkerPool {
   /** Starts one more worker; resolves when it is ready. @throws EdgeInferError MODEL_*, WORKER_DIED, CLOSED. */
   async add(taskOptions: TaskOptions): Promise<PoolWorker> {
     this.#requireOpen()
-    return this.#supervisor.add(taskOptions).catch((error: unknown) => {
+    return this.supervisor.add(taskOptions).catch((error: unknown) => {
       throw this.#closing ? stopping(this.task) : error
     })
-  }
-
-  /** Starts the configured number of workers. @throws EdgeInferError why none came up. */
-  async addAll(count: number, taskOptions: TaskOptions): Promise<void> {
-    this.#requireOpen()
-    await this.#supervisor.addAll(count, taskOptions)
   }
 
   /** The newest worker finishes its jobs and ends; resolves when it is gone. @throws EdgeInferError LAST_WORKER */
   async decrease(): Promise<number> {
     this.#requireOpen()
-    const { ready } = this.#supervisor
+    const { ready } = this.supervisor
     const newest = ready.at(-1)
     if (!newest || ready.length === 1) {
       throw new EdgeInferError('LAST_WORKER', `${this.task} keeps its last worker; stop the server to end it`)
@@ -136,34 +106,32 @@ export class WorkerPool {
   infos(): WorkerInfo[] {
     const shares = estimateShares(this.#candidates(), this.#queue.waiting)
     const byWorker = new Map([...shares].map(([{ worker }, share]) => [worker, share]))
-    return this.#supervisor.ready.map((worker) => this.info(worker, byWorker.get(worker)))
+    return this.supervisor.ready.map((worker) => this.info(worker, byWorker.get(worker)))
   }
 
   /** `share`: waiting jobs it is likely to get. */
   info(worker: PoolWorker, share = 0): WorkerInfo {
     const { taskToDo, ...info } = worker.info()
-    return { task: this.task, ...info, taskToDo: taskToDo + share, restarts: this.#supervisor.restartCount }
+    return { task: this.task, ...info, taskToDo: taskToDo + share, restarts: this.supervisor.restartCount }
   }
 
   /** What the ready workers have used since they started. */
   usage(): WorkerUsage[] {
-    return this.#supervisor.ready.flatMap((worker) => {
+    return this.supervisor.ready.flatMap((worker) => {
       const usage = worker.usage()
       return usage ? [{ task: this.task, ...usage }] : []
     })
   }
 
-  /** To be called after the limits of the task or of one of its workers were changed. */
-  limitsChanged(): void {
+  /**
+   * To be called after limits of the task or of one of its workers were changed. Limits of the task, if they are
+   * `ofTask`, end those its workers had of their own.
+   */
+  limitsChanged(ofTask: ResourceLimits = {}): void {
     this.#threads.taskShare = this.#options.group.readUtil().cpuUtilLimit
-    for (const worker of this.#supervisor.workers) worker.limitsChanged()
+    this.supervisor.taskLimited(ofTask)
+    for (const worker of this.supervisor.workers) worker.limitsChanged()
     this.#settleThreads()
-  }
-
-  /** To be called after limits of the task were set: they end those its workers had of their own. */
-  taskLimited(limits: ResourceLimits): void {
-    this.#supervisor.taskLimited(limits)
-    this.limitsChanged()
   }
 
   /** Takes no more jobs; resolves when those it has are done (at once with `now`) and the workers are gone. */
@@ -173,10 +141,10 @@ export class WorkerPool {
     if (now) {
       this.#stopNow = true
       this.#queue.rejectWaiting(stopping(this.task))
-      this.#supervisor.killAll()
+      this.supervisor.killAll()
     }
     await this.#queue.empty()
-    await this.#supervisor.close()
+    await this.supervisor.close()
   }
 
   #requireOpen(): void {
@@ -184,11 +152,11 @@ export class WorkerPool {
   }
 
   #settleThreads(): void {
-    this.#threads.settle(() => ({ ready: this.#supervisor.ready, workers: this.#supervisor.active }))
+    this.#threads.settle(() => ({ ready: this.supervisor.ready, workers: this.supervisor.active }))
   }
 
   #candidates() {
-    const candidates = candidatesOf(this.#supervisor.workers, this.#clock.now(), this.#options.cores)
+    const candidates = candidatesOf(this.supervisor.workers, this.#clock.now(), this.#options.cores)
     return withinCpuQuota(candidates, this.#threads.taskShare)
   }
 

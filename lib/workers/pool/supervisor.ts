@@ -63,6 +63,10 @@ export class Supervisor {
     return this.#workers.filter(({ state }) => state === 'ready')
   }
 
+  find(pid: number): PoolWorker | undefined {
+    return this.#workers.find(({ process }) => process.pid === pid)
+  }
+
   /** Workers that compute, or soon will. */
   get active(): number {
     return this.ready.length + this.#starting
