@@ -69,3 +69,12 @@ export class EdgeInferError extends Error {
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_TABLE, value)
 }
+
+/** A value as a message shows it: `0 of type number`. */
+export function received(value: unknown): string {
+  if (value === undefined || value === null) return String(value)
+  const text = typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list'
+    // Its own toString may be no function, in an object out of JSON.
+    : typeof value === 'object' ? Object.prototype.toString.call(value) : String(value)
+  return `${text.length > 60 ? `${text.slice(0, 57)}…` : text} of type ${typeof value}`
+}

@@ -1,7 +1,7 @@
 /** Checks values against TypeBox schemas. A message names the member, what it must be and what was received. */
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { EdgeInferError, type ErrorCode } from './errors.js'
+import { EdgeInferError, received, type ErrorCode } from './errors.js'
 
 /** Keywords of a schema that messages are made of. */
 interface SchemaNode {
@@ -49,15 +49,6 @@ export function validator<Schema extends TSchema>(
     const message = explain(node, fault, value, path || whole)
     throw new EdgeInferError(fault.keyword === 'type' ? code : node?.code ?? code, message, { details: { path } })
   }
-}
-
-/** A value as a message shows it: `0 of type number`. */
-export function received(value: unknown): string {
-  if (value === undefined || value === null) return String(value)
-  const text = typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list'
-    // Its own toString may be no function, in an object out of JSON.
-    : typeof value === 'object' ? Object.prototype.toString.call(value) : String(value)
-  return `${text.length > 60 ? `${text.slice(0, 57)}…` : text} of type ${typeof value}`
 }
 
 /** What a value must be, in words: `a whole number from 1 to 256`. */

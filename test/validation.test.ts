@@ -1,4 +1,5 @@
 import t from 'tap'
+import { build } from 'esbuild'
 import { Type } from 'typebox'
 import { EdgeInferError } from '../lib/errors.js'
 import { expectationOf, validator } from '../lib/validation.js'
@@ -50,4 +51,25 @@ t.test('a member of the right type may have a code of its own', async (t) => {
 
 t.test('an expectation by itself', async (t) => {
   t.equal(expectationOf(Limits.properties.cpus), 'a non-empty list of a whole number from 0')
+})
+
+t.test('neither a worker nor a program that uses the library loads TypeBox, which takes 27 MB', async (t) => {
+  const lib = new URL('../lib/', import.meta.url).pathname
+  for (const entry of ['index.js', 'client/index.js', 'cli/main.js', 'workers/process/worker-main.js']) {
+    const { metafile } = await build({
+      entryPoints: [`${lib}${entry}`], outdir: lib, bundle: true, splitting: true, packages: 'external', platform: 'node',
+      format: 'esm', write: false, metafile: true, logLevel: 'silent',
+    })
+    const [main] = Object.values(metafile.outputs).filter(({ entryPoint }) => entryPoint?.endsWith(entry))
+    const loaded = new Set<string>()
+    const follow = ({ imports }: { imports: { path: string; kind: string; external?: boolean }[] }): void => {
+      for (const { path, kind, external } of imports) {
+        if (kind === 'dynamic-import' || loaded.has(path)) continue
+        loaded.add(path)
+        if (!external) follow(metafile.outputs[path] as typeof metafile.outputs[string])
+      }
+    }
+    follow(main as NonNullable<typeof main>)
+    t.same([...loaded].filter((path) => path.startsWith('typebox')), [], entry)
+  }
 })

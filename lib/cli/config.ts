@@ -1,9 +1,8 @@
 /** The configuration of `edge-infer serve`: arguments, then variables, then the file, then what holds by default. */
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
-import { EdgeInferError } from '../errors.js'
+import { EdgeInferError, received } from '../errors.js'
 import { TASK_NAMES } from '../tasks/registry.js'
-import { received } from '../validation.js'
 import { readConfigFile, type ConfigFile } from './config-file.js'
 import { CONFIG_OPTION, SERVE_OPTIONS, TOKEN_FILE_OPTION, type OptionSpec, type ServeConfig } from './config-options.js'
 

@@ -1,9 +1,8 @@
 /** What a body is, and how it is received: within bounds of size, pace and memory. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
-import { EdgeInferError } from '../errors.js'
+import { EdgeInferError, received } from '../errors.js'
 import { native } from '../native.js'
-import { received } from '../validation.js'
 import type { HttpSettings } from './settings.js'
 
 export type BodyKind = 'json' | 'image' | 'multipart' | 'unnamed'

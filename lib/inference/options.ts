@@ -1,6 +1,5 @@
 /** Checks of options: each error names the option, what it expects and what it received. */
-import { EdgeInferError, type ErrorCode } from '../errors.js'
-import { received } from '../validation.js'
+import { EdgeInferError, received, type ErrorCode } from '../errors.js'
 
 export function refuse(name: string, expected: string, value: unknown, code: ErrorCode = 'BAD_OPTION'): never {
   throw new EdgeInferError(code, `Expected ${expected} for ${name} but received ${received(value)}`)

@@ -1,48 +1,53 @@
 /** `model_ctx` of the interface: the names existing callers use for a model and its thresholds. */
-import { EdgeInferError } from '../errors.js'
-import { parseDevice } from '../inference/device.js'
+import { Type } from 'typebox'
+import { validator } from '../validation.js'
 import type { TaskOptions } from './index.js'
-import { classIds, integerIn, numberIn, refuse } from '../inference/options.js'
 
-const CODE = 'BAD_MODEL_CTX'
+const Share = Type.Optional(Type.Number({ minimum: 0, maximum: 1 }))
+const Side = Type.Integer({ minimum: 8, maximum: 8192 })
+
+export const ModelContextSchema = Type.Object({
+  weights: Type.Optional(Type.String({ minLength: 1, expected: 'the name of a model or a path', description: 'A model of the catalogue, or a path on the node' })),
+  device: Type.Optional(Type.String({
+    pattern: '^(cpu|(cuda|tensorrt)(:\\d{1,3})?)$', expected: 'cpu, cuda[:n] or tensorrt[:n]', description: 'cpu, cuda:0, tensorrt:0',
+  })),
+  conf_thres: Share,
+  iou_thres: Share,
+  max_det: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+  classes: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }), {
+    minItems: 1, expected: 'a list of class ids (whole numbers from 0)',
+  })),
+  input_size: Type.Optional(Type.Union([Side, Type.Tuple([Side, Side])], {
+    expected: 'a number of pixels from 8 to 8192, or [height, width],',
+    description: 'Pixels, for models that leave their input open',
+  })),
+  threads: Type.Optional(Type.Integer({ minimum: 1, maximum: 256 })),
+}, { description: "Absent: as the task's workers have it now" })
+
+const check = validator(ModelContextSchema, 'BAD_MODEL_CTX', 'model_ctx')
 
 /**
- * The options of a task that a `model_ctx` asks for. Keys it does not know are ignored: callers hand on whole
- * dictionaries.
+ * The options of a task that a `model_ctx` asks for. `null` is as good as absent, and keys it does not know are ignored:
+ * callers hand on whole dictionaries.
  * @throws EdgeInferError BAD_MODEL_CTX
  */
 export function parseModelContext(context: unknown): TaskOptions {
   if (context === undefined || context === null) return {}
-  if (typeof context !== 'object' || Array.isArray(context)) refuse('model_ctx', 'an object', context, CODE)
-  const { weights, device, conf_thres, iou_thres, max_det, classes, input_size, threads } = withoutNulls(context)
-  if (weights !== undefined && (typeof weights !== 'string' || weights === '')) {
-    refuse('weights', 'the name of a model or a path', weights, CODE)
-  }
-  if (device !== undefined) parseDevice(device, CODE)
+  const { weights, device, conf_thres, iou_thres, max_det, classes, input_size: size, threads } = check(withoutNulls(context))
   const options: TaskOptions = {
     model: weights,
-    device: device as string | undefined,
-    threads: integerIn('threads', threads, 1, 256, CODE),
-    inputSize: parseSize(input_size),
-    scoreThreshold: numberIn('conf_thres', conf_thres, 0, 1, CODE),
-    iouThreshold: numberIn('iou_thres', iou_thres, 0, 1, CODE),
-    maxDetections: integerIn('max_det', max_det, 1, 100_000, CODE),
-    classes: classIds('classes', classes, CODE),
+    device,
+    threads,
+    inputSize: Array.isArray(size) ? { height: size[0], width: size[1] } : size,
+    scoreThreshold: conf_thres,
+    iouThreshold: iou_thres,
+    maxDetections: max_det,
+    classes,
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
 
-function withoutNulls(context: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(context).filter(([, value]) => value !== null))
-}
-
-/** A side, or `[height, width]` as the YOLO tools write it. */
-function parseSize(value: unknown): TaskOptions['inputSize'] {
-  if (value === undefined) return undefined
-  if (typeof value === 'number') return integerIn('input_size', value, 8, 8192, CODE)
-  if (!Array.isArray(value) || value.length !== 2) {
-    throw new EdgeInferError(CODE, 'Expected input_size to be a number of pixels or [height, width]')
-  }
-  const [height, width] = value.map((side) => integerIn('input_size', side ?? null, 8, 8192, CODE)) as [number, number]
-  return { width, height }
+function withoutNulls(context: unknown): unknown {
+  if (typeof context !== 'object' || Array.isArray(context)) return context
+  return Object.fromEntries(Object.entries(context as object).filter(([, value]) => value !== null && value !== undefined))
 }

@@ -1,9 +1,9 @@
 /** The tasks as models of the protocol: their tensors, and from these to jobs and from results to these. */
+import { received } from '../../errors.js'
 import type { TaskName } from '../../tasks/registry.js'
 import type { NativeImage } from '../../native.js'
 import type { BoundingBox } from '../../tasks/index.js'
 import type { Job, JobItem, JobResult } from '../../inference/job.js'
-import { received } from '../../validation.js'
 import { split } from '../../tasks/plan.js'
 import { refuse, elementCount, readByteElements, readNumbers } from './tensors.js'
 import type { InputTensor, OutputTensor, TensorMetadata } from './tensors.js'

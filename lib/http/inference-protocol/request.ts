@@ -1,6 +1,5 @@
 /** An inference request: JSON, and behind it the bytes of the tensors that are not in the JSON. */
-import { EdgeInferError } from '../../errors.js'
-import { received } from '../../validation.js'
+import { EdgeInferError, received } from '../../errors.js'
 import { parseJsonObject } from '../body.js'
 import {
   ELEMENT_BYTES, elementCount, refuse, type DataType, type InputTensor, type OutputForm, type TensorMetadata,

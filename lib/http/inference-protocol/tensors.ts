@@ -1,6 +1,5 @@
 /** Tensors of the Open Inference Protocol, as far as the tasks have them. */
-import { EdgeInferError } from '../../errors.js'
-import { received } from '../../validation.js'
+import { EdgeInferError, received } from '../../errors.js'
 
 /** Bytes of one element; those of BYTES say their length themselves. */
 export const ELEMENT_BYTES = { UINT8: 1, INT32: 4, FP32: 4, FP64: 8, BYTES: undefined } as const

@@ -1,6 +1,7 @@
 /** Sections 2 and 5 of the interface document: the tasks that can be asked for, and worker processes, more or fewer. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { ModelContextSchema } from '../../tasks/model-context.js'
 import { validator } from '../../validation.js'
 import type { HttpContext } from '../context.js'
 import { controlRoute } from '../control.js'
@@ -9,17 +10,6 @@ import { TaskNameSchema } from '../schemas/common.js'
 
 const TAG = '5. Worker processes'
 const Pid = Type.Integer({ description: 'Process of the worker' })
-
-const ModelContextSchema = Type.Object({
-  weights: Type.Optional(Type.String({ description: 'A model of the catalogue, or a path on the node' })),
-  device: Type.Optional(Type.String({ description: 'cpu, cuda:0, tensorrt:0' })),
-  conf_thres: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-  iou_thres: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-  max_det: Type.Optional(Type.Integer({ minimum: 1 })),
-  classes: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }))),
-  input_size: Type.Optional(Type.Unknown({ description: 'Pixels, for models that leave their input open' })),
-  threads: Type.Optional(Type.Integer({ minimum: 1 })),
-}, { description: "Absent: as the task's workers have it now" })
 
 const TaskBody = Type.Object({ task_name: TaskNameSchema })
 const parseTaskBody = validator(TaskBody, 'BAD_REQUEST', 'the body')
