@@ -11,6 +11,9 @@ export interface Command {
   text: string
 }
 
+/** Not in the package: who changes the code has the repository. */
+export const FOR_CONTRIBUTORS = /^(CONTRIBUTING\.md$|docs\/engineering\/)/
+
 export interface Page {
   /** Path in the repository. */
   name: string
@@ -25,7 +28,7 @@ const SHOWN = ['json', 'json5', 'text']
 export function pages(): Page[] {
   const inDocs = readdirSync(repositoryPath('docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md')).map((name) => join('docs', name))
-  return ['README.md', 'README.zh-CN.md', ...inDocs.sort()]
+  return ['README.md', 'README.zh-CN.md', 'CONTRIBUTING.md', ...inDocs.sort()]
     .map((name) => ({ name, text: readFileSync(repositoryPath(name), 'utf8') }))
 }
 
@@ -73,13 +76,13 @@ function shellCommands(block: string): string[] {
     .map((line) => line.replace(/\s+#\s.*$/, '').trim()).filter((line) => line !== '')
 }
 
-/** Links of a page that lead nowhere, or to what is not among `files`. */
-export function brokenLinks({ name, text }: Page, all: readonly Page[], files: ReadonlySet<string>): string[] {
+/** Links of a page that lead to no file its readers have, or to no heading of it. */
+export function brokenLinks({ name, text }: Page, all: readonly Page[], has: (path: string) => boolean): string[] {
   return [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target).filter((target) => {
     if (/^https?:/.test(target)) return false
     const [path = '', anchor] = target.split('#')
     const page = path === '' ? name : relative('.', join(dirname(name), path))
-    if (!files.has(page)) return true
+    if (!has(page)) return true
     if (anchor === undefined) return false
     return !anchorsOf(all.find((other) => other.name === page)?.text ?? '').has(anchor)
   })

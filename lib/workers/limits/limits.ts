@@ -12,7 +12,7 @@ import { removeGroup } from './remove-group.js'
 import { CONTROLLERS, type Controller, type NodeCapacity } from './resources.js'
 import { isServerGroup, newServerGroup, removeLeftovers, type Leftovers } from './server-group.js'
 
-/** Measured: see `docs/limits-measurements.md`. */
+/** Measured: see `docs/engineering/cpu-limits.md`. */
 export const DEFAULT_CPU_PERIOD_MICROSECONDS = 10_000
 
 export interface LimitsOptions {

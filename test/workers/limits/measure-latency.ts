@@ -1,5 +1,5 @@
 /**
- * What the CFS period does to the time of a request under a CPU limit. Prints rows of docs/limits-measurements.md:
+ * What the CFS period does to the time of a request under a CPU limit. Prints rows of docs/engineering/cpu-limits.md:
  * `node dist/test/workers/limits/measure-latency.js`.
  * A process limited to half a core does pieces of 4 ms and of 12 ms of CPU, at random times, 60 % of what it may use.
  */

@@ -1,6 +1,6 @@
 /**
  * How exactly the kernel holds a CPU limit, by CFS period: `node dist/test/workers/limits/measure-period.js [seconds]`.
- * Prints the rows of docs/limits-measurements.md. What other processes took and what stayed idle tell a limit that
+ * Prints the rows of docs/engineering/cpu-limits.md. What other processes took and what stayed idle tell a limit that
  * is not held from a machine that is busy with something else.
  */
 import { readFileSync } from 'node:fs'
