@@ -7,7 +7,8 @@ import { pages } from './pages.js'
 
 /** Of other programs. Every one must still be in the documentation. */
 const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
-  '--build-arg': 'docker build', '--cpus': 'docker run', '--ignore-scripts': 'npm', '--memory': 'docker run',
+  '--build-arg': 'docker build', '--cpus': 'docker run', '--fix': 'eslint', '--for-tests': 'bin/setup',
+  '--ignore-scripts': 'npm', '--memory': 'docker run',
   '--privileged': 'docker run', '--runtime': 'docker run',
 }
 
