@@ -49,7 +49,7 @@ async function serve(config: ServeConfig): Promise<void> {
       deviceIp: ip,
       control: { token: config.token, open: config.open_control },
       services: () => cluster.registry.services(),
-      nodes: () => cluster.registry.standings(),
+      nodes: () => cluster.registry.nodeSummaries(),
       tls,
       tracing,
       routes: [clusterRoutes(cluster, { openRegistration: config.open_registration }), eventsRoutes(cluster)],

@@ -39,7 +39,7 @@ async function status(url: string, { watch = false, json = false, ca }: StatusOp
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new EdgeInferError('BAD_OPTION', `Expected the URL of a node, such as ${DEFAULT_URL}, but received ${url}`)
   }
-  const peer = new PeerClient({ ca: readCa(ca ?? process.env.EDGE_INFER_CA), timeoutMs: TIMEOUT_MS, mostBytes: MAX_BYTES })
+  const peer = new PeerClient({ ca: readCa(ca ?? process.env.EDGE_INFER_CA), timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES })
   try {
     if (watch) await watchCluster(peer, url, json)
     else process.stdout.write(`${show(await ask(peer, url), url, json)}\n`)

@@ -4,7 +4,7 @@ import { ClusterClient, type ClusterOptions } from './cluster.js'
 import { checkOptions, type ClientOptions } from './options.js'
 import type { Reply } from './reply.js'
 import { TaskClient, type CallOptions, type TaskReply } from './task-client.js'
-import { Transport, type Exchange } from './transport.js'
+import { Transport, type WireRequest } from './transport.js'
 import type {
   ClusterInfo, ClusterView, CreateReply, DecreaseReply, ExecuteUrls, LimitReply, ModelCtx, ResourceLimits, SystemStatus,
   TaskName,
@@ -16,10 +16,10 @@ import type {
  *     await using client = new EdgeInferClient('http://192.168.1.20:5500')
  *     const { bbox, prob } = await client.executeTask('face_detection', { image: { path: 'photo.jpg' } })
  *
- * What is tried again, up to `retries` times and within the call's `timeoutMs`: tasks and GET routes when the
- * connection was refused or broke, and tasks that met QUEUE_FULL, after the node's `Retry-After`. A task is pure
- * computation: doing it twice harms nobody. Control routes (add, decrease, limit) are sent once; whether one that was
- * not answered took effect, `getClusterInfo` tells. TIMEOUT, ABORTED and every other error are final.
+ * The client retries up to `retries` times within the call's `timeoutMs`: tasks and GET routes when the connection was
+ * refused or broke, and tasks that met QUEUE_FULL, after the node's `Retry-After`. A task is pure computation: running
+ * it twice harms nobody. Control routes (add, decrease, limit) are sent once; `getClusterInfo` tells whether one that
+ * got no answer took effect. TIMEOUT, ABORTED and every other error are final.
  */
 export class EdgeInferClient extends TaskClient {
   readonly #transport: Transport
@@ -109,34 +109,34 @@ export class EdgeInferClient extends TaskClient {
     return this.#check('/readyz', options)
   }
 
-  protected override async send(_task: TaskName, exchange: Exchange, deadline: Deadline): Promise<TaskReply> {
-    return { ...await this.#repeatedly(exchange, deadline), hostname: this.#transport.hostname }
+  protected override async send(_task: TaskName, request: WireRequest, deadline: Deadline): Promise<TaskReply> {
+    return { ...await this.#withRetry(request, deadline), hostname: this.#transport.hostname }
   }
 
   protected override disconnect(): Promise<void> {
     return this.#transport.close()
   }
 
-  #repeatedly(exchange: Exchange, deadline: Deadline): Promise<Reply> {
-    return this.#transport.exchangeRepeatedly(exchange, deadline, this.settings.retries)
+  #withRetry(request: WireRequest, deadline: Deadline): Promise<Reply> {
+    return this.#transport.sendWithRetry(request, deadline, this.settings.retries)
   }
 
   #get<T extends object>(path: string, options: CallOptions | undefined): Promise<T> {
-    return this.run(options, async (deadline) => (await this.#repeatedly({ method: 'GET', path }, deadline)).body as T)
+    return this.run(options, async (deadline) => (await this.#withRetry({ method: 'GET', path }, deadline)).body as T)
   }
 
   #check(path: string, options: CallOptions | undefined): Promise<boolean> {
     return this.run(options, async (deadline) =>
-      (await this.#repeatedly({ method: 'GET', path, accept: [503] }, deadline)).status < 400)
+      (await this.#withRetry({ method: 'GET', path, accept: [503] }, deadline)).status < 400)
   }
 
-  #control<T extends object>(path: string, request: object, options: CallOptions | undefined): Promise<T> {
-    const exchange: Exchange = {
+  #control<T extends object>(path: string, body: object, options: CallOptions | undefined): Promise<T> {
+    const request: WireRequest = {
       method: 'POST',
       path,
       headers: { 'content-type': 'application/json' },
-      body: Buffer.from(JSON.stringify(request)),
+      body: Buffer.from(JSON.stringify(body)),
     }
-    return this.run(options, async (deadline) => (await this.#transport.exchange(exchange, deadline)).body as T)
+    return this.run(options, async (deadline) => (await this.#transport.send(request, deadline)).body as T)
   }
 }

@@ -1,11 +1,11 @@
-/** A node as the cluster client sees it: its figures, its distance, and how it fared lately. */
+/** A node as the cluster client sees it: its load, its round trip, and whether it failed lately. */
 import { Deadline } from './deadline.js'
 import type { ConnectionSettings } from './options.js'
 import type { Reply } from './reply.js'
-import { Transport, type Exchange } from './transport.js'
+import { Transport, type WireRequest } from './transport.js'
 
-/** What the cloud last said of a node. */
-export interface NodeFigures {
+/** The load of a node, as the cloud last reported it. */
+export interface NodeLoad {
   /** Free shares, [0, 1]. */
   cpu: number
   mem: number
@@ -18,7 +18,7 @@ const PROBE_TIMEOUT_MS = 1000
 
 export class ClusterNode {
   readonly transport: Transport
-  figures: NodeFigures = { cpu: 0, mem: 0, cores: 1 }
+  load: NodeLoad = { cpu: 0, mem: 0, cores: 1 }
   /** Calls of this client that wait for the node. */
   inFlight = 0
   /** Moving average over requests that cost the node nothing, milliseconds; undefined before the first. */
@@ -38,10 +38,10 @@ export class ClusterNode {
     this.#penaltyEnds = performance.now() + milliseconds
   }
 
-  async exchange(exchange: Exchange, deadline: Deadline): Promise<Reply> {
+  async send(request: WireRequest, deadline: Deadline): Promise<Reply> {
     this.inFlight++
     try {
-      const reply = await this.transport.exchange(exchange, deadline)
+      const reply = await this.transport.send(request, deadline)
       this.#penaltyEnds = 0
       return reply
     } finally {
@@ -49,7 +49,7 @@ export class ClusterNode {
     }
   }
 
-  /** Measures the round trip. A node that does not answer at all is penalised; whatever it answers will do. */
+  /** Measures the round trip. A node that does not answer at all is penalised; any answer counts. */
   async probe(penaltyMs: number): Promise<void> {
     try {
       // The first request also pays for the connection.
@@ -64,8 +64,8 @@ export class ClusterNode {
 
   async #ping(): Promise<number> {
     using deadline = new Deadline(PROBE_TIMEOUT_MS)
-    // Nodes of the older kind have no such route and say so.
-    const exchange: Exchange = { method: 'GET', path: '/healthz', accept: [404, 503] }
-    return (await this.transport.exchange(exchange, deadline)).seconds * 1000
+    // Older nodes have no such route: 404.
+    const request: WireRequest = { method: 'GET', path: '/healthz', accept: [404, 503] }
+    return (await this.transport.send(request, deadline)).seconds * 1000
   }
 }

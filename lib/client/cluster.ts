@@ -1,18 +1,18 @@
-/** Tasks on whichever node of a cluster suits best, and on the next one when that fails. */
+/** Runs tasks on the best node of a cluster, and on the next one when that fails. */
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import type { ClusterNode } from './cluster-node.js'
 import type { Deadline } from './deadline.js'
-import { NodeDirectory } from './service-discovery.js'
-import { checkOptions, checkTimeout, integerIn, LONGEST_TIMEOUT_MS, oneOf, type ClientOptions } from './options.js'
+import { ServiceDiscovery } from './service-discovery.js'
+import { checkOptions, checkTimeout, integerIn, MAX_TIMEOUT_MS, oneOf, type ClientOptions } from './options.js'
 import { POLICIES, Ranking, type Policy } from './policy.js'
 import { TaskClient, type CallOptions, type TaskReply } from './task-client.js'
-import { retryDelay, type Exchange } from './transport.js'
+import { retryDelay, type WireRequest } from './transport.js'
 import type { TaskName } from './types.js'
 
 export interface ClusterOptions extends ClientOptions {
   /**
    * - `least-loaded` (default): least busy CPU, this client's own calls counted in; short of memory counts as busy;
-   * - `nearest`: shortest round trip of a tiny request, measured with every list and averaged;
+   * - `nearest`: shortest round trip of a small request, measured with every list and averaged;
    * - `round-robin`: in turn.
    */
   policy?: Policy | undefined
@@ -24,10 +24,10 @@ export interface ClusterOptions extends ClientOptions {
   attemptTimeoutMs?: number | undefined
 }
 
-/** What {@link ClusterClient.nodes} says of one node. */
+/** A node in the list of {@link ClusterClient.nodes}. */
 export interface KnownNode {
   url: string
-  /** Free shares of CPU and memory, [0, 1], and cores, as the cloud last said. */
+  /** Free shares of CPU and memory, [0, 1], and cores, as the cloud last reported. */
   cpu: number
   mem: number
   cores: number
@@ -49,23 +49,23 @@ export interface FailedAttempt {
 /**
  * Failures of one node that another may not have. Not WORKER_DIED: what killed workers here would kill them there.
  */
-const ELSEWHERE = new Set<ErrorCode>([
+const RETRIED_ELSEWHERE = new Set<ErrorCode>([
   'NODE_UNREACHABLE', 'TIMEOUT', 'BAD_REPLY', 'QUEUE_FULL', 'NO_WORKER', 'UNKNOWN_TASK', 'NOT_FOUND', 'CLOSED',
 ])
 
-/** Those that say something of the node itself, beyond the moment. */
-const BROKEN = new Set<ErrorCode>(['NODE_UNREACHABLE', 'TIMEOUT', 'BAD_REPLY', 'CLOSED'])
+/** Those after which the node is a last resort for a while. */
+const NODE_FAULTS = new Set<ErrorCode>(['NODE_UNREACHABLE', 'TIMEOUT', 'BAD_REPLY', 'CLOSED'])
 
 /**
- * The tasks of a cluster. Each call goes to the node the policy ranks first; when that cannot be reached, does not
+ * Runs the tasks of a cluster. Each call goes to the node the policy ranks first; when that cannot be reached, does not
  * answer in `attemptTimeoutMs`, or has no free worker, to the next. When all have failed and one of them may have
  * recovered (unreachable, or its queue full), they are tried again, up to `retries` times within the call's time. The
  * last error is thrown, with every node's failure in its `details.attempts`.
  *
- * The token, if any, is shown to the cloud only: tasks need none, and the list of nodes is the cloud's word.
+ * The token, if any, is sent to the cloud only: tasks need none, and the list of nodes comes from the cloud.
  */
 export class ClusterClient extends TaskClient {
-  readonly #directory: NodeDirectory
+  readonly #discovery: ServiceDiscovery
   readonly #ranking: Ranking
   readonly #penaltyMs: number
   readonly #attemptTimeoutMs: number | undefined
@@ -75,10 +75,10 @@ export class ClusterClient extends TaskClient {
     const settings = checkOptions(options)
     super(settings)
     const policy = oneOf('policy', options.policy, POLICIES) ?? 'least-loaded'
-    this.#penaltyMs = integerIn('penaltyMs', options.penaltyMs, 0, LONGEST_TIMEOUT_MS) ?? 5000
+    this.#penaltyMs = integerIn('penaltyMs', options.penaltyMs, 0, MAX_TIMEOUT_MS) ?? 5000
     this.#attemptTimeoutMs = checkTimeout('attemptTimeoutMs', options.attemptTimeoutMs)
     this.#ranking = new Ranking(policy)
-    this.#directory = new NodeDirectory(url, {
+    this.#discovery = new ServiceDiscovery(url, {
       ...settings,
       refreshMs: checkTimeout('refreshMs', options.refreshMs) ?? 2000,
       penaltyMs: this.#penaltyMs,
@@ -91,29 +91,29 @@ export class ClusterClient extends TaskClient {
    * @throws EdgeInferError UNKNOWN_TASK, NODE_UNREACHABLE (the cloud).
    */
   async nodes(task: TaskName, options?: CallOptions): Promise<KnownNode[]> {
-    const nodes = await this.run(options, (deadline) => this.#directory.nodes(task, deadline))
-    return nodes.map(({ transport, figures, inFlight, roundTripMs, penalised }) =>
-      ({ url: transport.url, ...figures, inFlight, roundTripMs, penalised }))
+    const nodes = await this.run(options, (deadline) => this.#discovery.nodes(task, deadline))
+    return nodes.map(({ transport, load, inFlight, roundTripMs, penalised }) =>
+      ({ url: transport.url, ...load, inFlight, roundTripMs, penalised }))
   }
 
   protected override attemptTimeoutMs(timeoutMs: number): number {
     return this.#attemptTimeoutMs ?? Math.ceil(timeoutMs / 3)
   }
 
-  protected override async send(task: TaskName, exchange: Exchange, deadline: Deadline): Promise<TaskReply> {
+  protected override async send(task: TaskName, request: WireRequest, deadline: Deadline): Promise<TaskReply> {
     const attempts: FailedAttempt[] = []
     const attemptTimeoutMs = this.attemptTimeoutMs(deadline.remainingMs)
     for (let round = 0; ; round++) {
-      const nodes = this.#ranking.rank(task, await this.#directory.nodes(task, deadline))
-      let failure = new EdgeInferError('NO_WORKER', `No node of ${this.#directory.cloudUrl} has a worker for ${task}`)
+      const nodes = this.#ranking.rank(task, await this.#discovery.nodes(task, deadline))
+      let failure = new EdgeInferError('NO_WORKER', `No node of ${this.#discovery.cloudUrl} has a worker for ${task}`)
       let delay: number | undefined
       for (const node of nodes) {
         try {
-          return await this.#attempt(node, exchange, deadline, attemptTimeoutMs)
+          return await this.#attempt(node, request, deadline, attemptTimeoutMs)
         } catch (error) {
-          if (!(error instanceof EdgeInferError) || !ELSEWHERE.has(error.code)) throw error
+          if (!(error instanceof EdgeInferError) || !RETRIED_ELSEWHERE.has(error.code)) throw error
           failure = error
-          this.#directory.expire(task)
+          this.#discovery.expire(task)
           attempts.push({ url: node.transport.url, code: error.code, message: error.message })
           if (deadline.passed) throw withAttempts(failure, attempts)
           const wait = retryDelay(error, round)
@@ -128,17 +128,18 @@ export class ClusterClient extends TaskClient {
   }
 
   protected override disconnect(): Promise<void> {
-    return this.#directory.close()
+    return this.#discovery.close()
   }
 
   async #attempt(
-    node: ClusterNode, exchange: Exchange, deadline: Deadline, timeoutMs: number,
+    node: ClusterNode, request: WireRequest, deadline: Deadline, timeoutMs: number,
   ): Promise<TaskReply> {
     using attempt = deadline.within(timeoutMs)
     try {
-      return { ...await node.exchange(exchange, attempt), hostname: node.transport.hostname }
+      return { ...await node.send(request, attempt), hostname: node.transport.hostname }
     } catch (error) {
-      if (error instanceof EdgeInferError && BROKEN.has(error.code) && !deadline.passed) node.penalise(this.#penaltyMs)
+      const isFault = error instanceof EdgeInferError && NODE_FAULTS.has(error.code)
+      if (isFault && !deadline.passed) node.penalise(this.#penaltyMs)
       throw error
     }
   }

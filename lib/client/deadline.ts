@@ -1,4 +1,4 @@
-/** How long a call may take, and whether its caller still wants it. */
+/** The time limit of a call, and its cancellation by the caller. */
 import { EdgeInferError } from '../errors.js'
 
 /** Aborts its signal when the time is up or the caller's signal aborts. Release it when the call has ended. */
@@ -35,7 +35,7 @@ export class Deadline {
   get error(): EdgeInferError {
     const reason: unknown = this.signal.reason
     if (reason instanceof EdgeInferError) return reason
-    return new EdgeInferError('ABORTED', 'The caller aborted the call', { cause: reason })
+    return new EdgeInferError('ABORTED', 'The caller cancelled the call', { cause: reason })
   }
 
   /** A shorter one within this. */

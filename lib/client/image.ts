@@ -1,4 +1,4 @@
-/** Pictures as callers have them, and as they travel. */
+/** Pictures as callers pass them, and as they are sent. */
 import { readFile } from 'node:fs/promises'
 import { EdgeInferError } from '../errors.js'
 import type { MatLike, RawImage } from '../inference/image.js'
@@ -18,7 +18,7 @@ export type ClientImage = Uint8Array | { path: string } | URL | string | RawImag
 const ACCEPTED =
   'the bytes of a JPEG, PNG, WebP or BMP file, {path}, a base64 string, {data, width, height, channels} or a Mat'
 
-/** The bytes of an image file, or its text in a form of the interface. */
+/** The bytes of an image file, or its text in an encoding of the interface. */
 export async function resolveImage(image: ClientImage, name: string): Promise<Buffer | string> {
   if (typeof image === 'string') return checkText(image, name)
   if (image instanceof Uint8Array) return checkFile(image, name)
@@ -72,8 +72,8 @@ export function imageType(file: Buffer): string | undefined {
 }
 
 /**
- * The image file inside a string of an answer (`faces`, `image`), whichever form it came in: base64, data URL, Python
- * bytes literal, or one character a byte.
+ * The image file inside a string of an answer (`faces`, `image`), in any encoding: base64, data URL, Python bytes
+ * literal, or one character a byte.
  * @throws EdgeInferError BAD_IMAGE.
  */
 export function decodeImage(text: string): Buffer {

@@ -27,7 +27,7 @@ export interface ClientOptions {
   retries?: number | undefined
   /**
    * `raw` (default): files as they are, one as the body, several as a form. `base64`: in JSON. `bytes-literal`: in
-   * JSON too, the only form that nodes of the older kind read. Pictures given as strings are always JSON.
+   * JSON too, the only encoding that older nodes read. Pictures given as strings are always sent as JSON.
    */
   imageEncoding?: ImageEncoding | undefined
   /** The largest reply read. Default 128 MiB. */
@@ -48,8 +48,8 @@ export interface ClientSettings extends ConnectionSettings {
   imageEncoding: ImageEncoding
 }
 
-/** The longest delay of a timer of Node's. */
-export const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+/** The longest delay of a Node timer. */
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
 export function checkOptions(options: ClientOptions): ClientSettings {
   return {
@@ -65,12 +65,12 @@ export function checkOptions(options: ClientOptions): ClientSettings {
 }
 
 export function checkTimeout(name: string, value: number | undefined): number | undefined {
-  return integerIn(name, value, 1, LONGEST_TIMEOUT_MS)
+  return integerIn(name, value, 1, MAX_TIMEOUT_MS)
 }
 
-export function integerIn(name: string, value: number | undefined, least: number, most: number): number | undefined {
-  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return value
-  throw badOption(name, `a whole number from ${least} to ${most}`, value)
+export function integerIn(name: string, value: number | undefined, min: number, max: number): number | undefined {
+  if (value === undefined || (Number.isInteger(value) && value >= min && value <= max)) return value
+  throw badOption(name, `a whole number from ${min} to ${max}`, value)
 }
 
 export function oneOf<T extends string>(name: string, value: T | undefined, choices: readonly T[]): T | undefined {

@@ -1,4 +1,4 @@
-/** In which order the nodes that can run a task are tried. */
+/** The order in which the nodes that can run a task are tried. */
 import type { ClusterNode } from './cluster-node.js'
 
 export const POLICIES = ['least-loaded', 'nearest', 'round-robin'] as const
@@ -14,8 +14,8 @@ const SCORES: Readonly<Record<Policy, (node: ClusterNode) => number>> = {
   'round-robin': () => 0,
 }
 
-/** Busy share of the CPU, and the cores that our own calls will take, which the cloud's figures do not show yet. */
-function expectedLoad({ figures: { cpu, mem, cores }, inFlight }: ClusterNode): number {
+/** Busy share of the CPU, and the cores that this client's own calls will take: the cloud does not report them yet. */
+function expectedLoad({ load: { cpu, mem, cores }, inFlight }: ClusterNode): number {
   return 1 - cpu + (inFlight + 1) / cores + (mem < SCARCE_MEMORY ? 1 : 0)
 }
 

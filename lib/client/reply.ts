@@ -1,4 +1,4 @@
-/** From what a node answered to its JSON, or to the error it stands for. */
+/** Parses a node's reply: its JSON, or the error it reports. */
 import { EdgeInferError, isErrorCode, type ErrorCode } from '../errors.js'
 
 export interface Reply {
@@ -9,7 +9,7 @@ export interface Reply {
   seconds: number
 }
 
-/** What `details` of an error that a node answered holds. */
+/** `details` of an error that a node answered. */
 export interface ReplyDetails {
   url: string
   httpStatus: number
@@ -56,9 +56,9 @@ export function refusal(url: string, status: number, body: object, retryAfter: s
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
     reply: body,
   }
-  const said = typeof message === 'string' ? message : `${url} answered status ${status} and gave no reason`
+  const reason = typeof message === 'string' ? message : `${url} answered status ${status} and gave no reason`
   const known = isErrorCode(code)
-  const text = known || typeof code !== 'string' ? said : `${code}: ${said}`
+  const text = known || typeof code !== 'string' ? reason : `${code}: ${reason}`
   return new EdgeInferError(known ? code : codeOfStatus(status), text, { details: { ...details } })
 }
 

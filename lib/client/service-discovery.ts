@@ -1,12 +1,12 @@
-/** Which nodes run a task: asked of the cloud, kept for a short time, asked again while the old answer still serves. */
+/** Which nodes run a task: asked of the cloud, cached for a short time, refreshed in the background. */
 import { EdgeInferError } from '../errors.js'
-import { ClusterNode, type NodeFigures } from './cluster-node.js'
+import { ClusterNode, type NodeLoad } from './cluster-node.js'
 import { Deadline } from './deadline.js'
 import type { ClientSettings } from './options.js'
 import { Transport } from './transport.js'
 
-export interface DirectorySettings extends ClientSettings {
-  /** Age at which a list is asked for again. */
+export interface DiscoverySettings extends ClientSettings {
+  /** Age at which a list is refreshed. */
   refreshMs: number
   penaltyMs: number
   /** Measure the round trip to each node with each list. */
@@ -18,22 +18,22 @@ interface Listing {
   askedAt: number
 }
 
-/** A list older than so many refresh times is not used before the cloud has been asked. */
+/** A list older than so many refresh intervals is used only when the cloud does not answer. */
 const STALE_REFRESHES = 10
 const REFRESH_TIMEOUT_MS = 5000
 
-export class NodeDirectory {
+export class ServiceDiscovery {
   readonly #cloud: Transport
-  readonly #settings: DirectorySettings
+  readonly #settings: DiscoverySettings
   readonly #listings = new Map<string, Listing>()
   readonly #refreshes = new Map<string, Promise<ClusterNode[]>>()
   /** By URL; one node may run several tasks. */
   readonly #nodes = new Map<string, ClusterNode>()
-  /** Lists that have come and are being measured. */
-  readonly #measuring = new Set<ClusterNode[]>()
+  /** Lists whose nodes are being probed. */
+  readonly #probing = new Set<ClusterNode[]>()
   readonly #closing = new AbortController()
 
-  constructor(url: string | URL, settings: DirectorySettings) {
+  constructor(url: string | URL, settings: DiscoverySettings) {
     this.#settings = settings
     this.#cloud = new Transport(url, settings)
   }
@@ -43,8 +43,8 @@ export class NodeDirectory {
   }
 
   /**
-   * Nodes with a live worker for the task, as the cloud last said. While the cloud is silent, the last list serves.
-   * @throws EdgeInferError UNKNOWN_TASK; what kept the cloud from answering, when it never did.
+   * Nodes with a live worker for the task, as the cloud last reported. The last list is used while the cloud does not
+   * answer. @throws EdgeInferError UNKNOWN_TASK; the cloud's failure, where it has never answered.
    */
   async nodes(task: string, deadline: Deadline): Promise<readonly ClusterNode[]> {
     const known = this.#listings.get(task)
@@ -63,7 +63,7 @@ export class NodeDirectory {
     }
   }
 
-  /** A node did not do as listed: the next call asks the cloud again, in the background. */
+  /** A listed node failed: the next call asks the cloud again, in the background. */
   expire(task: string): void {
     const known = this.#listings.get(task)
     if (known) known.askedAt = Math.min(known.askedAt, performance.now() - this.#settings.refreshMs)
@@ -86,26 +86,26 @@ export class NodeDirectory {
 
   async #ask(task: string): Promise<ClusterNode[]> {
     using deadline = new Deadline(REFRESH_TIMEOUT_MS, this.#closing.signal)
-    const exchange = { method: 'GET', path: `/get_execute_url/${encodeURIComponent(task)}` } as const
+    const request = { method: 'GET', path: `/get_execute_url/${encodeURIComponent(task)}` } as const
     let body: object
     try {
-      body = (await this.#cloud.exchangeRepeatedly(exchange, deadline, this.#settings.retries)).body
+      body = (await this.#cloud.sendWithRetry(request, deadline, this.#settings.retries)).body
     } catch (error) {
       if (isUnknownTask(error)) this.#listings.delete(task)
       throw error
     }
     const nodes = Object.entries(body).flatMap(([key, entry]) => this.#node(key, task, entry) ?? [])
-    this.#measuring.add(nodes)
+    this.#probing.add(nodes)
     if (this.#settings.probe) await Promise.all(nodes.map((node) => node.probe(this.#settings.penaltyMs)))
-    this.#measuring.delete(nodes)
+    this.#probing.delete(nodes)
     this.#listings.set(task, { nodes, askedAt: performance.now() })
-    this.#letGo()
+    this.#closeUnlisted()
     return nodes
   }
 
   /** Closes the connections of nodes that no list names any more. */
-  #letGo(): void {
-    const lists = [...this.#measuring, ...[...this.#listings.values()].map(({ nodes }) => nodes)]
+  #closeUnlisted(): void {
+    const lists = [...this.#probing, ...[...this.#listings.values()].map(({ nodes }) => nodes)]
     const listed = new Set(lists.flat())
     for (const [url, node] of this.#nodes) {
       if (listed.has(node) || node.inFlight > 0) continue
@@ -116,12 +116,12 @@ export class NodeDirectory {
 
   /** undefined for an entry that names no http URL. */
   #node(key: string, task: string, entry: unknown): ClusterNode | undefined {
-    const { url, ...figures } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>
+    const { url, ...load } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>
     const base = baseUrl(typeof url === 'string' ? url : `http://${key}`, task)
     if (base === undefined) return undefined
     const node = this.#nodes.get(base) ?? new ClusterNode(base, { ...this.#settings, token: undefined })
     this.#nodes.set(base, node)
-    node.figures = readFigures(figures)
+    node.load = readLoad(load)
     return node
   }
 }
@@ -130,7 +130,7 @@ function isUnknownTask(error: unknown): boolean {
   return error instanceof EdgeInferError && error.code === 'UNKNOWN_TASK'
 }
 
-/** The node's own URL, out of that of its task. */
+/** The node's own URL, from that of its task route. */
 function baseUrl(url: string, task: string): string | undefined {
   if (!URL.canParse(url)) return undefined
   const { protocol, origin, pathname } = new URL(url)
@@ -140,8 +140,8 @@ function baseUrl(url: string, task: string): string | undefined {
   return origin + (path.endsWith(route) ? path.slice(0, -route.length) : path)
 }
 
-/** What is missing counts as the document's examples: one core, free. */
-function readFigures({ cpu, mem, n_cpu: cores }: Record<string, unknown>): NodeFigures {
+/** Missing members count as one core, free. */
+function readLoad({ cpu, mem, n_cpu: cores }: Record<string, unknown>): NodeLoad {
   const share = (value: unknown): number =>
     typeof value === 'number' && Number.isFinite(value) ? Math.min(1, Math.max(0, value)) : 1
   return {

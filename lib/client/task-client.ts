@@ -1,10 +1,10 @@
-/** The task routes, typed; where a call goes is the subclass's business. */
+/** The task routes, typed; a subclass chooses the node. */
 import { EdgeInferError } from '../errors.js'
 import { Deadline } from './deadline.js'
 import { checkTimeout, type ClientSettings } from './options.js'
 import type { Reply } from './reply.js'
 import { encodeTask, type AnyTaskInput } from './task-request.js'
-import type { Exchange } from './transport.js'
+import type { WireRequest } from './transport.js'
 import type {
   ListAnswers, ListInputs, MergedAnswers, NewAnswers, OldAnswers, ProcResourceInfo, TaskAnswer, TaskConf, TaskInputs,
   TaskName,
@@ -23,7 +23,7 @@ export interface TaskOptions extends CallOptions {
   render?: boolean | undefined
 }
 
-/** What a call is answered with, and the node that did. */
+/** The reply to a call, and the node that sent it. */
 export interface TaskReply extends Reply {
   hostname: string
 }
@@ -58,7 +58,7 @@ export abstract class TaskClient {
     return this.#call<NewAnswers[Name]>('execute_task', task, input, options)
   }
 
-  /** The same by the name it has beside {@link executeTaskOld}. */
+  /** Same as {@link executeTask}, under the name of its older route. */
   executeTaskNew<Name extends TaskName>(
     task: Name, input: TaskInputs[Name], options?: TaskOptions,
   ): Promise<NewAnswers[Name]> {
@@ -86,8 +86,8 @@ export abstract class TaskClient {
     return this.#call('concurrent_execute_task_new', task, input, options)
   }
 
-  /** Sends it where it is to go; task executions are pure computation and may be sent again. */
-  protected abstract send(task: TaskName, exchange: Exchange, deadline: Deadline): Promise<TaskReply>
+  /** Sends the request to a node; task executions are pure computation and may be sent again. */
+  protected abstract send(task: TaskName, request: WireRequest, deadline: Deadline): Promise<TaskReply>
 
   /** Milliseconds a node gets for one attempt of a call that may take `timeoutMs`. */
   protected attemptTimeoutMs(timeoutMs: number): number {
@@ -133,13 +133,13 @@ export abstract class TaskClient {
       })
       const path = `/${route}/${encodeURIComponent(task)}${query}`
       const reply = await this.send(task, { method: 'POST', path, headers, body }, deadline)
-      return withCallersSide(reply, taskConf) as Answer
+      return withCallerMembers(reply, taskConf) as Answer
     })
   }
 }
 
-/** What the document has the calling side add: the round trip, the node, and the task's configuration. */
-function withCallersSide({ body, seconds, hostname }: TaskReply, taskConf: TaskConf | undefined): TaskAnswer {
+/** Adds the members that the interface leaves to the caller: the round trip, the node, the task's configuration. */
+function withCallerMembers({ body, seconds, hostname }: TaskReply, taskConf: TaskConf | undefined): TaskAnswer {
   const answer = body as TaskAnswer
   const measured = (info: Partial<ProcResourceInfo>): ProcResourceInfo =>
     ({ ...info, all_latency: seconds, device_ip: info.device_ip ?? hostname }) as ProcResourceInfo

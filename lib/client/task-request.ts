@@ -1,4 +1,4 @@
-/** From the input of a task to the body that carries it. */
+/** Encodes the input of a task as a request body. */
 import { randomUUID } from 'node:crypto'
 import { EdgeInferError } from '../errors.js'
 import { encodeBytesLiteral, imageType, resolveImage, type ClientImage } from './image.js'
@@ -27,13 +27,13 @@ export interface RequestFields {
 }
 
 export interface TaskBody {
-  /** With its question mark; empty where the body says it all. */
+  /** With its question mark; empty where the body has everything. */
   query: string
   headers: Record<string, string>
   body: Buffer
 }
 
-/** Bytes of a file, or text in a form of the interface. */
+/** Bytes of a file, or text in an encoding of the interface. */
 type Picture = Buffer | string
 
 interface Pictures {
@@ -44,12 +44,14 @@ interface Pictures {
 }
 
 /**
- * `raw`: a lone file is the body, what goes with it the query string; several files, or one with many boxes, are a form
- * (for eight frames a third less time on the way than base64 in JSON, and half a millisecond less of this thread for
- * each 100 KB). Other forms, and pictures that are text already, are JSON.
+ * `raw`: a lone file is the body, what goes with it the query string; several files, or one with many boxes, are a
+ * multipart form (eight frames take a third less time than as base64 in JSON, and half a millisecond less of this
+ * thread for each 100 KB). Other encodings, and pictures that are text already, are JSON.
  * @throws EdgeInferError BAD_IMAGE, TOO_LARGE.
  */
-export async function encodeTask(input: AnyTaskInput, form: ImageEncoding, fields: RequestFields): Promise<TaskBody> {
+export async function encodeTask(
+  input: AnyTaskInput, encoding: ImageEncoding, fields: RequestFields,
+): Promise<TaskBody> {
   const pictures = await resolvePictures(input)
   const rest = {
     bbox: input.bbox,
@@ -58,8 +60,8 @@ export async function encodeTask(input: AnyTaskInput, form: ImageEncoding, field
     render: fields.render || undefined,
     timeout_ms: fields.timeoutMs,
   }
-  const files = form === 'raw' ? allFiles(pictures) : undefined
-  return checkSize(files ? rawBody(files, rest) ?? formBody(files, rest) : jsonBody(pictures, form, rest))
+  const files = encoding === 'raw' ? allFiles(pictures) : undefined
+  return checkSize(files ? rawBody(files, rest) ?? formBody(files, rest) : jsonBody(pictures, encoding, rest))
 }
 
 async function resolvePictures({ image, image_list, clip, faces }: AnyTaskInput): Promise<Pictures> {
@@ -78,7 +80,8 @@ type Members = Readonly<Record<string, unknown>>
 
 /** The pictures as files; undefined where one is text, or a list is empty, which a form cannot say. */
 function allFiles(pictures: Pictures): NamedFile[] | undefined {
-  const members = Object.entries(pictures).filter(([, member]) => member !== undefined) as [string, Picture | Picture[]][]
+  type Member = [string, Picture | Picture[]]
+  const members = Object.entries(pictures).filter((entry): entry is Member => entry[1] !== undefined)
   const files = members.flatMap(([name, member]) => [member].flat().map((picture) => [name, picture] as const))
   const whole = files.length > 0 && members.every(([, { length }]) => length > 0)
   return whole && files.every((file): file is NamedFile => typeof file[1] !== 'string') ? files : undefined
@@ -109,10 +112,10 @@ function formBody(files: readonly NamedFile[], rest: Members): TaskBody {
   return { query: '', headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body }
 }
 
-function jsonBody({ image, image_list, clip, faces }: Pictures, form: ImageEncoding, rest: Members): TaskBody {
+function jsonBody({ image, image_list, clip, faces }: Pictures, encoding: ImageEncoding, rest: Members): TaskBody {
   const toText = (picture: Picture): string => {
     if (typeof picture === 'string') return picture
-    return form === 'bytes-literal' ? encodeBytesLiteral(picture) : picture.toString('base64')
+    return encoding === 'bytes-literal' ? encodeBytesLiteral(picture) : picture.toString('base64')
   }
   const json = {
     image: image === undefined ? undefined : toText(image),
@@ -124,7 +127,7 @@ function jsonBody({ image, image_list, clip, faces }: Pictures, form: ImageEncod
   return { query: '', headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(json)) }
 }
 
-/** Told here: a node that refuses a body it has not read may close before its answer is seen. */
+/** Checked here: a node that refuses a body it has not read may close before its answer arrives. */
 function checkSize(request: TaskBody): TaskBody {
   if (request.body.length <= MAX_BODY_BYTES) return request
   throw new EdgeInferError(

@@ -19,7 +19,10 @@ export async function traced<T extends { status: number }>(
   const span = api.trace.getTracer('edge-infer').startSpan(`${method} ${pathname}`, {
     kind: api.SpanKind.CLIENT,
     attributes: {
-      'http.request.method': method, 'url.full': url, 'server.address': hostname, 'server.port': Number(port) || undefined,
+      'http.request.method': method,
+      'url.full': url,
+      'server.address': hostname,
+      'server.port': Number(port) || undefined,
     },
   })
   const headers: Record<string, string> = {}

@@ -1,4 +1,4 @@
-/** HTTP to one node: a pool of kept-alive connections, and what went wrong in the words of the error table. */
+/** HTTP to one node: a pool of kept-alive connections, and failures as errors of the error table. */
 import { errors, Pool } from 'undici'
 import { EdgeInferError } from '../errors.js'
 import type { Deadline } from './deadline.js'
@@ -6,7 +6,7 @@ import { checkUrl, type ConnectionSettings } from './options.js'
 import { isRefusal, parseReply, refusal, type Reply } from './reply.js'
 import { traced } from './tracing.js'
 
-export interface Exchange {
+export interface WireRequest {
   method: 'GET' | 'POST'
   /** Below the node's URL, with its query string. */
   path: string
@@ -16,8 +16,8 @@ export interface Exchange {
   accept?: readonly number[]
 }
 
-const FIRST_BACK_OFF_MS = 50
-const LONGEST_BACK_OFF_MS = 2000
+const MIN_BACKOFF_MS = 50
+const MAX_BACKOFF_MS = 2000
 
 export class Transport {
   /** Without a trailing slash. */
@@ -47,13 +47,13 @@ export class Transport {
    * One request, one reply.
    * @throws EdgeInferError the node's own error, or NODE_UNREACHABLE, BAD_REPLY, TIMEOUT, ABORTED, CLOSED.
    */
-  async exchange(exchange: Exchange, deadline: Deadline): Promise<Reply> {
+  async send(request: WireRequest, deadline: Deadline): Promise<Reply> {
     if (deadline.passed) throw deadline.error
-    return traced(exchange.method, this.url + exchange.path, (headers) =>
-      this.#send({ ...exchange, headers: { ...headers, ...exchange.headers } }, deadline))
+    return traced(request.method, this.url + request.path, (headers) =>
+      this.#send({ ...request, headers: { ...headers, ...request.headers } }, deadline))
   }
 
-  async #send({ method, path, headers, body, accept = [] }: Exchange, deadline: Deadline): Promise<Reply> {
+  async #send({ method, path, headers, body, accept = [] }: WireRequest, deadline: Deadline): Promise<Reply> {
     const url = this.url + path
     const begin = performance.now()
     try {
@@ -78,11 +78,11 @@ export class Transport {
     }
   }
 
-  /** Tries again after connection errors and QUEUE_FULL: only for what may be done twice. */
-  async exchangeRepeatedly(exchange: Exchange, deadline: Deadline, retries: number): Promise<Reply> {
+  /** Tries again after connection errors and QUEUE_FULL: only for requests that may be done twice. */
+  async sendWithRetry(request: WireRequest, deadline: Deadline, retries: number): Promise<Reply> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.exchange(exchange, deadline)
+        return await this.send(request, deadline)
       } catch (error) {
         const delay = retryDelay(error, attempt)
         if (delay === undefined || attempt >= retries || delay >= deadline.remainingMs) throw error
@@ -91,7 +91,7 @@ export class Transport {
     }
   }
 
-  /** Finishes what is under way. */
+  /** Resolves when the requests under way have ended. */
   async close(): Promise<void> {
     if (!this.#pool.closed && !this.#pool.destroyed) await this.#pool.close()
   }
@@ -103,7 +103,7 @@ export function retryDelay(error: unknown, attempt: number): number | undefined 
   if (error.code !== 'NODE_UNREACHABLE' && error.code !== 'QUEUE_FULL') return undefined
   const asked = error.details?.retryAfterSeconds
   if (typeof asked === 'number') return asked * 1000
-  return Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** attempt) * (0.5 + Math.random() / 2)
+  return Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** attempt) * (0.5 + Math.random() / 2)
 }
 
 function at(url: string, error: EdgeInferError): EdgeInferError {

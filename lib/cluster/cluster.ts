@@ -1,4 +1,4 @@
-/** One node's place in its cluster: a cloud, which knows the others, or a host, which tells its cloud of itself. */
+/** One node's part in its cluster: a cloud, which knows the others, or a host, which reports to its cloud. */
 import type { Logger } from 'pino'
 import { EdgeInferError } from '../errors.js'
 import type { Sampler } from '../host/index.js'
@@ -6,9 +6,9 @@ import type { WorkerService } from '../workers/index.js'
 import { plainIp, type NodeAddress } from './address.js'
 import { HostAgent, type HostAgentOptions } from './host-agent.js'
 import { LocalStatus } from './local-status.js'
-import { OldNodePoller } from './poller.js'
+import { OldNodePoller } from './old-node-poller.js'
 import { ClusterRegistry } from './registry.js'
-import { parseAddress, parseHeartbeat } from './status.js'
+import { parseAddress, parseHeartbeat } from './heartbeat.js'
 import type { ClusterView, NodeRole } from './types.js'
 
 /** What makes a node a host. */
@@ -25,7 +25,7 @@ export interface ClusterOptions {
   host?: HostOptions | undefined
   /** Of a cloud: the port that older nodes listen on. */
   edgePort?: number | undefined
-  /** Of a cloud: milliseconds between questions to an older node. */
+  /** Of a cloud: milliseconds between polls of an older node. */
   edgePollIntervalMs?: number | undefined
 }
 
@@ -39,7 +39,8 @@ export class Cluster {
   readonly #poller: OldNodePoller | undefined
 
   constructor(options: ClusterOptions) {
-    const { workers, sampler, log, ip, scheme, host, edgePort = DEFAULT_EDGE_PORT, edgePollIntervalMs: intervalMs } = options
+    const { workers, sampler, log, ip, scheme, host } = options
+    const { edgePort = DEFAULT_EDGE_PORT, edgePollIntervalMs: intervalMs } = options
     this.#log = log
     this.role = host ? 'host' : 'cloud'
     this.#self = { ip, port: 0, scheme, role: this.role }
@@ -49,13 +50,13 @@ export class Cluster {
     else this.#poller = new OldNodePoller({ registry: this.registry, edgePort, intervalMs, log })
   }
 
-  /** Of a host: where its cloud is, and how it stands with it. */
+  /** Of a host: its cloud, and the state of the connection to it. */
   get upstream(): ClusterView['upstream'] {
     const agent = this.#agent
-    return agent && { cloud: agent.cloud, standing: agent.standing, reason: agent.reason }
+    return agent && { cloud: agent.cloud, standing: agent.connectionState, reason: agent.reason }
   }
 
-  /** JSON of `/nodes`: every node that is remembered, and how a host stands with its cloud. */
+  /** JSON of `/nodes`: every node in the registry, and a host's connection to its cloud. */
   nodesJson(): Buffer {
     const head = JSON.stringify({ role: this.role, upstream: this.upstream }).slice(0, -1)
     return Buffer.concat([Buffer.from(`${head},"nodes":`), this.registry.nodesJson(), Buffer.from('}')])
@@ -74,24 +75,25 @@ export class Cluster {
     this.registry.expire()
   }
 
-  /** A host tells of itself. @throws EdgeInferError BAD_REQUEST, ADDRESS_TAKEN, CLUSTER_FULL */
-  hear(body: unknown, peer: string): { joined: boolean; ip: string } {
+  /** A host reports its status. @throws EdgeInferError BAD_REQUEST, ADDRESS_TAKEN, CLUSTER_FULL */
+  recordHeartbeat(body: unknown, peer: string): { joined: boolean; ip: string } {
     this.#requireCloud()
     const { ip: claimed, port, scheme, instance, interval_ms: intervalMs, ...status } = parseHeartbeat(body)
     const from = plainIp(peer)
     const ip = plainIp(claimed ?? from)
-    const { joined } = this.registry.hear({ ip, port, scheme }, { kind: 'beat', from, instance, intervalMs, status })
+    const report = { kind: 'beat', from, instance, intervalMs, status } as const
+    const { joined } = this.registry.recordReport({ ip, port, scheme }, report)
     if (joined) this.#log.info({ ip, port, from }, 'cluster: a host has joined')
     return { joined, ip }
   }
 
-  /** A host leaves. @throws EdgeInferError BAD_REQUEST */
-  farewell(body: unknown, peer: string): boolean {
+  /** A host leaves the cluster. @throws EdgeInferError BAD_REQUEST */
+  deregister(body: unknown, peer: string): boolean {
     this.#requireCloud()
     const { ip: claimed, port, instance } = parseAddress(body)
     const from = plainIp(peer)
     const ip = plainIp(claimed ?? from)
-    const left = this.registry.leave({ ip, port }, { from, instance })
+    const left = this.registry.deregister({ ip, port }, { from, instance })
     if (left) this.#log.info({ ip, port }, 'cluster: a host has left')
     return left
   }
@@ -104,12 +106,12 @@ export class Cluster {
     return { ip }
   }
 
-  /** Asks the older nodes again, in the background. */
+  /** Polls the older nodes now, in the background. */
   poll(): void {
     this.#poller?.pollAll()
   }
 
-  /** A host says farewell to its cloud; a cloud asks nobody any more. */
+  /** A host deregisters at its cloud; a cloud polls no more. */
   async stop(): Promise<void> {
     this.registry.stop()
     await Promise.all([this.#agent?.stop(), this.#poller?.close()])

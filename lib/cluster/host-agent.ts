@@ -1,13 +1,13 @@
 /**
- * A host's side of the cluster: it beats at its cloud, so joins it, and joins it again after either side has been
- * away. An older cloud, which knows no beats, is told of the host and asks for its status itself.
+ * A host's side of the cluster: it sends heartbeats to its cloud, which join it, and join it again after either side
+ * was away. An older cloud knows no heartbeats: the host registers, and the cloud polls it.
  */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { NodeAddress } from './address.js'
-import { PeerClient, type PeerAnswer } from './http.js'
-import { DEFAULT_INTERVAL_MS, type Heartbeat } from './status.js'
-import type { NodeStatus, Standing } from './types.js'
+import { DEFAULT_INTERVAL_MS, type Heartbeat } from './heartbeat.js'
+import { PeerClient, type PeerAnswer } from './peer-client.js'
+import type { ConnectionState, NodeStatus } from './types.js'
 
 export interface HostAgentOptions {
   /** `http://…:5500` */
@@ -17,21 +17,21 @@ export interface HostAgentOptions {
   readStatus(): NodeStatus
   token?: string | undefined
   ca?: string | undefined
-  /** Milliseconds between beats. */
+  /** Milliseconds between heartbeats. */
   intervalMs?: number | undefined
-  /** Address of this machine to call from: an older cloud takes it for the node's. */
+  /** Address of this machine to send from: an older cloud takes it for the node's. */
   localAddress?: string | undefined
   log: Logger
 }
 
-/** Beats spread by this share of the interval, so that many hosts do not beat in step. */
+/** Heartbeats vary by this share of the interval, so that many hosts do not send them in step. */
 const JITTER = 0.1
-/** An older cloud is told again after so many intervals: it may have been restarted. */
-const OLD_CLOUD_BEATS = 15
+/** The host registers with an older cloud again after so many intervals: it may have been restarted. */
+const OLD_CLOUD_INTERVALS = 15
 const MIN_TIMEOUT_MS = 2000
 const LEAVE_TIMEOUT_MS = 2000
 const MAX_BYTES = 64 * 1024
-/** Not found, method not allowed, not implemented: what servers answer that know no beats. */
+/** Not found, method not allowed, not implemented: a server that knows no heartbeats. */
 const OLD_CLOUD_STATUSES: readonly number[] = [404, 405, 501]
 
 export class HostAgent {
@@ -39,12 +39,12 @@ export class HostAgent {
   readonly #instance = randomUUID()
   readonly #intervalMs: number
   readonly #peer: PeerClient
-  #standing: Standing = 'not yet asked'
+  #connectionState: ConnectionState = 'not yet asked'
   #reason: string | undefined
-  /** The cloud has heard it: it may know it still, even where it does not answer now. */
-  #heard = false
+  /** The cloud took a heartbeat: this host may be in its registry, even where the cloud does not answer now. */
+  #hasJoined = false
   #timer: NodeJS.Timeout | undefined
-  #beating: Promise<void> = Promise.resolve()
+  #sending: Promise<void> = Promise.resolve()
   #stopped = false
 
   constructor(options: HostAgentOptions) {
@@ -53,13 +53,13 @@ export class HostAgent {
     this.#peer = new PeerClient({
       ca: options.ca,
       timeoutMs: Math.max(MIN_TIMEOUT_MS, this.#intervalMs),
-      mostBytes: MAX_BYTES,
+      maxBytes: MAX_BYTES,
       localAddress: options.localAddress,
     })
   }
 
-  get standing(): Standing {
-    return this.#standing
+  get connectionState(): ConnectionState {
+    return this.#connectionState
   }
 
   /** Why it is refused or unreachable. */
@@ -72,49 +72,50 @@ export class HostAgent {
   }
 
   start(): void {
-    if (!this.#stopped) this.#beating = this.#beat()
+    if (!this.#stopped) this.#sending = this.#sendRepeatedly()
   }
 
-  /** Tells the cloud that this host leaves; does not wait long for it. */
+  /** Deregisters; waits for the cloud for two seconds at most. */
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
     clearTimeout(this.#timer)
-    await Promise.race([this.#leave(), new Promise((resolve) => setTimeout(resolve, LEAVE_TIMEOUT_MS).unref())])
+    await Promise.race([this.#deregister(), new Promise((resolve) => setTimeout(resolve, LEAVE_TIMEOUT_MS).unref())])
     await this.#peer.close()
-    await this.#beating
+    await this.#sending
   }
 
-  /** After a beat that is under way, which would undo it. */
-  async #leave(): Promise<void> {
-    await this.#beating
-    if (!this.#heard) return
+  /** Not before a heartbeat under way has ended: the host would join again. */
+  async #deregister(): Promise<void> {
+    await this.#sending
+    if (!this.#hasJoined) return
     const { self: { ip, port }, token } = this.#options
     await this.#peer.post(this.#url('/cluster/leave'), { ip, port, instance: this.#instance }, token).catch(() => {})
   }
 
-  async #beat(): Promise<void> {
-    const wait = await this.#tell()
+  async #sendRepeatedly(): Promise<void> {
+    const wait = await this.#sendHeartbeat()
     if (this.#stopped) return
     const jitter = 1 + JITTER * (2 * Math.random() - 1)
-    this.#timer = setTimeout(() => { this.#beating = this.#beat() }, wait * jitter).unref()
+    this.#timer = setTimeout(() => { this.#sending = this.#sendRepeatedly() }, wait * jitter).unref()
   }
 
-  /** @returns milliseconds until the next beat */
-  async #tell(): Promise<number> {
+  /** @returns milliseconds until the next heartbeat */
+  async #sendHeartbeat(): Promise<number> {
     try {
       const { self: { ip, port, scheme }, readStatus } = this.#options
-      const beat: Heartbeat = {
+      const heartbeat: Heartbeat = {
         ip, port, scheme, instance: this.#instance, interval_ms: this.#intervalMs, ...readStatus(),
       }
-      const answer = await this.#peer.post(this.#url('/cluster/heartbeat'), beat, this.#options.token)
+      const answer = await this.#peer.post(this.#url('/cluster/heartbeat'), heartbeat, this.#options.token)
       if (OLD_CLOUD_STATUSES.includes(answer.status)) return await this.#registerWithOldCloud()
       if (answer.status < 300) {
-        this.#heard = true
-        this.#stand('joined')
-      } else this.#stand('refused', reasonOf(answer))
+        this.#hasJoined = true
+        this.#setState('joined')
+      } else this.#setState('refused', reasonOf(answer))
     } catch (error) {
-      if (!this.#stopped) this.#stand('unreachable', error instanceof Error ? error.message || error.name : String(error))
+      const reason = error instanceof Error ? error.message || error.name : String(error)
+      if (!this.#stopped) this.#setState('unreachable', reason)
     }
     return this.#intervalMs
   }
@@ -122,21 +123,21 @@ export class HostAgent {
   async #registerWithOldCloud(): Promise<number> {
     const answer = await this.#peer.get(this.#url('/register_edge'))
     if (answer.status < 300) {
-      this.#stand('registered with an older cloud')
-      return OLD_CLOUD_BEATS * this.#intervalMs
+      this.#setState('registered with an older cloud')
+      return OLD_CLOUD_INTERVALS * this.#intervalMs
     }
-    this.#stand('refused', reasonOf(answer))
+    this.#setState('refused', reasonOf(answer))
     return this.#intervalMs
   }
 
-  /** Says so once, when the standing or the reason changes. */
-  #stand(standing: Standing, reason?: string): void {
-    if (standing === this.#standing && reason === this.#reason) return
-    const before = this.#standing
-    this.#standing = standing
+  /** Logs each change of the state or its reason once. */
+  #setState(state: ConnectionState, reason?: string): void {
+    if (state === this.#connectionState && reason === this.#reason) return
+    const before = this.#connectionState
+    this.#connectionState = state
     this.#reason = reason
-    const level = standing === 'joined' || standing === 'registered with an older cloud' ? 'info' : 'warn'
-    this.#options.log[level]({ cloud: this.#options.cloud, before, reason }, `cluster: ${standing}`)
+    const level = state === 'joined' || state === 'registered with an older cloud' ? 'info' : 'warn'
+    this.#options.log[level]({ cloud: this.#options.cloud, before, reason }, `cluster: ${state}`)
   }
 
   #url(path: string): string {
@@ -144,10 +145,10 @@ export class HostAgent {
   }
 }
 
-const LONGEST_REASON = 200
+const MAX_REASON_LENGTH = 200
 
 function reasonOf({ status, body }: PeerAnswer): string {
   const { error } = (body ?? {}) as { error?: { message?: unknown } | null }
   const message = error?.message
-  return typeof message === 'string' ? message.slice(0, LONGEST_REASON) : `status ${status}`
+  return typeof message === 'string' ? message.slice(0, MAX_REASON_LENGTH) : `status ${status}`
 }

@@ -38,7 +38,7 @@ export class LocalStatus {
     return { ...this.#sampler.flat(), ...this.read() }
   }
 
-  /** Samples the machine now instead of waiting for the next turn; not oftener than the figures are worth. */
+  /** Samples the machine now, instead of at the next tick, unless the last status is fresh. */
   sample(): void {
     if (this.#last && performance.now() - this.#readAt <= FRESH_MS) return
     this.#sampler.sampleNow()

@@ -1,6 +1,6 @@
 /**
- * What a cloud knows of its cluster: the last word of every node, with its age. Nothing here waits for another node;
- * each node's JSON is made once, when it is heard, and each document once in a tenth of a second at the most.
+ * What a cloud knows of its cluster: the last report of every node, with its age. Nothing here waits for another node.
+ * A node's JSON is written once a report, and each document at most once in a tenth of a second.
  */
 import { EdgeInferError } from '../errors.js'
 import { TASK_NAMES } from '../tasks/registry.js'
@@ -8,38 +8,38 @@ import { idOf, urlOf, type NodeAddress } from './address.js'
 import { RunningClock } from './running-clock.js'
 import type { NodeKind, NodeRole, NodeStatus, NodeView } from './types.js'
 
-/** Beats (or polls) a node may miss before it is left out. */
-const MISSED_BEATS = 3
-/** A beat that was due just now may still be on its way, milliseconds. */
+/** Heartbeats (or polls) a node may miss before it is lost. */
+const MAX_MISSED_HEARTBEATS = 3
+/** A heartbeat that was due just now may still be on its way, milliseconds. */
 const GRACE_MS = 250
-/** Lost nodes are remembered this long, for the eyes of people. */
+/** Lost nodes stay in `/nodes` this long, so that people see them. */
 const FORGET_MS = 24 * 3600 * 1000
-/** Nodes that are remembered at the most. */
+/** The most nodes in the registry, the lost ones counted. */
 const MAX_NODES = 2000
-/** How old a document may be that is answered; those who join or leave show at once. */
+/** A document is written anew when it is older; nodes that join or leave show at once. */
 const FRESH_MS = 100
 
-/** Who speaks for a node: the same process, or at least the same machine. */
-export interface Speaker {
-  /** The address the word came from. */
+/** Who sent a report: the same process as before, or at least the same machine. */
+export interface ReportSender {
+  /** The address the report came from. */
   from: string
   instance?: string | undefined
 }
 
-/** What a node said, and how. */
-export interface Word extends Speaker {
+/** A node's status, and how it came. */
+export interface NodeReport extends ReportSender {
   kind: 'beat' | 'poll'
   /** Milliseconds until the next is due. */
   intervalMs: number
   status: NodeStatus
 }
 
-interface NodeRecord extends NodeAddress, Speaker {
+interface NodeRecord extends NodeAddress, ReportSender {
   role: NodeRole
   kind: NodeKind
   intervalMs: number
   /** By the running clock. */
-  heardAt: number
+  reportedAt: number
   status: NodeStatus
   /** Members `device_state` and `service_state`. */
   json: string
@@ -82,42 +82,43 @@ export class ClusterRegistry {
   }
 
   /**
-   * Remembers what a node says of itself. An address belongs to the node that has it until that is lost or leaves.
-   * @returns whether it was not there before
+   * Records the report of a node. An address belongs to the node that has it until that is lost or deregisters.
+   * @returns whether the node has just joined
    * @throws EdgeInferError ADDRESS_TAKEN, CLUSTER_FULL
    */
-  hear({ ip, port, scheme }: NodeAddress, word: Word): { joined: boolean } {
+  recordReport({ ip, port, scheme }: NodeAddress, report: NodeReport): { joined: boolean } {
     const address = { ip, port, scheme }
     const id = idOf(address)
     const now = this.#clock.now()
     const known = this.#nodes.get(id)
     const present = known !== undefined && !isLost(known, now)
-    if (id === idOf(this.#self) || (present && !isSame(known, word))) {
-      throw new EdgeInferError('ADDRESS_TAKEN', `Expected an address of its own (--advertise) but ${id} is another node's`)
+    if (id === idOf(this.#self) || (present && !isSameSender(known, report))) {
+      const message = `Expected an address of its own (--advertise) but ${id} is another node's`
+      throw new EdgeInferError('ADDRESS_TAKEN', message)
     }
     if (!known && this.#nodes.size >= MAX_NODES) this.#makeRoom(now)
-    this.#nodes.set(id, { ...address, role: 'host', ...word, heardAt: now, json: render(word.status) })
+    this.#nodes.set(id, { ...address, role: 'host', ...report, reportedAt: now, json: render(report.status) })
     if (!present) this.expire()
     return { joined: !present }
   }
 
-  /** Forgets a node that says it leaves; false when it was not there, or another says so. */
-  leave(address: Pick<NodeAddress, 'ip' | 'port'>, speaker: Speaker): boolean {
+  /** Removes a node at its own request; false when it was not there, or another sent the request. */
+  deregister(address: Pick<NodeAddress, 'ip' | 'port'>, sender: ReportSender): boolean {
     const id = idOf(address)
     const known = this.#nodes.get(id)
-    if (!known || !isSame(known, speaker)) return false
+    if (!known || !isSameSender(known, sender)) return false
     this.expire()
     return this.#nodes.delete(id)
   }
 
-  /** Whether that node tells of itself, or is this one, so that it need not be asked. */
-  speaks(address: Pick<NodeAddress, 'ip' | 'port'>): boolean {
+  /** Whether that node sends heartbeats, or is this one, so that it need not be polled. */
+  hasHeartbeat(address: Pick<NodeAddress, 'ip' | 'port'>): boolean {
     const id = idOf(address)
     const node = this.#nodes.get(id)
     return id === idOf(this.#self) || (node?.kind === 'beat' && !isLost(node, this.#clock.now()))
   }
 
-  /** What has been written is written anew when it is next asked for. */
+  /** Every document is written anew when it is next asked for. */
   expire(): void {
     this.#documents.clear()
   }
@@ -164,14 +165,14 @@ export class ClusterRegistry {
       .map(([key, node]) => `${JSON.stringify(key)}:{"node_role":"${node.role}",${node.json}}`).join(',')}}`))
   }
 
-  /** Every node that is remembered, this one first. */
-  standings(): { role: NodeRole; lost: boolean }[] {
+  /** Every node in the registry, this one first. */
+  nodeSummaries(): { role: NodeRole; lost: boolean }[] {
     const now = this.#clock.now()
     const others = [...this.#nodes.values()].map((node) => ({ role: node.role, lost: isLost(node, now) }))
     return [{ role: this.#self.role, lost: false }, ...others]
   }
 
-  /** JSON of a list of {@link NodeView}: every node that is remembered, the lost ones too. */
+  /** JSON of a list of {@link NodeView}: every node in the registry, the lost ones too. */
   nodesJson(): Buffer {
     return this.#once('nodes', () => {
       const now = this.#clock.now()
@@ -200,14 +201,14 @@ export class ClusterRegistry {
   #selfRecord(now: number): NodeRecord {
     const status = this.#readSelf()
     if (this.#ownJson?.status !== status) this.#ownJson = { status, json: render(status) }
-    return { ...this.#self, kind: 'self', from: '', intervalMs: Infinity, heardAt: now, ...this.#ownJson }
+    return { ...this.#self, kind: 'self', from: '', intervalMs: Infinity, reportedAt: now, ...this.#ownJson }
   }
 
   #forgetLost(now: number): void {
-    for (const [id, node] of this.#nodes) if (now - node.heardAt > FORGET_MS) this.#nodes.delete(id)
+    for (const [id, node] of this.#nodes) if (now - node.reportedAt > FORGET_MS) this.#nodes.delete(id)
   }
 
-  /** Only lost nodes make room: no flood of new ones drives out those that are there. */
+  /** Only lost nodes are removed: a flood of new ones does not drive out those that are there. */
   #makeRoom(now: number): void {
     for (const [id, node] of this.#nodes) {
       if (isLost(node, now)) {
@@ -219,12 +220,12 @@ export class ClusterRegistry {
   }
 }
 
-function isSame(known: Speaker, speaker: Speaker): boolean {
-  return known.from === speaker.from || (known.instance !== undefined && known.instance === speaker.instance)
+function isSameSender(known: ReportSender, sender: ReportSender): boolean {
+  return known.from === sender.from || (known.instance !== undefined && known.instance === sender.instance)
 }
 
-function isLost({ heardAt, intervalMs }: NodeRecord, now: number): boolean {
-  return now - heardAt > MISSED_BEATS * intervalMs + GRACE_MS
+function isLost({ reportedAt, intervalMs }: NodeRecord, now: number): boolean {
+  return now - reportedAt > MAX_MISSED_HEARTBEATS * intervalMs + GRACE_MS
 }
 
 /** Nodes by IP; where two share one, by `ip:port`. */
@@ -239,7 +240,7 @@ function render({ device_state, service_state }: NodeStatus): string {
 }
 
 function nodeJson(key: string, node: NodeRecord, now: number): string {
-  const { ip, port, role, kind, intervalMs, heardAt, json } = node
+  const { ip, port, role, kind, intervalMs, reportedAt, json } = node
   const view: Omit<NodeView, keyof NodeStatus> = {
     id: idOf(node),
     key,
@@ -249,7 +250,7 @@ function nodeJson(key: string, node: NodeRecord, now: number): string {
     role,
     kind,
     interval_ms: Number.isFinite(intervalMs) ? intervalMs : null,
-    age_ms: Math.round(now - heardAt),
+    age_ms: Math.round(now - reportedAt),
     lost: isLost(node, now),
   }
   return `${JSON.stringify(view).slice(0, -1)},${json}}`

@@ -1,4 +1,4 @@
-/** Time in which this process ran: a cloud that was itself frozen, or starved, has not been kept waiting by its nodes. */
+/** Time in which this process ran: nodes are not late because the cloud itself was frozen or starved. */
 
 const TICK_MS = 500
 

@@ -1,4 +1,4 @@
-/** What nodes say of themselves, and a cloud of its nodes. Types alone: the client and the dashboard have them from here. */
+/** What nodes report, and what a cloud answers about them. Types only: the client and the dashboard import them. */
 import type { DeviceState } from '../host/device-state.js'
 
 export type NodeRole = 'cloud' | 'host'
@@ -32,7 +32,7 @@ export interface NodeStatus {
   service_state: Record<string, ServiceState>
 }
 
-/** How a node came to be known: `beat` tells of itself, `poll` is an older one, which is asked. */
+/** How a node's status comes: `beat`: it sends heartbeats; `poll`: it is an older node, and is polled. */
 export type NodeKind = 'self' | 'beat' | 'poll'
 
 /** A node in `/nodes`. */
@@ -46,21 +46,21 @@ export interface NodeView extends NodeStatus {
   url: string
   role: NodeRole
   kind: NodeKind
-  /** Milliseconds between beats or polls; null for the node itself. */
+  /** Milliseconds between heartbeats or polls; null for the node itself. */
   interval_ms: number | null
-  /** Milliseconds since it was last heard. */
+  /** Milliseconds since its last report. */
   age_ms: number
-  /** Whether it missed three beats and so is left out everywhere else. */
+  /** Whether it missed three heartbeats: every other route leaves it out. */
   lost: boolean
 }
 
-/** How a host stands with its cloud. */
-export type Standing = 'not yet asked' | 'joined' | 'registered with an older cloud' | 'refused' | 'unreachable'
+/** A host's connection to its cloud. */
+export type ConnectionState = 'not yet asked' | 'joined' | 'registered with an older cloud' | 'refused' | 'unreachable'
 
 /** What `/nodes` answers. */
 export interface ClusterView {
   role: NodeRole
   /** Of a host: its cloud. */
-  upstream?: { cloud: string; standing: Standing; reason?: string | undefined } | undefined
+  upstream?: { cloud: string; standing: ConnectionState; reason?: string | undefined } | undefined
   nodes: NodeView[]
 }

@@ -27,7 +27,7 @@ async function connect(t: Test, respond: Respond, options: ClientOptions = {}): 
   return [client, node]
 }
 
-t.test('a lone picture is the body, and the answer gets what callers add', async (t) => {
+t.test('a single picture is the body, and the client adds its members to the answer', async (t) => {
   const [client, node] = await connect(t, async (_request, response) => {
     await new Promise((resolve) => setTimeout(resolve, 30))
     json(response, answer(FACES))
@@ -61,7 +61,7 @@ t.test('the whole answer of one task is the input of the next', async (t) => {
   t.notOk('proc_resource_info' in sent)
 })
 
-t.test('each route is asked and answered in its own form', async (t) => {
+t.test('each route has requests and answers of its own shape', async (t) => {
   const list = { output_ctx_list: [{ result: [] }, { result: [] }], proc_resource_info_list: [{ pid: 1 }, { pid: 2 }] }
   const single = { result: [], bbox: [], prob: [], bbox_list: [] }
   const [client, node] = await connect(t, ({ url }, response) =>
@@ -176,7 +176,7 @@ t.test('a reply that never ends is cut off, and one that is not HTTP is named as
   await t.rejects(other.getServiceList(), { code: 'BAD_REPLY', message: /does not answer in HTTP/ })
 })
 
-t.test('tasks and questions are asked again when the connection breaks; control routes never', async (t) => {
+t.test('tasks and GET routes are sent again when the connection breaks; control routes never', async (t) => {
   let broken = 0
   const [client, node] = await connect(t, (_request, response) => {
     if (broken-- > 0) response.socket?.destroy()
@@ -197,7 +197,7 @@ t.test('tasks and questions are asked again when the connection breaks; control 
   })
 })
 
-t.test('a full queue is waited for as long as it asks, if there is the time', async (t) => {
+t.test('QUEUE_FULL is retried after Retry-After, where the deadline allows', async (t) => {
   let full = 1
   const [client, node] = await connect(t, (_request, response) => {
     if (full-- > 0) refuse(response, 503, 'QUEUE_FULL', 'full', { 'retry-after': '1' })
@@ -215,7 +215,7 @@ t.test('a full queue is waited for as long as it asks, if there is the time', as
   t.equal(node.received.length, 3)
 })
 
-t.test('a call ends when its time is up or its caller gives up, and leaves the client well', async (t) => {
+t.test('a call ends at its deadline or when it is cancelled, and the client goes on', async (t) => {
   let hang = true
   const [client, node] = await connect(t, (_request, response) => { if (!hang) json(response, answer(FACES)) })
   const begin = performance.now()
@@ -245,7 +245,7 @@ t.test('connections are kept and capped; closing waits for calls under way', asy
   t.equal(node.connections, 2)
 })
 
-t.test('https with a certificate of one\'s own', async (t) => {
+t.test('https with a private certificate', async (t) => {
   const directory = t.testdir()
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
   await promisify(execFile)('openssl', [

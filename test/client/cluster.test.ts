@@ -111,7 +111,7 @@ t.test('when every node fails the error names them all', async (t) => {
   await t.rejects(cluster.run({ timeoutMs: 50 }), { code: 'TIMEOUT' })
 })
 
-t.test('a full node is passed over; when all are full the shortest wait is kept', async (t) => {
+t.test('a full node is skipped; when all are full the client waits for the shortest Retry-After', async (t) => {
   let fullUntil = 0
   const limited: Respond = (request, response) => performance.now() < fullUntil
     ? refuse(response, 503, 'QUEUE_FULL', 'full', { 'retry-after': '1' })
@@ -127,7 +127,7 @@ t.test('a full node is passed over; when all are full the shortest wait is kept'
   t.notOk((await cluster.client.nodes('car_detection')).some(({ penalised }) => penalised))
 })
 
-t.test('what would fail anywhere is not sent elsewhere', async (t) => {
+t.test('an error that any node would give is not retried elsewhere', async (t) => {
   for (const [status, code] of [[400, 'BAD_IMAGE'], [503, 'WORKER_DIED']] as const) {
     const cluster = await startCluster(t, [1, 2].map(() => (_request, response) => refuse(response, status, code)))
     t.equal(await codeOf(cluster.run()), code)
@@ -135,7 +135,7 @@ t.test('what would fail anywhere is not sent elsewhere', async (t) => {
   }
 })
 
-t.test('the cloud may be away, a task unknown, a node gone', async (t) => {
+t.test('the cloud does not answer, a task is unknown, a node is gone', async (t) => {
   const cluster = await startCluster(t, [works, works], { policy: 'round-robin', refreshMs: 50, retries: 0 })
   await t.rejects(cluster.client.executeTask('face_detection', { image: JPEG }), { code: 'UNKNOWN_TASK' })
   await cluster.run()

@@ -17,7 +17,7 @@ t.test('an image comes as bytes, as a named file, or as a string of the interfac
   t.equal(await resolveImage(JPEG.toString('base64'), 'image'), JPEG.toString('base64'))
 })
 
-t.test('what is no image is refused before it is sent', async (t) => {
+t.test('a wrong image is refused before it is sent', async (t) => {
   await t.rejects(resolveImage('photo.jpg', 'image'), { code: 'BAD_IMAGE', message: /\{path: "photo.jpg"\}/ })
   await t.rejects(resolveImage({ path: '/nowhere/a.jpg' }, 'image'), { code: 'BAD_IMAGE', message: /no such file/ })
   await t.rejects(resolveImage(Buffer.from('hello, world'), 'faces[3]'), {
@@ -27,7 +27,7 @@ t.test('what is no image is refused before it is sent', async (t) => {
   await t.rejects(resolveImage(short, 'image'), { code: 'BAD_IMAGE', message: /2 × 1 × 3 with 5 bytes/ })
 })
 
-t.test('images of an answer are decoded from every form', async (t) => {
+t.test('images of an answer are decoded from every encoding', async (t) => {
   const base64 = JPEG.toString('base64')
   const forms = [base64, `data:image/jpeg;base64,${base64}`, encodeBytesLiteral(JPEG), JPEG.toString('latin1')]
   for (const form of forms) t.same(decodeImage(form), JPEG, form.slice(0, 12))

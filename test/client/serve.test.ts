@@ -44,7 +44,7 @@ async function serve(t: Test, host: string, port: number, ...args: string[]): Pr
 const nearly = (a: readonly BoundingBox[], b: readonly BoundingBox[], pixels: number): boolean =>
   a.length === b.length && a.every((box, i) => box.every((side, j) => Math.abs(side - (b[i]?.[j] ?? NaN)) <= pixels))
 
-t.test('every form of a picture and every route against a real node', { timeout: START_MS }, async (t) => {
+t.test('every encoding of a picture and every route against a real node', { timeout: START_MS }, async (t) => {
   const node = await serve(t, '127.0.0.2', 0, '--task', 'face_detection=2,face_alignment=1,car_detection=1')
   await using client = new EdgeInferClient(node.url)
   await using detector = await createTask('face_detection', { threads: 1 })

@@ -76,7 +76,7 @@ t.test('a host answers for itself and names its cloud', async (t) => {
   t.match(await post(`${second.url}/cluster/heartbeat`, {}), { error: { code: 'BAD_REQUEST', message: new RegExp(cloud.url) } })
 })
 
-t.test('figures are true: a busy loop shows, a working worker shows, a limit on one host shows in the cloud', async (t) => {
+t.test('the reported load is true: a busy loop shows, a working worker shows, a limit on one host shows in the cloud', async (t) => {
   const loop = new Worker('for (;;) {}', { eval: true })
   await eventually(t, 'a core is busy', () => clusterInfo(cloud), (info) =>
     Math.max(...info['127.0.0.2']!.device_state.cpu_ratio) > 80)
@@ -122,7 +122,7 @@ t.test('edge-infer status draws it', async (t) => {
   t.ok(stdout.split('\n').every((line) => line.length <= 80))
 })
 
-t.test('a crash: calls fail over, the node is left out after three beats, and is back when it is', async (t) => {
+t.test('a crash: calls fail over, the node is left out after three heartbeats, and is back when it is', async (t) => {
   await using client = EdgeInferClient.cluster(cloud.url, { policy: 'round-robin', timeoutMs: 30_000 })
   const served = new Set<string>()
   const run = async (): Promise<void> => {
@@ -147,7 +147,7 @@ t.test('a crash: calls fail over, the node is left out after three beats, and is
   await members(t, 'back', cloud, ...ALL)
 })
 
-t.test('a freeze: left out while it lasts; nobody waits for it', async (t) => {
+t.test('a frozen node is left out; nothing waits for it', async (t) => {
   twin.signal('SIGSTOP')
   await members(t, 'left out; the other on its IP is keyed by that', cloud, CLOUD, '127.0.0.2', '127.0.0.3')
   const begin = performance.now()

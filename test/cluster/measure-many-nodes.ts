@@ -1,5 +1,5 @@
 /**
- * A real cloud and 500 nodes that only beat, each from an address and a connection of its own, for as long as measured:
+ * A real cloud and 500 nodes that only send heartbeats, each from an address and a connection of its own, for as long as measured:
  * `node dist/test/cluster/measure-many-nodes.js [nodes] [seconds]`. Writes Markdown for docs/cluster.md.
  */
 import { Agent, request } from 'node:http'
@@ -39,7 +39,7 @@ function beatOf(ip: string, intervalMs: number): string {
   })
 }
 
-/** Has `count` nodes beat at the cloud until the function it returns is called; resolves when each has beaten once. */
+/** `count` nodes send heartbeats until the returned function is called; resolves when each has sent one. */
 export async function simulateNodes(cloudUrl: string, count: number, intervalMs: number): Promise<() => void> {
   const agents: Agent[] = []
   const timers: NodeJS.Timeout[] = []
@@ -47,7 +47,7 @@ export async function simulateNodes(cloudUrl: string, count: number, intervalMs:
     const ip = `127.1.${index >> 8}.${index & 255}`
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     agents.push(agent)
-    const beat = (): Promise<void> => new Promise((resolve) => {
+    const sendHeartbeat = (): Promise<void> => new Promise((resolve) => {
       const body = beatOf(ip, intervalMs)
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
       const sent = request(`${cloudUrl}/cluster/heartbeat`, { method: 'POST', agent, localAddress: ip, headers }, (response) => {
@@ -56,8 +56,8 @@ export async function simulateNodes(cloudUrl: string, count: number, intervalMs:
       sent.on('error', () => resolve()).end(body)
     })
     await wait(Math.random() * intervalMs)
-    await beat()
-    timers.push(setInterval(() => void beat(), intervalMs))
+    await sendHeartbeat()
+    timers.push(setInterval(() => void sendHeartbeat(), intervalMs))
   }))
   return () => {
     timers.forEach(clearInterval)
@@ -79,7 +79,7 @@ async function main(count: number, seconds: number): Promise<void> {
     const stop = await simulateNodes(url, count, 2000)
     await wait(4000)
     const loaded = await measure(pid, seconds)
-    console.log(`nodes ${count + 1}, beats a second ${count / 2}`)
+    console.log(`nodes ${count + 1}, heartbeats a second ${count / 2}`)
     console.log(`alone: cpu ${(idle.cpu * 100).toFixed(1)} % of a core, memory ${(idle.rssBytes / 2 ** 20).toFixed(0)} MiB`)
     console.log(`with them: cpu ${(loaded.cpu * 100).toFixed(1)} % of a core, memory ${(loaded.rssBytes / 2 ** 20).toFixed(0)} MiB`)
     console.log('| route | bytes | p50 ms | p99 ms | CPU of the cloud, ms an answer |\n|---|---|---|---|---|')

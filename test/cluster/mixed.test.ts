@@ -54,7 +54,7 @@ function drip(socket: Socket): void {
   socket.on('close', () => clearInterval(timer))
 }
 
-t.test('an older edge in a new cloud, among liars', async (t) => {
+t.test('an older edge in a new cloud, among nodes that send nonsense', async (t) => {
   const cloud = await NodeProcess.start(t, '127.0.0.1', 5620, '--edge-port', String(EDGE_PORT), '--edge-poll-interval', '1000')
   const liars = await Promise.all(([
     ['127.0.0.4', reply('{"cpu_ratio": 3')],

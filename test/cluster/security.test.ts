@@ -24,7 +24,7 @@ const tls = ['--tls-cert', certFile, '--tls-key', keyFile]
 t.test('the right token and authority join, all others are refused', async (t) => {
   const cloud = await NodeProcess.start(t, '127.0.0.1', 5640, '--token', TOKEN, ...tls)
   await startHost(t, cloud, '127.0.0.2', 5640, '--token', TOKEN, '--ca', certFile, ...tls)
-  const peer = new PeerClient({ ca, timeoutMs: 5000, mostBytes: 1 << 20 })
+  const peer = new PeerClient({ ca, timeoutMs: 5000, maxBytes: 1 << 20 })
   t.teardown(() => peer.close())
   const info = async (): Promise<string[]> => Object.keys((await peer.get(`${cloud.url}/get_cluster_info`)).body as object)
   await eventually(t, 'it has joined', info, (keys) => keys.join() === '127.0.0.1,127.0.0.2')
@@ -43,11 +43,11 @@ t.test('the right token and authority join, all others are refused', async (t) =
     t.teardown(() => agent.stop())
     return agent
   }
-  for (const [token, authority, standing, reason] of [
+  for (const [token, authority, state, reason] of [
     ['another-token', ca, 'refused', /another token/], [undefined, ca, 'refused', /none/], [TOKEN, undefined, 'unreachable', /self-signed/],
   ] as const) {
     const agent = join(token, authority)
-    await eventually(t, standing, async () => agent, (asked) => asked.standing === standing)
+    await eventually(t, state, async () => agent, ({ connectionState }) => connectionState === state)
     t.match(agent.reason, reason)
   }
   t.same(await info(), ['127.0.0.1', '127.0.0.2'])

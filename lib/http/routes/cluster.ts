@@ -95,7 +95,7 @@ function membershipRoutes(app: FastifyInstance, context: HttpContext, cluster: C
     body: HeartbeatBody,
     answer: HeartbeatReply,
     failures: ['ADDRESS_TAKEN', 'CLUSTER_FULL'],
-    handle: (body, { ip }) => cluster.hear(body, ip),
+    handle: (body, { ip }) => cluster.recordHeartbeat(body, ip),
   })
   controlRoute(app, context, {
     ...common,
@@ -104,7 +104,7 @@ function membershipRoutes(app: FastifyInstance, context: HttpContext, cluster: C
     body: FarewellBody,
     answer: FarewellReply,
     failures: [],
-    handle: (body, { ip }) => ({ left: cluster.farewell(body, ip) }),
+    handle: (body, { ip }) => ({ left: cluster.deregister(body, ip) }),
   })
 }
 

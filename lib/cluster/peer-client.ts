@@ -1,4 +1,4 @@
-/** Small JSON requests between nodes, bounded in time and size: a node that hangs or floods harms nobody. */
+/** Small JSON requests between nodes, limited in time and size. */
 import { rootCertificates } from 'node:tls'
 import { Agent, request } from 'undici'
 
@@ -11,10 +11,10 @@ export interface PeerAnswer {
 export interface PeerOptions {
   /** PEM certificates of authorities to trust, beside the public ones. */
   ca?: string | undefined
-  /** For a whole exchange. */
+  /** For a request and its whole answer. */
   timeoutMs: number
   /** The largest answer that is read. */
-  mostBytes: number
+  maxBytes: number
   /** Address of this machine that requests are to come from. */
   localAddress?: string | undefined
 }
@@ -22,11 +22,11 @@ export interface PeerOptions {
 export class PeerClient {
   readonly #agent: Agent
   readonly #timeoutMs: number
-  readonly #mostBytes: number
+  readonly #maxBytes: number
 
-  constructor({ ca, timeoutMs, mostBytes, localAddress }: PeerOptions) {
+  constructor({ ca, timeoutMs, maxBytes, localAddress }: PeerOptions) {
     this.#timeoutMs = timeoutMs
-    this.#mostBytes = mostBytes
+    this.#maxBytes = maxBytes
     this.#agent = new Agent({
       connect: { timeout: timeoutMs, ...(ca !== undefined && { ca: [...rootCertificates, ca] }) },
       ...(localAddress !== undefined && { localAddress }),
@@ -36,7 +36,7 @@ export class PeerClient {
     })
   }
 
-  /** @throws whatever kept the other from answering in full. */
+  /** @throws the failure of the connection, or an Error where the answer is too late or too large. */
   async get(url: string): Promise<PeerAnswer> {
     return this.#send(url, 'GET', {}, null)
   }
@@ -60,7 +60,7 @@ export class PeerClient {
     let size = 0
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size > this.#mostBytes) throw new Error(`the answer is larger than ${this.#mostBytes} bytes`)
+      if (size > this.#maxBytes) throw new Error(`the answer is larger than ${this.#maxBytes} bytes`)
       chunks.push(chunk)
     }
     return { status: answer.statusCode, body: parsed(Buffer.concat(chunks).toString()) }

@@ -1,25 +1,25 @@
-/** The cloud's side of the older nodes: they register by a GET, and are asked for their status from then on. */
+/** Polls the older nodes of a cloud: they register by a GET, and are asked for their status from then on. */
 import type { Logger } from 'pino'
 import { TASK_NAMES } from '../tasks/registry.js'
 import { fromFlatStatus, parseDeviceState } from '../host/index.js'
 import { urlOf, type NodeAddress } from './address.js'
-import { PeerClient } from './http.js'
+import { isTaskId, parseServiceState } from './heartbeat.js'
+import { PeerClient } from './peer-client.js'
 import type { ClusterRegistry } from './registry.js'
-import { isTaskId, parseServiceState } from './status.js'
 import type { NodeStatus, ServiceState } from './types.js'
 
 /** How often the older cloud asked. */
 export const DEFAULT_POLL_INTERVAL_MS = 17_000
 const TIMEOUT_MS = 5000
-/** Polls spread by this share of the interval. */
+/** Polls vary by this share of the interval. */
 const JITTER = 0.1
 /** The largest answer of a node. */
 const MAX_BYTES = 256 * 1024
-/** Polls without an answer after which a node is no longer asked; it registers again when it is back. */
-const GIVE_UP_AFTER = 200
+/** A node that missed so many polls is removed; it registers again when it is back. */
+const MAX_MISSES = 200
 const MAX_NODES = 1000
 const MAX_TASKS = 64
-/** `pollAll` asks nobody again before this. */
+/** A node is not polled again before this. */
 const MIN_PAUSE_MS = 1000
 
 interface PolledNode extends NodeAddress {
@@ -40,7 +40,7 @@ export interface PollerOptions {
 export class OldNodePoller {
   readonly #options: PollerOptions
   readonly #intervalMs: number
-  readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS, mostBytes: MAX_BYTES })
+  readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES })
   readonly #nodes = new Map<string, PolledNode>()
   #closed = false
 
@@ -49,13 +49,14 @@ export class OldNodePoller {
     this.#intervalMs = options.intervalMs ?? DEFAULT_POLL_INTERVAL_MS
   }
 
-  /** A node has registered from this address. It is asked at once; nobody waits for its answer. */
+  /** A node has registered from this address. It is polled at once, in the background. */
   register(ip: string): void {
     let node = this.#nodes.get(ip)
     if (!node) {
       if (this.#nodes.size >= MAX_NODES) return
       node = {
-        ip, port: this.#options.edgePort, scheme: 'http', misses: 0, timer: undefined, polling: false, polledAt: -Infinity,
+        ip, port: this.#options.edgePort, scheme: 'http',
+        misses: 0, timer: undefined, polling: false, polledAt: -Infinity,
       }
       this.#nodes.set(ip, node)
       this.#options.log.info({ ip }, 'cluster: an older node has registered')
@@ -64,7 +65,7 @@ export class OldNodePoller {
     this.#pollSoon(node)
   }
 
-  /** Asks every node without waiting for its answer. */
+  /** Polls every node in the background. */
   pollAll(): void {
     for (const node of this.#nodes.values()) this.#pollSoon(node)
   }
@@ -79,19 +80,19 @@ export class OldNodePoller {
     if (performance.now() - node.polledAt >= MIN_PAUSE_MS) void this.#poll(node)
   }
 
-  /** Each node has a turn of its own, so that those that hang delay no other. */
+  /** Each node has a timer of its own, so that one that hangs delays no other. */
   async #poll(node: PolledNode): Promise<void> {
     if (node.polling || this.#closed) return
     clearTimeout(node.timer)
     node.polling = true
     node.polledAt = performance.now()
     try {
-      if (!this.#options.registry.speaks(node)) await this.#ask(node)
+      if (!this.#options.registry.hasHeartbeat(node)) await this.#ask(node)
       else this.#nodes.delete(node.ip)
     } catch (error) {
       node.misses += 1
       this.#options.log.debug({ ip: node.ip, reason: String(error) }, 'cluster: an older node gave no status')
-      if (node.misses >= GIVE_UP_AFTER) this.#nodes.delete(node.ip)
+      if (node.misses >= MAX_MISSES) this.#nodes.delete(node.ip)
     }
     node.polling = false
     if (this.#closed || this.#nodes.get(node.ip) !== node) return
@@ -102,15 +103,15 @@ export class OldNodePoller {
   async #ask(node: PolledNode): Promise<void> {
     const base = urlOf(node)
     const { body } = await this.#peer.get(`${base}/update_client_status`)
-    const status = await this.#understand(body, base)
+    const status = await this.#parseStatus(body, base)
     if (!status) throw new Error('its answer is no status')
-    // It may have begun to beat meanwhile.
-    if (this.#closed || this.#options.registry.speaks(node)) return
+    // It may have sent a heartbeat meanwhile.
+    if (this.#closed || this.#options.registry.hasHeartbeat(node)) return
     node.misses = 0
-    this.#options.registry.hear(node, { kind: 'poll', from: node.ip, intervalMs: this.#intervalMs, status })
+    this.#options.registry.recordReport(node, { kind: 'poll', from: node.ip, intervalMs: this.#intervalMs, status })
   }
 
-  async #understand(body: unknown, base: string): Promise<NodeStatus | undefined> {
+  async #parseStatus(body: unknown, base: string): Promise<NodeStatus | undefined> {
     const { device_state: nested, service_state: services } = (body ?? {}) as Partial<Record<keyof NodeStatus, unknown>>
     const deviceState = (nested !== undefined ? parseDeviceState(nested) : undefined) ?? fromFlatStatus(body)
     if (!deviceState) return undefined
@@ -118,7 +119,7 @@ export class OldNodePoller {
     return { device_state: deviceState, service_state: services === undefined ? await this.#services(base) : known }
   }
 
-  /** An older status does not name the node's tasks: it is asked, and is taken to run all of them where it is silent. */
+  /** An older status names no tasks: the node is asked for them, and counts as running all where it does not answer. */
   async #services(base: string): Promise<Record<string, ServiceState>> {
     const answer = await this.#peer.get(`${base}/get_service_list`).catch(() => undefined)
     const list: readonly unknown[] = Array.isArray(answer?.body) ? answer.body : TASK_NAMES
