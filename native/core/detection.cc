@@ -4,6 +4,14 @@
 #include <map>
 
 namespace edge_infer {
+namespace {
+
+void sort_by_score(std::vector<Detection>& detections) {
+  std::stable_sort(detections.begin(), detections.end(),
+                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
+}
+
+}  // namespace
 
 bool DetectionLimits::keeps(int class_id) const {
   return classes.empty() || std::binary_search(classes.begin(), classes.end(), class_id);
@@ -18,9 +26,13 @@ float intersection_over_union(const Detection& a, const Detection& b) {
   return intersection / (both - intersection);
 }
 
+void keep_highest_scores(std::vector<Detection>& detections, int max_detections) {
+  sort_by_score(detections);
+  if (detections.size() > static_cast<size_t>(max_detections)) detections.resize(static_cast<size_t>(max_detections));
+}
+
 void non_maximum_suppression(std::vector<Detection>& detections, float iou_threshold, int max_detections) {
-  std::stable_sort(detections.begin(), detections.end(),
-                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
+  sort_by_score(detections);
   std::map<int, std::vector<const Detection*>> kept_by_class;
   std::vector<Detection> kept;
   // Pointers into `kept` are held, so it must not move.

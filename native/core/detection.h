@@ -29,6 +29,9 @@ float intersection_over_union(const Detection& a, const Detection& b);
 /// Keeps the best of each group of overlapping boxes of one class, best first, at most `max_detections`.
 void non_maximum_suppression(std::vector<Detection>& detections, float iou_threshold, int max_detections);
 
+/// Keeps the best `max_detections`, best first.
+void keep_highest_scores(std::vector<Detection>& detections, int max_detections);
+
 /// Moves boxes from input to frame pixels and clips them to the frame. Boxes left without area are dropped.
 void to_frame(std::vector<Detection>& detections, const Placement& placement, int frame_width, int frame_height);
 

@@ -68,7 +68,7 @@ StageTimings& StageTimings::operator+=(const StageTimings& other) {
   return *this;
 }
 
-bool Pipeline::detects_objects() const { return is_detection_family(model_.options().family); }
+bool Pipeline::detects_objects() const { return model_.family().detects_objects(); }
 
 DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellation& cancellation) const {
   DecodeRequest request;
@@ -84,7 +84,7 @@ DecodeRequest Pipeline::detection_decode(const DetectOptions& options, Cancellat
 DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& options, Cancellation& cancellation) {
   if (!detects_objects()) {
     throw Error(ErrorCode::bad_request,
-                "A model of the family " + model_.options().family + " does not detect objects");
+                std::string("A model of the family ") + model_.family().name + " does not detect objects");
   }
   cancellation.throw_if_cancelled();
   DetectResult result;
@@ -101,7 +101,7 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
   Placement placement;
   {
     const StageClock clock(result.timings.preprocess);
-    placement = network.writer.write(frame, networks_.input());
+    placement = network.write(frame);
   }
   const std::vector<TensorView>* outputs = nullptr;
   {
@@ -111,7 +111,11 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
   {
     const StageClock clock(result.timings.postprocess);
     network.detection_head->decode(*outputs, options.limits, result.detections);
-    non_maximum_suppression(result.detections, options.limits.iou_threshold, options.limits.max_detections);
+    if (model_.family().suppression == Suppression::nms) {
+      non_maximum_suppression(result.detections, options.limits.iou_threshold, options.limits.max_detections);
+    } else {
+      keep_highest_scores(result.detections, options.limits.max_detections);
+    }
     to_frame(result.detections, placement, frame.width, frame.height);
   }
   if (options.crops) {
@@ -133,7 +137,7 @@ void Pipeline::write_face(Network& network, const Frame& frame, const cv::Rect& 
   Frame face{{}, size.width, size.height};
   cv::resize(crop_replicated(frame.pixels, area), face.pixels, cv::Size(size.width, size.height), 0, 0,
              cv::INTER_LINEAR);
-  network.writer.write(face, networks_.input());
+  network.write(face);
 }
 
 HeadPose Pipeline::pose_of_input(Network& network, Cancellation& cancellation, StageTimings& timings) {
@@ -154,9 +158,9 @@ HeadPose Pipeline::pose_of_input(Network& network, Cancellation& cancellation, S
 
 HeadPoseResult Pipeline::head_pose(const std::vector<ImageSource>& images, const HeadPoseOptions& options,
                                    Cancellation& cancellation) {
-  if (!is_head_pose_family(model_.options().family)) {
+  if (detects_objects()) {
     throw Error(ErrorCode::bad_request,
-                "A model of the family " + model_.options().family + " does not estimate head poses");
+                std::string("A model of the family ") + model_.family().name + " does not estimate head poses");
   }
   if (options.boxes && images.size() != 1) {
     throw Error(ErrorCode::bad_request,
@@ -203,7 +207,7 @@ void Pipeline::calibrate(const ImageSource& image, std::vector<TensorStatistics>
   const Frame frame = read_image(image, detects ? detection_decode({}, cancellation) : DecodeRequest{}).frame;
   Network& network = detects ? networks_.for_frame(frame.width, frame.height) : networks_.largest();
   if (detects) {
-    network.writer.write(frame, networks_.input());
+    network.write(frame);
   } else {
     write_face(network, frame, cv::Rect(0, 0, frame.width, frame.height));
   }

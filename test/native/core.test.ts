@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { loadRuntime } from '../../lib/native.js'
 import { repositoryPath } from '../helpers/shared.js'
 
 const EXECUTABLES = ['build/edge_infer_core_test', 'build/Release/edge_infer_core_test'].map((name) => repositoryPath(name))
@@ -15,6 +16,7 @@ t.test('the unit tests of the native core', { timeout: 120_000 }, async (t) => {
   }
   const { stdout } = await promisify(execFile)(path, ['--reporters=xml', '--duration=true'], {
     maxBuffer: 64 * 1024 * 1024, timeout: 110_000,
+    env: { ...process.env, EDGE_INFER_ORT_LIBRARY: loadRuntime().path },
   }).catch((error: { stdout: string }) => error)
   const cases = [...stdout.matchAll(/<TestCase name="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/TestCase>)/g)]
     .filter(([whole]) => !whole.includes('skipped="true"'))

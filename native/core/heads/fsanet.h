@@ -7,7 +7,7 @@ namespace edge_infer {
 /// FSA-Net: one output 1 × 3, yaw, pitch and roll in degrees.
 class FsaNetHead : public HeadPoseHead {
  public:
-  explicit FsaNetHead(const std::vector<TensorInfo>& outputs);
+  FsaNetHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs);
   HeadPose decode(const std::vector<TensorView>& outputs) const override;
 };
 

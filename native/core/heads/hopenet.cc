@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "heads/registry.h"
+
 namespace edge_infer {
 namespace {
 
@@ -23,15 +25,16 @@ float expected_angle(const float* logits) {
 
 }  // namespace
 
-HopenetHead::HopenetHead(const std::vector<TensorInfo>& outputs) {
+HopenetHead::HopenetHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
   const auto fits = [](const TensorInfo& output) { return output.shape == Shape{1, kBins}; };
   if (outputs.size() != 3 || !std::all_of(outputs.begin(), outputs.end(), fits)) {
-    refuse_outputs("hopenet", "1x66, 1x66 and 1x66 (yaw, pitch, roll)", outputs);
+    refuse_outputs(parameters.family, {}, outputs);
   }
 }
 
 HeadPose HopenetHead::decode(const std::vector<TensorView>& outputs) const {
-  return {expected_angle(outputs[0].data), expected_angle(outputs[1].data), expected_angle(outputs[2].data)};
+  return {expected_angle(outputs[0].data<float>()), expected_angle(outputs[1].data<float>()),
+          expected_angle(outputs[2].data<float>())};
 }
 
 }  // namespace edge_infer

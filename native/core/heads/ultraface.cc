@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "heads/grid.h"
-#include "heads/ultraface_grid.h"
+#include "heads/registry.h"
 
 namespace edge_infer {
 namespace {
@@ -40,8 +40,7 @@ UltraFaceHead::UltraFaceHead(const HeadParameters& parameters, const std::vector
   const bool scores_first = outputs.size() == 2 && has_shape(outputs[0], count, 2) && has_shape(outputs[1], count, 4);
   const bool boxes_first = outputs.size() == 2 && has_shape(outputs[0], count, 4) && has_shape(outputs[1], count, 2);
   if ((!scores_first && !boxes_first) || (parameters.class_count > 0 && parameters.class_count != 1)) {
-    const std::string rows = "1x" + std::to_string(count);
-    refuse_outputs("ultraface", rows + "x2 (scores) and " + rows + "x4 (boxes), for one class", outputs);
+    refuse_outputs(parameters.family, {{"(priors)", std::to_string(count)}}, outputs);
   }
   scores_index_ = scores_first ? 0 : 1;
   boxes_index_ = 1 - scores_index_;
@@ -50,8 +49,8 @@ UltraFaceHead::UltraFaceHead(const HeadParameters& parameters, const std::vector
 void UltraFaceHead::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                            std::vector<Detection>& detections) const {
   if (!limits.keeps(0)) return;
-  const float* const scores = outputs[scores_index_].data;
-  const float* const boxes = outputs[boxes_index_].data;
+  const float* const scores = outputs[scores_index_].data<float>();
+  const float* const boxes = outputs[boxes_index_].data<float>();
   for (size_t i = 0; i < priors_.size(); ++i) {
     const float score = scores[2 * i + 1];
     if (!(score > limits.score_threshold)) continue;

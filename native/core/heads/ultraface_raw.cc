@@ -5,7 +5,8 @@
 #include <utility>
 
 #include "heads/grid.h"
-#include "heads/ultraface_grid.h"
+#include "heads/registry.h"
+#include "heads/ultraface.h"
 
 namespace edge_infer {
 namespace {
@@ -18,14 +19,14 @@ constexpr int kCoordinates = 4;
 UltraFaceRawHead::UltraFaceRawHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
   const size_t count = ultraface_levels().size();
   bool fits = outputs.size() == 2 * count && parameters.class_count <= 1;
-  std::string expected;
+  std::vector<KnownSize> grids;
   for (size_t i = 0; i < count; ++i) {
     const UltraFaceLevel& level = ultraface_levels()[i];
     const auto priors = static_cast<int64_t>(level.sides.size());
     const int64_t rows = level.rows(parameters.input_height), columns = level.columns(parameters.input_width);
     const Shape classes{1, kClasses * priors, rows, columns}, offsets{1, kCoordinates * priors, rows, columns};
     fits = fits && outputs[i].shape == classes && outputs[count + i].shape == offsets;
-    expected += (i > 0 ? ", " : "") + shape_text(classes) + " with " + shape_text(offsets);
+    grids.emplace_back("(grid of " + std::to_string(level.stride) + ")", shape_text({rows, columns}));
     std::vector<Prior> clipped;
     for (const float side : level.sides) {
       clipped.push_back({std::min(side, static_cast<float>(parameters.input_width)),
@@ -35,7 +36,7 @@ UltraFaceRawHead::UltraFaceRawHead(const HeadParameters& parameters, const std::
                        static_cast<float>(parameters.input_width) / static_cast<float>(columns),
                        static_cast<float>(parameters.input_height) / static_cast<float>(rows)});
   }
-  if (!fits) refuse_outputs("ultraface-raw", expected, outputs);
+  if (!fits) refuse_outputs(parameters.family, grids, outputs);
 }
 
 void UltraFaceRawHead::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
@@ -44,7 +45,8 @@ void UltraFaceRawHead::decode(const std::vector<TensorView>& outputs, const Dete
   // The softmax of two grows with their difference.
   const float least_difference = std::log(limits.score_threshold / (1 - limits.score_threshold));
   for (size_t i = 0; i < levels_.size(); ++i) {
-    decode_level(levels_[i], outputs[i].data, outputs[levels_.size() + i].data, least_difference, detections);
+    decode_level(levels_[i], outputs[i].data<float>(), outputs[levels_.size() + i].data<float>(), least_difference,
+                 detections);
   }
 }
 

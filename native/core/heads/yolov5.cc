@@ -1,7 +1,8 @@
 #include "heads/yolov5.h"
 
+#include "heads/best_class.h"
 #include "heads/grid.h"
-#include "heads/objectness.h"
+#include "heads/registry.h"
 
 namespace edge_infer {
 namespace {
@@ -12,19 +13,20 @@ constexpr int kAnchorsPerCell = 3;
 
 YoloV5Head::YoloV5Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
   const int64_t anchors = kAnchorsPerCell * yolo_cell_count(parameters.input_width, parameters.input_height);
-  const std::string classes = parameters.class_count > 0 ? std::to_string(5 + parameters.class_count) : "(5 + classes)";
   // Exports that also carry the raw grids put the joined output first.
   const bool fits = !outputs.empty() && outputs[0].shape.size() == 3 && outputs[0].shape[0] == 1 &&
                     outputs[0].shape[1] == anchors && outputs[0].shape[2] > 5 &&
                     (parameters.class_count <= 0 || outputs[0].shape[2] == 5 + parameters.class_count);
-  if (!fits) refuse_outputs("yolov5", "1x" + std::to_string(anchors) + "x" + classes, outputs);
+  if (!fits) {
+    refuse_outputs(parameters.family, {{"(anchors)", std::to_string(anchors)}, classes_of(parameters, 5)}, outputs);
+  }
   class_count_ = static_cast<int>(outputs[0].shape[2]) - 5;
   anchor_count_ = static_cast<int>(anchors);
 }
 
 void YoloV5Head::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                         std::vector<Detection>& detections) const {
-  const float* row = outputs[0].data;
+  const float* row = outputs[0].data<float>();
   for (int i = 0; i < anchor_count_; ++i, row += 5 + class_count_) {
     const BestClass best = best_class_of(row, class_count_, limits);
     if (best.class_id < 0) continue;

@@ -4,22 +4,25 @@
 
 #include "heads/best_class.h"
 #include "heads/grid.h"
+#include "heads/registry.h"
 
 namespace edge_infer {
+
 YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
   const int64_t cells = yolo_cell_count(parameters.input_width, parameters.input_height);
-  const std::string classes = parameters.class_count > 0 ? std::to_string(4 + parameters.class_count) : "(4 + classes)";
   const bool fits = outputs.size() == 1 && outputs[0].shape.size() == 3 && outputs[0].shape[0] == 1 &&
                     outputs[0].shape[1] > 4 && outputs[0].shape[2] == cells &&
                     (parameters.class_count <= 0 || outputs[0].shape[1] == 4 + parameters.class_count);
-  if (!fits) refuse_outputs("yolov8", "1x" + classes + "x" + std::to_string(cells), outputs);
+  if (!fits) {
+    refuse_outputs(parameters.family, {{"(cells)", std::to_string(cells)}, classes_of(parameters, 4)}, outputs);
+  }
   class_count_ = static_cast<int>(outputs[0].shape[1]) - 4;
   cell_count_ = static_cast<int>(cells);
 }
 
 void YoloV8Head::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                         std::vector<Detection>& detections) const {
-  const float* const data = outputs[0].data;
+  const float* const data = outputs[0].data<float>();
   float best[kCellBlock];
   int best_class[kCellBlock];
   for (int first = 0; first < cell_count_; first += kCellBlock) {

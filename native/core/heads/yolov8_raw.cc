@@ -5,6 +5,7 @@
 
 #include "heads/best_class.h"
 #include "heads/grid.h"
+#include "heads/registry.h"
 
 namespace edge_infer {
 namespace {
@@ -26,21 +27,19 @@ float expected_distance(const float* logits, int stride) {
   return weighted / sum;
 }
 
-std::string expected_shapes(const HeadParameters& parameters) {
-  std::string text;
-  const std::string classes = parameters.class_count > 0 ? std::to_string(parameters.class_count) : "(classes)";
+std::vector<KnownSize> known_sizes(const HeadParameters& parameters) {
+  std::vector<KnownSize> sizes = {classes_of(parameters, 0)};
   for (const int stride : kYoloStrides) {
-    const std::string grid =
-        "x" + std::to_string(parameters.input_height / stride) + "x" + std::to_string(parameters.input_width / stride);
-    text += (text.empty() ? "1x64" : ", 1x64") + grid + ", 1x" + classes + grid;
+    sizes.emplace_back("(grid of " + std::to_string(stride) + ")",
+                       shape_text({parameters.input_height / stride, parameters.input_width / stride}));
   }
-  return text;
+  return sizes;
 }
 
 }  // namespace
 
 YoloV8RawHead::YoloV8RawHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
-  const auto refuse = [&] { refuse_outputs("yolov8-raw", expected_shapes(parameters), outputs); };
+  const auto refuse = [&] { refuse_outputs(parameters.family, known_sizes(parameters), outputs); };
   if (outputs.size() != 2 * std::size(kYoloStrides) || outputs[1].shape.size() != 4) refuse();
   const int64_t classes = outputs[1].shape[1];
   if (classes < 1 || (parameters.class_count > 0 && classes != parameters.class_count)) refuse();
@@ -59,7 +58,7 @@ YoloV8RawHead::YoloV8RawHead(const HeadParameters& parameters, const std::vector
 void YoloV8RawHead::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                            std::vector<Detection>& detections) const {
   for (size_t i = 0; i < levels_.size(); ++i) {
-    decode_level(levels_[i], outputs[2 * i].data, outputs[2 * i + 1].data, limits, detections);
+    decode_level(levels_[i], outputs[2 * i].data<float>(), outputs[2 * i + 1].data<float>(), limits, detections);
   }
 }
 

@@ -2,24 +2,26 @@
 
 #include <cmath>
 
-#include "heads/objectness.h"
+#include "heads/best_class.h"
+#include "heads/registry.h"
 
 namespace edge_infer {
 
 YoloXHead::YoloXHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs)
     : cells_(yolo_grid(parameters.input_width, parameters.input_height)) {
   const auto cells = static_cast<int64_t>(cells_.size());
-  const std::string classes = parameters.class_count > 0 ? std::to_string(5 + parameters.class_count) : "(5 + classes)";
   const bool fits = outputs.size() == 1 && outputs[0].shape.size() == 3 && outputs[0].shape[0] == 1 &&
                     outputs[0].shape[1] == cells && outputs[0].shape[2] > 5 &&
                     (parameters.class_count <= 0 || outputs[0].shape[2] == 5 + parameters.class_count);
-  if (!fits) refuse_outputs("yolox", "1x" + std::to_string(cells) + "x" + classes, outputs);
+  if (!fits) {
+    refuse_outputs(parameters.family, {{"(cells)", std::to_string(cells)}, classes_of(parameters, 5)}, outputs);
+  }
   class_count_ = static_cast<int>(outputs[0].shape[2]) - 5;
 }
 
 void YoloXHead::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                        std::vector<Detection>& detections) const {
-  const float* row = outputs[0].data;
+  const float* row = outputs[0].data<float>();
   for (const GridCell& cell : cells_) {
     const BestClass best = best_class_of(row, class_count_, limits);
     if (best.class_id >= 0) {

@@ -1,7 +1,6 @@
 #include "model/model.h"
 
 #include "error.h"
-#include "heads/head.h"
 
 namespace edge_infer {
 namespace {
@@ -13,21 +12,17 @@ int round_up(int side) { return (side + kSizeStep - 1) / kSizeStep * kSizeStep; 
 
 }  // namespace
 
-Model::Model(const ModelOptions& options) : options_(options) {
-  if (!is_detection_family(options.family) && !is_head_pose_family(options.family)) {
-    throw Error(ErrorCode::bad_option,
-                "Expected a model family (yolov8, yolov8-raw, yolov5, yolox, ultraface, "
-                "ultraface-raw, hopenet, fsanet) but received " +
-                    options.family);
-  }
+Model::Model(const ModelOptions& options, const Family& family) : family_(family), options_(options) {
   if (options.model_paths.empty())
     throw Error(ErrorCode::bad_option, "Expected at least one model file but received none");
-  if (options.model_paths.size() > 1 && !is_head_pose_family(options.family)) {
+  if (options.model_paths.size() > 1 && family.detects_objects()) {
     throw Error(ErrorCode::bad_option,
-                "Only head-pose models are averaged; the family " + options.family + " takes one file");
+                std::string("Only head-pose models are averaged; the family ") + family.name + " takes one file");
   }
+  ModelSignature signature = family.signature;
+  if (options.calibration) signature.output_types = {ElementType::float32};
   for (const std::string& path : options.model_paths) {
-    sessions_.push_back(std::make_unique<Session>(path, options.session));
+    sessions_.push_back(std::make_unique<Session>(path, options.session, signature));
     if (!(sessions_.front()->input_size() == sessions_.back()->input_size())) {
       throw Error(ErrorCode::model_load, "Models that are averaged must have inputs of one size");
     }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "heads/registry.h"
 #include "image/letterbox.h"
 #include "model/session.h"
 
@@ -37,8 +38,11 @@ struct InputSizing {
 class Model {
  public:
   /// Throws MODEL_LOAD, PROVIDER_UNAVAILABLE, BAD_OPTION.
-  explicit Model(const ModelOptions& options);
+  explicit Model(const ModelOptions& options) : Model(options, find_family(options.family)) {}
+  /// Of a family that need not be registered and outlives the model.
+  Model(const ModelOptions& options, const Family& family);
 
+  const Family& family() const { return family_; }
   const ModelOptions& options() const { return options_; }
   const std::vector<std::unique_ptr<Session>>& sessions() const { return sessions_; }
 
@@ -51,6 +55,7 @@ class Model {
   }
 
  private:
+  const Family& family_;
   ModelOptions options_;
   std::vector<std::unique_ptr<Session>> sessions_;
 };

@@ -18,19 +18,27 @@ size_t input_length(const Model& model) {
 }  // namespace
 
 Network::Network(const Model& model, InputSize input_size, float* input)
-    : size(input_size), writer(model.options().preprocessing, input_size.width, input_size.height) {
+    : size(input_size), writer_(model.options().preprocessing, input_size.width, input_size.height), input_(input) {
   const ModelOptions& options = model.options();
   executions.reserve(model.sessions().size());
   for (const auto& session : model.sessions()) executions.emplace_back(*session, input, input_size);
   if (options.calibration) return;
-  if (is_detection_family(options.family)) {
-    detection_head = make_detection_head(
-        options.family, {size.width, size.height, options.class_count, options.boxes_decoded}, executions[0].outputs());
+  const Family& family = model.family();
+  const HeadParameters parameters{family, size.width, size.height, options.class_count, options.boxes_decoded};
+  if (family.detects_objects()) {
+    detection_head = std::get<MakeDetectionHead>(family.make_head)(parameters, executions[0].outputs());
     return;
   }
   for (const Execution& execution : executions) {
-    head_pose_head = make_head_pose_head(options.family, execution.outputs());
+    head_pose_head = std::get<MakeHeadPoseHead>(family.make_head)(parameters, execution.outputs());
   }
+}
+
+Placement Network::write(const Frame& frame) {
+  for (Execution& execution : executions) {
+    execution.set_extra_inputs({size.width, size.height, frame.width, frame.height});
+  }
+  return writer_.write(frame, input_);
 }
 
 Networks::Networks(const Model& model) : model_(model), input_(input_length(model)) { largest(); }

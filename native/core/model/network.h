@@ -4,7 +4,6 @@
 #include <memory>
 #include <vector>
 
-#include "heads/head.h"
 #include "image/letterbox.h"
 #include "model/model.h"
 #include "model/session.h"
@@ -15,13 +14,19 @@ namespace edge_infer {
 struct Network {
   Network(const Model& model, InputSize input_size, float* input);
 
+  /// Writes a frame to the inputs of the next run.
+  Placement write(const Frame& frame);
+
   InputSize size;
-  InputWriter writer;
   /// One a file of the model.
   std::vector<Execution> executions;
   /// Which of the two depends on the model's family.
   std::unique_ptr<DetectionHead> detection_head;
   std::unique_ptr<HeadPoseHead> head_pose_head;
+
+ private:
+  InputWriter writer_;
+  float* input_;
 };
 
 /// The networks of one thread. They share one input buffer; those of the sizes last used are kept.
@@ -34,7 +39,6 @@ class Networks {
   Network& for_frame(int width, int height);
   /// The network of the model's own size.
   Network& largest() { return for_size(model_.input_size()); }
-  float* input() { return input_.data(); }
 
  private:
   Network& for_size(InputSize size);

@@ -1,6 +1,8 @@
 #include "model/session.h"
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "error.h"
 #include "model/runtime.h"
@@ -8,12 +10,14 @@
 namespace edge_infer {
 namespace {
 
-constexpr const char* kFloat = "float32";
-
 std::string type_name(ONNXTensorElementDataType type) {
   switch (type) {
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
-      return kFloat;
+      return name_of(ElementType::float32);
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32:
+      return name_of(ElementType::int32);
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64:
+      return name_of(ElementType::int64);
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
       return "float16";
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE:
@@ -22,13 +26,35 @@ std::string type_name(ONNXTensorElementDataType type) {
       return "uint8";
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8:
       return "int8";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32:
-      return "int32";
-    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64:
-      return "int64";
     default:
       return "type " + std::to_string(static_cast<int>(type));
   }
+}
+
+ONNXTensorElementDataType onnx_type(ElementType type) {
+  switch (type) {
+    case ElementType::int32:
+      return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+    case ElementType::int64:
+      return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+    default:
+      return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+  }
+}
+
+/// The runtime's view of a tensor, which must outlive it.
+Ort::Value value_of(Tensor& tensor) {
+  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  return Ort::Value::CreateTensor(memory, tensor.data(), tensor.byte_count(), tensor.shape().data(),
+                                  tensor.shape().size(), onnx_type(tensor.type()));
+}
+
+bool allows(int64_t side, int64_t value) { return side < 0 || side == value; }
+
+bool allows(const TensorInfo& info, const ExtraInput& input) {
+  return info.type == name_of(input.type) &&
+         std::equal(info.shape.begin(), info.shape.end(), input.shape.begin(), input.shape.end(),
+                    [](int64_t side, int64_t value) { return allows(side, value); });
 }
 
 TensorInfo describe(const Ort::Session& session, size_t index, bool input) {
@@ -67,11 +93,12 @@ Ort::SessionOptions session_options(const SessionOptions& options) {
 
 }  // namespace
 
-Session::Session(const std::string& model_path, const SessionOptions& options) {
+Session::Session(const std::string& model_path, const SessionOptions& options, ModelSignature signature)
+    : signature_(std::move(signature)) {
   open(model_path, options);
   for (size_t i = 0; i < session_.GetInputCount(); ++i) inputs_.push_back(describe(session_, i, true));
   for (size_t i = 0; i < session_.GetOutputCount(); ++i) outputs_.push_back(describe(session_, i, false));
-  resolve_input(options.input_size);
+  resolve_inputs(options.input_size);
 }
 
 void Session::open(const std::string& model_path, const SessionOptions& options) {
@@ -92,20 +119,34 @@ void Session::open(const std::string& model_path, const SessionOptions& options)
   }
 }
 
-void Session::resolve_input(InputSize wanted) {
-  const std::string open_size =
-      wanted.width > 0 ? std::to_string(wanted.height) + "x" + std::to_string(wanted.width) : std::string("HxW");
+void Session::resolve_inputs(InputSize wanted) {
+  const std::vector<ExtraInput>& extra_inputs = signature_.extra_inputs;
   const auto refuse = [&](const std::string& detail) {
-    std::string received;
-    for (const TensorInfo& input : inputs_) {
-      received += (received.empty() ? "" : ", ") + input.name + " " + input.type + " " + shape_text(input.shape);
+    const bool known = wanted.width > 0;
+    std::string expected = extra_inputs.empty() ? "one input float32 1x3x" : "the inputs float32 1x3x";
+    expected += known ? std::to_string(wanted.height) + "x" + std::to_string(wanted.width) : "HxW";
+    for (const ExtraInput& input : extra_inputs) {
+      expected += ", " + input.name + " " + name_of(input.type) + " " + shape_text(input.shape);
     }
     throw Error(ErrorCode::model_load,
-                "The model must have one input float32 1x3x" + open_size + " but has " + received + detail);
+                "The model must have " + expected + " but has " + tensors_text(inputs_) + detail);
   };
-  if (inputs_.size() != 1 || inputs_[0].type != kFloat || inputs_[0].shape.size() != 4) refuse("");
-  Shape& shape = inputs_[0].shape;
-  const auto allows = [](int64_t side, int64_t value) { return side < 0 || side == value; };
+  if (inputs_.size() != 1 + extra_inputs.size()) refuse("");
+  size_t found = 0;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const auto extra = std::find_if(extra_inputs.begin(), extra_inputs.end(),
+                                    [&](const ExtraInput& input) { return input.name == inputs_[i].name; });
+    if (extra == extra_inputs.end()) {
+      image_input_ = i;
+    } else if (allows(inputs_[i], *extra)) {
+      ++found;
+    }
+  }
+  const TensorInfo& image = inputs_[image_input_];
+  if (found != extra_inputs.size() || image.type != name_of(ElementType::float32) || image.shape.size() != 4) {
+    refuse("");
+  }
+  const Shape& shape = image.shape;
   if (!allows(shape[0], 1) || !allows(shape[1], 3)) refuse("");
   if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0)
     refuse("; its height and width are open: give an input size");
@@ -123,9 +164,15 @@ void Session::resolve_input(InputSize wanted) {
 Execution::Execution(Session& session, float* input, InputSize size) : session_(session), binding_(session.session_) {
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
   const Shape shape = {1, 3, size.height, size.width};
-  input_ = Ort::Value::CreateTensor<float>(memory, input, static_cast<size_t>(element_count(shape)), shape.data(),
-                                           shape.size());
-  binding_.BindInput(session.inputs()[0].name.c_str(), input_);
+  input_values_.push_back(Ort::Value::CreateTensor<float>(memory, input, static_cast<size_t>(element_count(shape)),
+                                                          shape.data(), shape.size()));
+  binding_.BindInput(session.inputs()[session.image_input_].name.c_str(), input_values_[0]);
+  for (const ExtraInput& extra : session.signature_.extra_inputs) {
+    extra_inputs_.emplace_back(extra.type, extra.shape);
+    input_values_.push_back(value_of(extra_inputs_.back()));
+    binding_.BindInput(extra.name.c_str(), input_values_.back());
+  }
+  set_extra_inputs({size.width, size.height, size.width, size.height});
   for (const TensorInfo& output : session.outputs()) binding_.BindOutput(output.name.c_str(), memory);
   try {
     session.session_.Run(run_options_, binding_);
@@ -135,27 +182,36 @@ Execution::Execution(Session& session, float* input, InputSize size) : session_(
   }
 }
 
+void Execution::set_extra_inputs(const FrameGeometry& geometry) {
+  for (size_t i = 0; i < extra_inputs_.size(); ++i) {
+    const ExtraInput& input = session_.signature_.extra_inputs[i];
+    const auto count = static_cast<size_t>(element_count(input.shape));
+    for (size_t at = 0; at < count; ++at) extra_inputs_[i].set(at, input.value(geometry, at));
+  }
+}
+
 void Execution::bind_outputs() {
-  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
   const std::vector<Ort::Value> values = binding_.GetOutputValues();
   const auto& described = session_.outputs();
+  const std::vector<ElementType>& types = session_.signature_.output_types;
   binding_.ClearBoundOutputs();
-  buffers_.reserve(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     if (!values[i].IsTensor())
       throw Error(ErrorCode::model_load, "The model's output " + described[i].name + " is no tensor");
     const auto info = values[i].GetTensorTypeAndShapeInfo();
     outputs_.push_back({described[i].name, type_name(info.GetElementType()), info.GetShape()});
-    if (outputs_[i].type != kFloat) {
+    const auto type =
+        std::find_if(types.begin(), types.end(), [&](ElementType known) { return outputs_[i].type == name_of(known); });
+    if (type == types.end()) {
+      std::string expected;
+      for (const ElementType known : types) expected += (expected.empty() ? "" : " or ") + std::string(name_of(known));
       throw Error(ErrorCode::model_load,
-                  "The model's output " + outputs_[i].name + " must be float32 but is " + outputs_[i].type);
+                  "The model's output " + outputs_[i].name + " must be " + expected + " but is " + outputs_[i].type);
     }
-    const Shape& shape = outputs_[i].shape;
-    buffers_.emplace_back(static_cast<size_t>(element_count(shape)));
-    bound_.push_back(
-        Ort::Value::CreateTensor<float>(memory, buffers_[i].data(), buffers_[i].size(), shape.data(), shape.size()));
-    binding_.BindOutput(outputs_[i].name.c_str(), bound_[i]);
-    views_.push_back({buffers_[i].data(), shape});
+    buffers_.emplace_back(*type, outputs_[i].shape);
+    output_values_.push_back(value_of(buffers_[i]));
+    binding_.BindOutput(outputs_[i].name.c_str(), output_values_[i]);
+    views_.push_back(buffers_[i].view());
   }
 }
 

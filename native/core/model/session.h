@@ -6,6 +6,7 @@
 #include "cancellation.h"
 #include "model/onnxruntime.h"
 #include "model/provider.h"
+#include "model/signature.h"
 #include "model/tensor.h"
 
 namespace edge_infer {
@@ -27,12 +28,13 @@ struct SessionOptions {
   bool allow_spinning = false;
 };
 
-/// A loaded model with one float input 1×3×H×W. Many threads may run it at once, each through its own Execution.
+/// A loaded model with an image input float32 1×3×H×W and the inputs of its signature. Many threads may run it at once,
+/// each through its own Execution.
 class Session {
  public:
   /// Throws MODEL_LOAD (a broken file; a tensor that is not as expected, with both shapes), BAD_OPTION (an input size
   /// that is not the model's), PROVIDER_UNAVAILABLE.
-  Session(const std::string& model_path, const SessionOptions& options);
+  Session(const std::string& model_path, const SessionOptions& options, ModelSignature signature = {});
 
   const std::vector<TensorInfo>& inputs() const { return inputs_; }
   const std::vector<TensorInfo>& outputs() const { return outputs_; }
@@ -47,10 +49,13 @@ class Session {
   friend class Execution;
 
   void open(const std::string& model_path, const SessionOptions& options);
-  void resolve_input(InputSize wanted);
+  void resolve_inputs(InputSize wanted);
 
+  ModelSignature signature_;
   Ort::Session session_{nullptr};
   std::vector<TensorInfo> inputs_;
+  /// Which of the inputs takes the image.
+  size_t image_input_ = 0;
   std::vector<TensorInfo> outputs_;
   InputSize input_size_;
   bool takes_any_size_ = false;
@@ -65,6 +70,9 @@ class Execution {
   /// Runs the model once, to learn the shapes of its outputs and to warm it up.
   Execution(Session& session, float* input, InputSize size);
 
+  /// Sets the inputs beside the image for the frame of the next run.
+  void set_extra_inputs(const FrameGeometry& geometry);
+
   /// Throws INFERENCE, or ABORTED when cancelled; the views are valid until the next run.
   const std::vector<TensorView>& run(Cancellation& cancellation);
 
@@ -77,9 +85,10 @@ class Execution {
   Session& session_;
   Ort::RunOptions run_options_;
   Ort::IoBinding binding_;
-  Ort::Value input_{nullptr};
-  std::vector<std::vector<float>> buffers_;
-  std::vector<Ort::Value> bound_;
+  std::vector<Tensor> extra_inputs_;
+  std::vector<Tensor> buffers_;
+  std::vector<Ort::Value> input_values_;
+  std::vector<Ort::Value> output_values_;
   std::vector<TensorInfo> outputs_;
   std::vector<TensorView> views_;
 };

@@ -16,13 +16,14 @@ constexpr float kMinRange = 1e-30f;
 }  // namespace
 
 void TensorStatistics::add(const TensorView& tensor) {
-  const auto count = static_cast<size_t>(element_count(tensor.shape));
+  const auto count = static_cast<size_t>(element_count(tensor.shape()));
   if (count == 0) return;
-  float low = tensor.data[0], high = tensor.data[0], zero = 0;
+  const float* const values = tensor.data<float>();
+  float low = values[0], high = values[0], zero = 0;
   for (size_t i = 0; i < count; ++i) {
-    low = std::min(low, tensor.data[i]);
-    high = std::max(high, tensor.data[i]);
-    zero += tensor.data[i] * 0;
+    low = std::min(low, values[i]);
+    high = std::max(high, values[i]);
+    zero += values[i] * 0;
   }
   if (zero != 0) throw Error(ErrorCode::inference, "The model computes values that are not finite");
   const bool first = histogram_.empty();
@@ -31,7 +32,7 @@ void TensorStatistics::add(const TensorView& tensor) {
   widen(std::max(std::fabs(low), std::fabs(high)));
   const float per_bin = kBins / 2 / range_;
   for (size_t i = 0; i < count; ++i) {
-    const auto bin = static_cast<int>(tensor.data[i] * per_bin + kBins / 2);
+    const auto bin = static_cast<int>(values[i] * per_bin + kBins / 2);
     ++histogram_[static_cast<size_t>(std::clamp(bin, 0, static_cast<int>(kBins) - 1))];
   }
 }

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "heads/head.h"
+#include "heads/registry.h"
 #include "pictures.h"
 
 using namespace edge_infer;
@@ -11,19 +11,25 @@ using pictures::error_of;
 
 namespace {
 
+std::unique_ptr<DetectionHead> make_detection_head(const HeadParameters& parameters,
+                                                   const std::vector<TensorInfo>& outputs) {
+  return std::get<MakeDetectionHead>(parameters.family.make_head)(parameters, outputs);
+}
+
 /// The boxes a head finds in one output that holds `rows` at the given places, zeros elsewhere.
 std::vector<Detection> decode(const std::string& family, const Shape& shape,
                               const std::vector<std::pair<size_t, float>>& values, const DetectionLimits& limits = {}) {
   std::vector<float> data(static_cast<size_t>(element_count(shape)));
   for (const auto& [at, value] : values) data[at] = value;
-  const auto head = make_detection_head(family, {64, 64, 0, true}, {{"output", "float32", shape}});
+  const auto head = make_detection_head({find_family(family), 64, 64}, {{"output", "float32", shape}});
   std::vector<Detection> found;
   head->decode({{data.data(), shape}}, limits, found);
   return found;
 }
 
-std::string refusal(const std::string& family, const HeadParameters& parameters, const Shape& shape) {
-  const auto error = error_of([&] { make_detection_head(family, parameters, {{"out", "float32", shape}}); });
+std::string refusal(const std::string& family, int width, int height, int classes, const Shape& shape) {
+  const HeadParameters parameters{find_family(family), width, height, classes};
+  const auto error = error_of([&] { make_detection_head(parameters, {{"out", "float32", shape}}); });
   CHECK(error.first == "MODEL_LOAD");
   return error.second;
 }
@@ -79,17 +85,33 @@ TEST_CASE("YOLOX: centres are offsets in cells, sizes logarithms") {
 }
 
 TEST_CASE("outputs that do not fit a family are refused with both shapes") {
-  CHECK(refusal("yolov8", {640, 640, 80, true}, {1, 84, 8401}) ==
+  CHECK(refusal("yolov8", 640, 640, 80, {1, 84, 8401}) ==
         "A model of the family yolov8 must have the outputs 1x84x8400 but has out float32 1x84x8401");
-  CHECK(refusal("yolov5", {640, 640, 80, true}, {1, 84, 8400}).find("1x25200x85 but has out float32 1x84x8400") !=
+  CHECK(refusal("yolov5", 640, 640, 80, {1, 84, 8400}).find("1x25200x85 but has out float32 1x84x8400") !=
         std::string::npos);
-  CHECK(refusal("yolox", {320, 320, 2, true}, {1, 2100, 85}).find("1x2100x7 but has out float32 1x2100x85") !=
+  CHECK(refusal("yolox", 320, 320, 2, {1, 2100, 85}).find("1x2100x7 but has out float32 1x2100x85") !=
         std::string::npos);
-  CHECK(refusal("ultraface", {320, 240, 1, true}, {1, 4420, 2}).find("1x4420x4") != std::string::npos);
-  CHECK(refusal("yolov8", {640, 640, 0, true}, {84, 8400}).find("84x8400") != std::string::npos);
+  CHECK(refusal("ultraface", 320, 240, 1, {1, 4420, 2}).find("1x4420x4") != std::string::npos);
+  CHECK(refusal("yolov8", 640, 640, 0, {84, 8400}).find("84x8400") != std::string::npos);
+  CHECK(refusal("yolov8-raw", 64, 32, 0, {1, 64, 4, 8}) ==
+        "A model of the family yolov8-raw must have the outputs 1x64x4x8, 1x(classes)x4x8, 1x64x2x4, 1x(classes)x2x4, "
+        "1x64x1x2, 1x(classes)x1x2 but has out float32 1x64x4x8");
+  CHECK(refusal("ultraface-raw", 320, 240, 1, {1}).find("1x6x30x40 with 1x12x30x40, 1x4x15x20") != std::string::npos);
   for (const char* family : {"hopenet", "fsanet"}) {
-    CHECK(error_of([&] { make_head_pose_head(family, {{"out", "float32", {1, 4}}}); }).first == "MODEL_LOAD");
+    const Family& row = find_family(family);
+    const auto make = std::get<MakeHeadPoseHead>(row.make_head);
+    CHECK(error_of([&] { make({row}, {{"out", "float32", {1, 4}}}); }).first == "MODEL_LOAD");
   }
+}
+
+TEST_CASE("without suppression the best are kept, in order, up to the limit") {
+  std::vector<Detection> found = {{0, 0, 9, 9, 0.7f, 0}, {0, 0, 9, 9, 0.9f, 0}, {0, 0, 9, 9, 0.8f, 0}};
+  keep_highest_scores(found, 10);
+  CHECK(found.size() == 3);
+  CHECK(found[0].score == 0.9f);
+  keep_highest_scores(found, 2);
+  REQUIRE(found.size() == 2);
+  CHECK(found[1].score == 0.8f);
 }
 
 TEST_CASE("suppression keeps the best of each class, in order, up to the limit") {
