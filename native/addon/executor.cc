@@ -1,5 +1,7 @@
 #include "executor.h"
 
+#include <pthread.h>
+
 #include <utility>
 
 namespace edge_infer {
@@ -43,6 +45,7 @@ void Executor::stop() {
 }
 
 void Executor::work(int thread) {
+  pthread_setname_np(pthread_self(), "edge-infer");
   while (true) {
     Job job;
     {

@@ -51,3 +51,14 @@ export const face = await jpegOf(cut(staircase, 650, 0, 450, 450))
 /** A car above and people below; 1024 × 1380 pixels. */
 const car = await pixelsOf(await sample('car'), 1024)
 export const street = await jpegOf(stacked(car, cut(staircase, 560, 0, 1024, 700)))
+
+/** A video of 640 × 360 pixels, 25 frames a second: the view moves over two of the people, back and forth. */
+export async function writeVideo(path: string, frames: number): Promise<string> {
+  const writer = await native.createVideo(path, 640, 360, 25)
+  for (let frame = 0; frame < frames; frame++) {
+    const x = 640 + Math.abs(frame % 300 - 150)
+    await writer.write({ kind: 'raw', ...cut(staircase, x, 100, 640, 360), channels: 3, order: 'bgr' })
+  }
+  await writer.close()
+  return path
+}

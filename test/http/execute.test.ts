@@ -4,7 +4,7 @@ import type { TaskName } from '../../lib/tasks/registry.js'
 import { SHARED_SCHEMAS } from '../../lib/http/schemas/common.js'
 import { answerSchema } from '../../lib/http/schemas/execute.js'
 import { createTask } from '../../lib/tasks/index.js'
-import { shared, sharedImage } from '../helpers/shared.js'
+import { HELMETS, helmetBoxes, useConstantHelmets } from '../helpers/models.js'
 import { nestedList, post, sample, startServer, TEXT_FORMS, type Answer } from './server.js'
 
 const STYLES = {
@@ -21,12 +21,13 @@ function documented(test: Test, task: TaskName, route: Route, answer: Answer): v
   test.same(errors, [], `${route}/${task} answers in the documented shape`)
 }
 
+useConstantHelmets(t)
 const server = await startServer(t, {
   tasks: {
     face_detection: { workers: 2 },
     face_alignment: { workers: 2 },
     car_detection: { workers: 1 },
-    ...(shared.present && { helmet_detection: { workers: 1 } }),
+    helmet_detection: { workers: 1 },
   },
 })
 const faces = await sample('faces')
@@ -140,16 +141,15 @@ t.test('concurrent requests are shared by the workers, and each is named', async
 })
 
 t.test('helmet_detection: clips under both names', async (t) => {
-  if (!shared.present) return t.comment(`${shared.why}: helmet_detection is not tried, its model is not in npm`)
-  const frame = sharedImage('helmets_reviewed/gduthwd_001.jpg')
   for (const route of ROUTES) {
     for (const name of ['clip', 'image_list']) {
-      const { status, body } = await post(`${server.url}/${route}/helmet_detection`, { [name]: [frame, frame].map(TEXT_FORMS.literal) })
+      const { status, body } = await post(`${server.url}/${route}/helmet_detection`, { [name]: [car, faces].map(TEXT_FORMS.literal) })
       t.equal(status, 200)
       documented(t, 'helmet_detection', route, body)
-      const clip = body.clip_result as { ntotal: number }[]
-      t.equal(clip.length, 2)
-      t.equal((body.bbox_list as unknown[]).length, clip.reduce((sum, { ntotal }) => sum + ntotal, 0))
+      t.strictSame(body.clip_result, [1, 2].map(() => ({ ntotal: HELMETS.length, n_no_helmet: 1 })))
+      const expected = [...helmetBoxes(1024, 680), ...helmetBoxes(1920, 1398)].flat()
+      const apart = (body.bbox_list as number[][]).flat().map((side, at) => Math.abs(side - (expected[at] as number)))
+      t.ok(apart.length === expected.length && Math.max(...apart) < 3, `boxes differ by ${Math.max(...apart)}`)
     }
   }
 })

@@ -81,8 +81,7 @@ result = {
     "without_type": len(without_type["bbox"]),
     "broken": [broken["execute_flag"], broken["error"]["code"]],
 }
-if "helmet_detection" in services:
-    helmet = cv2.imread(HELMET_FRAME)
-    clip = execute("helmet_detection", {"clip": [encode(helmet), encode(helmet)]})
-    result["helmets"] = [entry["ntotal"] for entry in clip["clip_result"]]
+helmet = cv2.imread(HELMET_FRAME)
+clip = execute("helmet_detection", {"clip": [encode(helmet), encode(helmet)]})
+result["helmets"] = [entry["ntotal"] for entry in clip["clip_result"]]
 print(json.dumps(result))

@@ -103,7 +103,6 @@ t.test('workers are added and removed, limits are set, and what cannot be is ref
     t.match(one, { status: 200, body: { limit_flag: true, pid: added.body.pid } })
     const { body } = await post(`${url}/execute_task/face_detection`, faces, { 'content-type': 'image/jpeg' })
     t.ok((body.proc_resource_info as { cpu_util_limit: number }).cpu_util_limit < 0.81)
-    t.ok(await unchangedCost(url, limits) < 10, 'a limit that changes nothing costs next to nothing')
   } else {
     refused(t, limited, 'CGROUP_UNAVAILABLE', 'limit_flag')
   }
@@ -115,19 +114,7 @@ t.test('workers are added and removed, limits are set, and what cannot be is ref
   refused(t, await post(`${url}/decrease_work_process`, { task_name: 'face_detection' }), 'LAST_WORKER', 'decrease_flag')
 })
 
-/** Milliseconds, the third quickest of some: what else the machine does is no cost of ours. */
-async function unchangedCost(url: string, limits: Answer): Promise<number> {
-  const times: number[] = []
-  for (let i = 0; i < 21; i++) {
-    const start = performance.now()
-    await post(`${url}/limit_task_resource`, limits)
-    times.push(performance.now() - start)
-  }
-  return times.sort((a, b) => a - b)[2] as number
-}
-
 t.test('who may use the control routes', async (t) => {
-  const outside = Object.values(networkInterfaces()).flat().find((address) => address?.family === 'IPv4' && !address.internal)
   const start = (control: { token?: string; open?: boolean }): Promise<TestServer> =>
     startServer(t, { tasks: { face_detection: { workers: 1 } }, control: { token: control.token, open: control.open ?? false } })
   const paths = ['add_work_process', 'decrease_work_process', 'limit_process_resource', 'limit_task_resource']
@@ -155,12 +142,18 @@ t.test('who may use the control routes', async (t) => {
   }
   t.equal((await get(`${guarded.url}/readyz`)).status, 200, 'the other routes need no token')
 
-  if (!outside) return t.comment('this machine has no address but loopback: callers from elsewhere are not tried')
+})
+
+const outside = Object.values(networkInterfaces()).flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address ?? ''
+const noAddress = outside ? false : 'this machine has no address but loopback'
+
+t.test('callers from elsewhere', { skip: noAddress }, async (t) => {
   for (const open of [false, true]) {
     const server = await startServer(t, {
       tasks: { face_detection: { workers: 1 } }, host: '0.0.0.0', control: { token: undefined, open },
     })
-    t.equal(await statusFrom(outside.address, server.port), open ? 400 : 401, `open: ${open}`)
+    t.equal(await statusFrom(outside, server.port), open ? 400 : 401, `open: ${open}`)
   }
 })
 

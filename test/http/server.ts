@@ -1,13 +1,11 @@
 /** A real server with real workers and models, and pictures in every wire form. */
-import { readFileSync } from 'node:fs'
 import pino from 'pino'
 import type { Test } from 'tap'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../lib/http/index.js'
-import { resolveSample } from '../../lib/models/index.js'
 import { native } from '../../lib/native.js'
 import { createSampler } from '../../lib/host/index.js'
 import { startWorkers, type Workers, type WorkersOptions } from '../../lib/workers/index.js'
-import { useSharedModels } from '../helpers/shared.js'
+import { sample } from '../helpers/pictures.js'
 
 export interface TestServer {
   url: string
@@ -24,7 +22,6 @@ export interface TestServerOptions extends Partial<Pick<HttpServerOptions, 'cont
 
 export async function startServer(t: Test, options: TestServerOptions): Promise<TestServer> {
   const { tasks, queueSize, control, settings, tracing, host = '127.0.0.1' } = options
-  if (tasks.helmet_detection) useSharedModels()
   const log = pino({ level: 'error' }, pino.destination(2))
   const workers = await startWorkers({ tasks, threads: 1, queueSize, log })
   const sampler = createSampler()
@@ -40,9 +37,7 @@ export async function startServer(t: Test, options: TestServerOptions): Promise<
   return { url: `http://${host}:${port}`, port, server, workers }
 }
 
-export async function sample(name: 'faces' | 'car'): Promise<Buffer> {
-  return readFileSync(await resolveSample(name))
-}
+export { sample }
 
 /** `ndarray.tolist()` as JSON text, from the pixels of a JPEG file. */
 export async function nestedList(file: Buffer, width: number): Promise<string> {

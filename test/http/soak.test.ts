@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createTask, type BoundingBox } from '../../lib/index.js'
-import { shared, sharedImage } from '../helpers/shared.js'
+import { face, people, street } from '../helpers/pictures.js'
 import { nestedList, sample, startServer, TEXT_FORMS } from './server.js'
 
 const REQUESTS = 10_000
@@ -93,10 +93,7 @@ async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
 }
 
 t.test('every answer is the library\'s, also while workers are killed', { timeout: 900_000 }, async (t) => {
-  const pictures = shared.present
-    ? ['0_Parade_Parade_0_194', '0_Parade_Parade_0_459', '1_Handshaking_Handshaking_1_158', '3_Riot_Riot_3_166']
-        .map((name) => sharedImage(`wider_val416/${name}.jpg`))
-    : [await sample('faces'), await sample('car')]
+  const pictures = [people, street, face, await sample('faces')]
   const shots = await makeShots(pictures)
   const deck = shots.flatMap((shot) => Array.from({ length: shot.weight }, () => shot))
   const { port, workers } = await startServer(t, {

@@ -1,6 +1,5 @@
 /** Models in whole numbers: what is in the files, and that they still find what the float models find. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createTask } from '../../lib/index.js'
@@ -10,12 +9,13 @@ import { PER_CHANNEL_OPSET, upgraded } from '../../lib/models/onnx/opset.js'
 import { fittingLevels, levelsBetween } from '../../lib/models/quantize/levels.js'
 import { differences } from '../helpers/boxes.js'
 import { writeConstantModel } from '../helpers/onnx.js'
-import { sharedImage, sharedPath, skip, useSharedModels } from '../helpers/shared.js'
+import { people, sample } from '../helpers/pictures.js'
+import { shared, sharedImage, skip, useSharedModels } from '../helpers/shared.js'
 
-const FACES = ['demo/people.jpg', 'wider_val416/0_Parade_Parade_0_194.jpg']
+const FACES = [people, await sample('faces')]
 
 t.beforeEach((t) => {
-  useSharedModels()
+  if (shared.present) useSharedModels()
   t.context.store = process.env.EDGE_INFER_STORE
 })
 t.afterEach((t) => {
@@ -23,10 +23,10 @@ t.afterEach((t) => {
   else process.env.EDGE_INFER_STORE = t.context.store
 })
 
-async function calibrate(model: string, pictures: readonly string[]): Promise<Quantizer> {
+async function calibrate(model: string, pictures: readonly Buffer[]): Promise<Quantizer> {
   const { entry, paths } = await resolveModel(model)
   return Quantizer.calibrate(entry, paths[0] as string, {
-    pictures: pictures.map((name) => () => readFile(sharedPath('images', name))), threads: 1,
+    pictures: pictures.map((file) => async () => file), threads: 1,
   })
 }
 
@@ -51,7 +51,7 @@ t.test('levels hold zero, and rare values far out do not cost the others their r
   t.ok(fittingLevels(negative, 'silu').scale < 0.15 * levelsBetween(-100, 1).scale, 'silu sees nothing below -10')
 })
 
-t.test('a model of an older operator set computes the same in the newer one', { skip }, async (t) => {
+t.test('a model of an older operator set computes the same in the newer one', async (t) => {
   const { paths } = await resolveModel('ultraface-rfb-320')
   const model = new OnnxModel(readFileSync(paths[0] as string))
   t.equal(model.opset, 9)
@@ -61,8 +61,7 @@ t.test('a model of an older operator set computes the same in the newer one', { 
   const path = write(t, 'ultraface-newer.onnx', newer.rebuilt({ nodes, initializers }))
   await using before = await createTask('face_detection', { model: paths[0], asExported: true })
   await using after = await createTask('face_detection', { model: path, asExported: true })
-  const picture = sharedImage('wider_val416/0_Parade_Parade_0_194.jpg')
-  const [expected, found] = [await before.run(picture), await after.run(picture)]
+  const [expected, found] = [await before.run(people), await after.run(people)]
   t.ok(expected.objects.length > 3)
   const unlabelled = ({ box, score }: (typeof found.objects)[number]) => ({ box, score })
   t.strictSame(found.objects.map(unlabelled), expected.objects.map(unlabelled))
@@ -74,9 +73,10 @@ function countOps({ file }: QuantizedModel): Record<string, number> {
   return counts
 }
 
-t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and finds the same faces', { skip }, async (t) => {
+t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and finds the same faces', async (t) => {
   // The second has batch normalisations behind its convolutions, and an older file format.
-  for (const [name, size] of [['ultraface-rfb-320', 1_217_758], ['ultraface-rfb-640', 1_588_012]] as const) {
+  const models = [['ultraface-rfb-320', 1_217_758], ['ultraface-rfb-640', 1_588_012]] as const
+  for (const [name, size] of shared.present ? models : models.slice(0, 1)) {
     const quantizer = await calibrate(name, FACES)
     const quantized = quantizer.quantize()
     t.strictSame(quantized.convolutions, { all: 52, quantized: 44 }, 'all but the last of each head')
@@ -94,17 +94,17 @@ t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and f
     t.match(await variantOf(entry, path), { family: 'ultraface-raw' })
     await using float = await createTask('face_detection', { model: name, threads: 1 })
     await using whole = await createTask('face_detection', { model: path, threads: 1 })
-    for (const picture of FACES) {
-      const expected = (await float.run(sharedImage(picture))).objects
-      const found = (await whole.run(sharedImage(picture))).objects
+    for (const [index, picture] of FACES.entries()) {
+      const expected = (await float.run(picture)).objects
+      const found = (await whole.run(picture)).objects
       t.ok(expected.length > 0)
-      t.strictSame(differences(found, expected, { threshold: 0.7, iouLimit: 0.8, scoreLimit: 0.12 }), [], picture)
+      t.strictSame(differences(found, expected, { threshold: 0.7, iouLimit: 0.8, scoreLimit: 0.12 }), [], `picture ${index}`)
     }
   }
 })
 
 t.test('the layers that lose most are found: in YOLOX-nano the first, which much is lost by', { skip }, async (t) => {
-  const pictures = ['demo/street.jpg', 'coco_vehicles/train2017_000000000064.jpg']
+  const pictures = ['demo/street.jpg', 'coco_vehicles/train2017_000000000064.jpg'].map(sharedImage)
   const quantizer = await calibrate('yolox-nano-320', pictures)
   const layers = await quantizer.rankLayers()
   t.equal(layers[0]?.length, 3, 'a convolution and the two nodes of its activation')
@@ -128,10 +128,9 @@ t.test('the layers that lose most are found: in YOLOX-nano the first, which much
 })
 
 t.test('what cannot be quantised says why', async (t) => {
-  const picture = (): Promise<Buffer> => readFile(sharedPath('images', FACES[0] as string))
   const refused = (path: string): Promise<Quantizer> =>
     resolveModel(path, { family: 'yolov8' }).then(({ entry }) =>
-      Quantizer.calibrate(entry, path, { pictures: [picture], threads: 1 }))
+      Quantizer.calibrate(entry, path, { pictures: [async () => people], threads: 1 }))
   const constant = writeConstantModel(
     join(t.testdir(), 'constant.onnx'), [{ name: 'images', shape: [1, 3, 32, 32] }], [{ name: 'out', shape: [1, 84, 21] }])
   await t.rejects(refused(constant), { code: 'NOT_QUANTIZED', message: /none of its convolutions/ })
