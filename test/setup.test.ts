@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { chmod, cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { performance } from 'node:perf_hooks'
 import t, { type Test } from 'tap'
 
 const ROOT = new URL('../..', import.meta.url).pathname
@@ -11,16 +10,14 @@ const ROOT = new URL('../..', import.meta.url).pathname
 interface Ran {
   code: number | null
   output: string
-  seconds: number
 }
 
 async function run(command: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const start = performance.now()
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const [code] = (await once(child, 'close')) as [number | null]
-  return { code, output, seconds: (performance.now() - start) / 1000 }
+  return { code, output }
 }
 
 /** A small checkout of its own with the real script, so that the tests never touch the tree they run in. */
@@ -53,7 +50,7 @@ async function makeRelease(root: string): Promise<string> {
   return release
 }
 
-t.test('set-up does what is missing, once; then it is silent and quick', async (t) => {
+t.test('set-up does what is missing, once; then it is silent', async (t) => {
   const root = await makeCheckout(t)
   const environment = { ONNXRUNTIME_ROOT: await makeRelease(root) }
   const setup = (...flags: string[]) => run('bash', [join(root, 'bin/setup'), '--no-models', ...flags], environment)
@@ -67,7 +64,6 @@ t.test('set-up does what is missing, once; then it is silent and quick', async (
   t.match(await setup('--check'), { code: 0, output: '' })
   const second = await setup()
   t.match(second, { code: 0, output: '' })
-  t.ok(second.seconds < 2, `${second.seconds} s`)
 
   await rm(join(root, 'test'), { recursive: true })
   await writeSource(root, 'lib/cli/main.ts', 'export const main = (): string => 1\n')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { measureAccuracy, reportAccuracy, type Accuracy } from '../../lib/bench/index.js'
-import { findData, useModelsOf } from './data.js'
+import { sharedPath, skip, useSharedModels } from '../helpers/shared.js'
 
 /** What the default models are known to reach, and no more than two objects below it. */
 const EXPECTED: Record<string, { objects: number; precision: number; recall: number }> = {
@@ -14,11 +14,9 @@ t.test('a directory without labelled sets', async (t) => {
   await t.rejects(measureAccuracy({ data: t.testdir() }), { code: 'BAD_OPTION', message: /wider_val416/ })
 })
 
-t.test('the default models on the labelled sets', async (t) => {
-  const data = findData(t)
-  if (data === undefined) return
-  useModelsOf(data)
-  const results = await measureAccuracy({ data, threads: 2 })
+t.test('the default models on the labelled sets', { skip }, async (t) => {
+  useSharedModels()
+  const results = await measureAccuracy({ data: sharedPath(), threads: 2 })
   const of = (set: string, mode: string): Accuracy | undefined =>
     results.find((result) => result.set === set && result.mode === mode)
   for (const [set, { objects, precision, recall }] of Object.entries(EXPECTED)) {

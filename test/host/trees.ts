@@ -38,7 +38,7 @@ export function samplerOf(t: Test, tree: RecordedTree, options: SamplerOptions =
   return sampler
 }
 
-export async function until(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, limitMs = 90_000): Promise<void> {
   const end = Date.now() + limitMs
   while (!condition()) {
     if (Date.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`)

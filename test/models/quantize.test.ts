@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createTask } from '../../lib/index.js'
-import { Quantizer, resolveModel, variantOf, type QuantizedModel } from '../../lib/models/index.js'
+import { Quantizer, resolveModel, variantOf, type Layer, type QuantizedModel } from '../../lib/models/index.js'
 import { OnnxModel } from '../../lib/models/onnx/model.js'
 import { PER_CHANNEL_OPSET, upgraded } from '../../lib/models/onnx/opset.js'
 import { fittingLevels, levelsBetween } from '../../lib/models/quantize/levels.js'
@@ -101,6 +101,23 @@ t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and f
       t.strictSame(differences(found, expected, { threshold: 0.7, iouLimit: 0.8, scoreLimit: 0.12 }), [], `picture ${index}`)
     }
   }
+})
+
+t.test('layers are ranked by what they lose: without the first ones, answers are nearer', async (t) => {
+  const quantizer = await calibrate('ultraface-rfb-320', [people])
+  const layers = await quantizer.rankLayers()
+  t.equal(layers.length, 46)
+  await using float = await createTask('face_detection', { threads: 1, scoreThreshold: 0.3 })
+  const expected = (await float.run(people)).objects
+  const distance = async (name: string, inFloat: Layer[]): Promise<number> => {
+    const path = write(t, name, quantizer.quantize(inFloat).file)
+    await using whole = await createTask('face_detection', { model: path, threads: 1, scoreThreshold: 0.3 })
+    const found = (await whole.run(people)).objects
+    const sides = expected.flatMap(({ box: [x] }) => Math.min(...found.map(({ box }) => Math.abs(box[0] - x))))
+    return Math.max(...sides)
+  }
+  const [worst, best] = [await distance('a.onnx', layers.slice(0, 16)), await distance('b.onnx', layers.slice(-16))]
+  t.ok(worst < best, `boxes are ${worst.toFixed(2)} pixels off, ${best.toFixed(2)} with the last ones in float`)
 })
 
 t.test('the layers that lose most are found: in YOLOX-nano the first, which much is lost by', { skip }, async (t) => {

@@ -11,12 +11,7 @@ import { locateGroups } from '../../lib/workers/limits/mounts.js'
 import { Workers, type WorkersOptions } from '../../lib/workers/index.js'
 
 export { face, people } from '../helpers/pictures.js'
-
-/** Why no limits can be set on this machine; false where they can. */
-export const noLimits = await openLimits({ removeLeftovers: false }).then(async (limits) => {
-  await limits.close()
-  return limits.available ? false : limits.reason ?? 'no control groups'
-})
+export { noLimits } from '../helpers/limits.js'
 
 export interface LogLine {
   level: number
