@@ -9,7 +9,7 @@ export async function sample(name: 'faces' | 'car'): Promise<Buffer> {
   return readFileSync(await samplePath(name))
 }
 
-export interface Pixels {
+interface Pixels {
   data: Buffer
   width: number
   height: number

@@ -141,7 +141,6 @@ t.test('who may use the control routes', async (t) => {
     t.equal((await ask(guarded, path, { authorization: 'bearer correct-horse', origin: 'http://a.example' })).status, 400)
   }
   t.equal((await get(`${guarded.url}/readyz`)).status, 200, 'the other routes need no token')
-
 })
 
 const outside = Object.values(networkInterfaces()).flat()
