@@ -121,12 +121,11 @@ t.test('SIGTERM under load loses no request', async (t) => {
     }
   }
   const clients = [...Array.from({ length: 6 }, () => client(keepAlive)), client(fresh), client(fresh)]
-  await delay(1500)
+  while (answered <= 20 && lost.length === 0) await delay(100)
   stopping = true
   child.kill('SIGTERM')
   await Promise.all(clients)
   t.same(lost, [])
-  t.ok(answered > 20, `${answered} answers`)
   t.ok(answeredAfter >= 6, `${answeredAfter} after the signal`)
   t.equal((await result).code, 0)
 })
@@ -147,8 +146,9 @@ t.test('while it stops it is not ready, and a second signal ends it at once', as
   hanging.write(picture.subarray(0, 100))
   await delay(200)
   child.kill('SIGTERM')
-  await delay(100)
-  t.same(await ready(), [503, 'close'])
+  let answer = await ready()
+  while (answer[0] === 200) answer = await ready()
+  t.same(answer, [503, 'close'])
   await delay(1500)
   t.equal(child.exitCode, null, 'the request that is under way is waited for')
   child.kill('SIGINT')

@@ -34,6 +34,12 @@ async function startCluster(t: Test, responds: readonly Respond[], options: Clus
 const counts = ({ nodes }: Cluster): number[] =>
   nodes.map(({ paths }) => paths.filter((path) => path !== '/healthz').length)
 
+/** Whether it comes true, asked again and again for as long as a busy machine needs. */
+async function settles(isTrue: () => Promise<boolean>): Promise<boolean> {
+  for (const end = Date.now() + 60_000; Date.now() < end; await wait(20)) if (await isTrue()) return true
+  return false
+}
+
 t.test('round robin takes the nodes in turn, from one list of the cloud', async (t) => {
   const options = { policy: 'round-robin', token: 'secret', refreshMs: 60_000 } as const
   const cluster = await startCluster(t, [works, works, works], options)
@@ -56,12 +62,11 @@ t.test('the least loaded node is picked, this client\'s own calls counted in', a
   t.ok(busy >= 1 && idle > busy, `spread: ${counts(cluster)}`)
   Object.assign(cluster.figures[0] as object, { cpu: 1 })
   Object.assign(cluster.figures[2] as object, { cpu: 0 })
-  await wait(150)
-  await cluster.run()
-  await wait(50)
   const before = counts(cluster)[0] as number
-  await cluster.run()
-  t.equal(counts(cluster)[0], before + 1, 'the new figures were fetched in the background')
+  t.ok(await settles(async () => {
+    await cluster.run()
+    return (counts(cluster)[0] as number) > before
+  }), 'the new figures were fetched in the background')
 })
 
 t.test('the nearest node is the one that answers soonest', async (t) => {
@@ -72,21 +77,21 @@ t.test('the nearest node is the one that answers soonest', async (t) => {
   }
   const old: Respond = (request, response) =>
     request.url.pathname === '/healthz' ? json(response, { error: 'no such route' }, 404) : works(request, response)
-  const cluster = await startCluster(t, [far(80), old, far(40)], { policy: 'nearest', refreshMs: 60_000 })
+  const cluster = await startCluster(t, [far(800), old, far(400)], { policy: 'nearest', refreshMs: 60_000 })
   for (let call = 0; call < 5; call++) await cluster.run()
   t.same(counts(cluster), [0, 5, 0])
   const known = await cluster.client.nodes('car_detection')
   const [first, second, third] = known.map(({ roundTripMs }) => roundTripMs) as [number, number, number]
-  t.ok(first >= 79 && third >= 39 && second < third, `${first}, ${second}, ${third} ms`)
+  t.ok(first >= 790 && third >= 390 && second < third, `${first}, ${second}, ${third} ms`)
 })
 
 t.test('one node refuses, one hangs, one works: every call is answered', async (t) => {
   const cluster = await startCluster(t, [works, () => {}, works], {
-    policy: 'round-robin', attemptTimeoutMs: 200, penaltyMs: 700, refreshMs: 60_000,
+    policy: 'round-robin', attemptTimeoutMs: 1000, penaltyMs: 4000, refreshMs: 60_000,
   })
   const [refusing, hanging, working] = cluster.nodes as [TestNode, TestNode, TestNode]
   await refusing.stop()
-  const replies = await Promise.all(Array.from({ length: 12 }, () => cluster.run({ timeoutMs: 5000 })))
+  const replies = await Promise.all(Array.from({ length: 12 }, () => cluster.run({ timeoutMs: 60_000 })))
   t.equal(replies.length, 12)
   t.equal(working.received.length, 12)
   const seen = hanging.received.length
@@ -97,9 +102,10 @@ t.test('one node refuses, one hangs, one works: every call is answered', async (
 
   await refusing.restart()
   hanging.respond = works
-  await wait(750)
-  for (let call = 0; call < 6; call++) await cluster.run()
-  t.ok(refusing.received.length >= 2 && hanging.received.length >= seen + 2, 'and are back when they have recovered')
+  t.ok(await settles(async () => {
+    await cluster.run()
+    return refusing.received.length >= 2 && hanging.received.length >= seen + 2
+  }), 'and are back when they have recovered')
 })
 
 t.test('when every node fails the error names them all', async (t) => {
@@ -145,13 +151,12 @@ t.test('the cloud does not answer, a task is unknown, a node is gone', async (t)
   t.equal(counts(cluster).reduce((a, b) => a + b), 5, 'the last list serves while the cloud is silent')
   await cluster.cloud.restart()
   cluster.nodes.pop()
-  await wait(100)
-  await cluster.run()
-  await wait(100)
-  t.equal((await cluster.client.nodes('car_detection')).length, 1)
+  t.ok(await settles(async () => {
+    await cluster.run()
+    return (await cluster.client.nodes('car_detection')).length === 1
+  }))
   cluster.nodes.pop()
-  await wait(700)
-  t.equal(await codeOf(cluster.run()), 'NO_WORKER')
+  t.ok(await settles(async () => await codeOf(cluster.run()) === 'NO_WORKER'))
   await cluster.client.close()
   t.equal(await codeOf(cluster.run()), 'CLOSED')
 
