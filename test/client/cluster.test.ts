@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { EdgeInferClient, type ClusterClient, type ClusterOptions } from '../../lib/client/index.js'
+import { until } from '../helpers/processes.js'
 import { answer, codeOf, json, JPEG, refuse, TestNode, type Respond } from './helpers.js'
 
 const wait = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
@@ -34,12 +35,6 @@ async function startCluster(t: Test, responds: readonly Respond[], options: Clus
 const counts = ({ nodes }: Cluster): number[] =>
   nodes.map(({ paths }) => paths.filter((path) => path !== '/healthz').length)
 
-/** Whether it comes true, asked again and again for as long as a busy machine needs. */
-async function settles(isTrue: () => Promise<boolean>): Promise<boolean> {
-  for (const end = Date.now() + 60_000; Date.now() < end; await wait(20)) if (await isTrue()) return true
-  return false
-}
-
 t.test('round robin takes the nodes in turn, from one list of the cloud', async (t) => {
   const options = { policy: 'round-robin', token: 'secret', refreshMs: 60_000 } as const
   const cluster = await startCluster(t, [works, works, works], options)
@@ -63,7 +58,7 @@ t.test('the least loaded node is picked, this client\'s own calls counted in', a
   Object.assign(cluster.figures[0] as object, { cpu: 1 })
   Object.assign(cluster.figures[2] as object, { cpu: 0 })
   const before = counts(cluster)[0] as number
-  t.ok(await settles(async () => {
+  t.ok(await until(async () => {
     await cluster.run()
     return (counts(cluster)[0] as number) > before
   }), 'the new figures were fetched in the background')
@@ -102,7 +97,7 @@ t.test('one node refuses, one hangs, one works: every call is answered', async (
 
   await refusing.restart()
   hanging.respond = works
-  t.ok(await settles(async () => {
+  t.ok(await until(async () => {
     await cluster.run()
     return refusing.received.length >= 2 && hanging.received.length >= seen + 2
   }), 'and are back when they have recovered')
@@ -151,12 +146,12 @@ t.test('the cloud does not answer, a task is unknown, a node is gone', async (t)
   t.equal(counts(cluster).reduce((a, b) => a + b), 5, 'the last list serves while the cloud is silent')
   await cluster.cloud.restart()
   cluster.nodes.pop()
-  t.ok(await settles(async () => {
+  t.ok(await until(async () => {
     await cluster.run()
     return (await cluster.client.nodes('car_detection')).length === 1
   }))
   cluster.nodes.pop()
-  t.ok(await settles(async () => await codeOf(cluster.run()) === 'NO_WORKER'))
+  t.ok(await until(async () => await codeOf(cluster.run()) === 'NO_WORKER'))
   await cluster.client.close()
   t.equal(await codeOf(cluster.run()), 'CLOSED')
 

@@ -3,7 +3,8 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createSampler, type Sampler } from '../../lib/host/index.js'
-import { isRunning, until } from './trees.js'
+import { isAlive } from '../helpers/processes.js'
+import { until } from './trees.js'
 
 const SHELL_TOOLS = '/usr/bin:/bin'
 
@@ -22,7 +23,7 @@ function installFake(t: Test, lines: string): { folder: string; runs: () => { pi
     })
   }
   t.teardown(() => {
-    for (const { pid } of runs()) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+    for (const { pid } of runs()) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
   })
   return { folder, runs }
 }
@@ -46,14 +47,14 @@ t.test('one process is kept that repeats its query; it ends with the sampler', a
   t.equal(runs().length, 1)
   t.match(runs()[0]?.args, /--query-gpu=index,.* --loop=1$/)
   sampler.stop()
-  await until(() => !isRunning(runs()[0]?.pid ?? 0), 'end of the process')
+  await until(() => !isAlive(runs()[0]?.pid ?? 0), 'end of the process')
 })
 
 t.test('a repeating one that stays silent is replaced by single runs', async t => {
   const { folder, runs } = installFake(t, `case "$*" in *--loop*) exec sleep 600;; *) echo '0, 1, 4, 50';; esac`)
   const sampler = start(t, folder, { silenceMs: 1000, pollMs: 100 })
   await until(() => sampler.current().gpu_mem['0'] === 0.25, 'figures of a single run')
-  t.notOk(isRunning(runs()[0]?.pid ?? 0), 'the silent one is killed')
+  t.notOk(isAlive(runs()[0]?.pid ?? 0), 'the silent one is killed')
   const before = runs().length
   await until(() => runs().length > before, 'another single run')
   t.strictSame(sampler.current().gpu_utilization, { 0: 50 })
@@ -73,7 +74,7 @@ t.test('garbage and a failing exit: no GPU, and no second run before its time', 
   const { folder, runs } = installFake(t, `
     printf 'NVIDIA-SMI has failed\\n0, 1\\n-1, 1, 4, 50\\n0, 1, 4, 50, 60\\n'; head -c 100000 /dev/urandom; exit 1`)
   const sampler = start(t, folder, { retryMs: 1500 })
-  await until(() => runs().length === 1 && !isRunning(runs()[0]?.pid ?? 0), 'the first run')
+  await until(() => runs().length === 1 && !isAlive(runs()[0]?.pid ?? 0), 'the first run')
   t.strictSame(sampler.sampleNow().gpu_mem, {})
   t.strictSame(sampler.current().gpu_utilization, {})
   t.equal(runs().length, 1)
@@ -86,12 +87,12 @@ t.test('one that always hangs delays no sample, never runs twice, and the progra
   let most = 0
   while (runs().length < 4) {
     sampler.sampleNow()
-    most = Math.max(most, runs().filter(({ pid }) => isRunning(pid)).length)
+    most = Math.max(most, runs().filter(({ pid }) => isAlive(pid)).length)
     await new Promise(resolve => setTimeout(resolve, 30))
   }
   sampler.stop()
   t.equal(most, 1, 'one still runs when a sample is taken, and no second')
-  await until(() => runs().every(({ pid }) => !isRunning(pid)), 'end of all')
+  await until(() => runs().every(({ pid }) => !isAlive(pid)), 'end of all')
 
   const library = new URL('../../lib/host/index.js', import.meta.url).href
   const script = `import { createSampler } from '${library}'; createSampler({ searchPath: '${folder}' }); ` +
@@ -101,5 +102,5 @@ t.test('one that always hangs delays no sample, never runs twice, and the progra
   const code = await new Promise<number | null>(resolve => child.once('exit', resolve))
   t.equal(code, 0, 'nothing of the sampler keeps the program alive')
   t.equal(runs().length, before + 1)
-  await until(() => runs().every(({ pid }) => !isRunning(pid)), 'end of the one it left')
+  await until(() => runs().every(({ pid }) => !isAlive(pid)), 'end of the one it left')
 })

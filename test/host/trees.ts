@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { createSampler, type Sampler, type SamplerOptions } from '../../lib/host/index.js'
+import { until as comesTrue } from '../helpers/processes.js'
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), '../../..')
 const trees = join(repository, 'test/fixtures/node-trees')
@@ -38,19 +39,7 @@ export function samplerOf(t: Test, tree: RecordedTree, options: SamplerOptions =
   return sampler
 }
 
-export async function until(condition: () => boolean, what: string, limitMs = 90_000): Promise<void> {
-  const end = Date.now() + limitMs
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}
-
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
+/** Waits for something to become true. @throws Error with `what` when it does not. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  if (!await comesTrue(condition)) throw new Error(`it never came true: ${what}`)
 }

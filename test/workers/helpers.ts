@@ -1,5 +1,5 @@
 /** Real workers for the tests, and what can be seen of them from outside. */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino, type Logger } from 'pino'
 import type { Test } from 'tap'
@@ -12,6 +12,7 @@ import { Workers, type WorkersOptions } from '../../lib/workers/index.js'
 
 export { face, people } from '../helpers/pictures.js'
 export { noLimits } from '../helpers/limits.js'
+export { children, isAlive, openDescriptors, until, writeCalls } from '../helpers/processes.js'
 
 export interface LogLine {
   level: number
@@ -68,53 +69,11 @@ export function bitmap(width: number, height: number, level = 0): Buffer {
   return file
 }
 
-export function isAlive(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
-}
-
-/** Waits for something to become true; false when it does not within so many milliseconds: as a busy machine needs. */
-export async function until(condition: () => boolean, milliseconds = 90_000): Promise<boolean> {
-  for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) if (condition()) return true
-  return condition()
-}
-
 /** Directories of a group that exist, in every hierarchy. */
 export function directoriesOf(group: string): string[] {
   const { v1, v2 } = locateGroups(kernelFiles)
   const owns = new Set([...v1.values(), ...(v2 ? [v2] : [])].map(({ own }) => own))
   return [...owns].map((own) => `${own}/${group}`).filter((path) => existsSync(path))
-}
-
-/** Pids of the processes that have this one as parent. */
-export function children(pid = process.pid): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((child) => {
-    try {
-      const stat = readFileSync(`/proc/${child}/stat`, 'utf8')
-      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid
-    } catch {
-      return false
-    }
-  })
-}
-
-/** What this process's descriptors lead to: sockets, pipes and shared memory. */
-export function openDescriptors(): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/self/fd/${fd}`).replace(/\d+/g, 'N')]
-    } catch {
-      return []
-    }
-  }).sort()
-}
-
-/** How often this process has called write(2) and its like. */
-export function writeCalls(): number {
-  return Number(/^syscw: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
 }
 
 /** `lines` clients that each post one job after the other until they are told to stop; counts what came of it. */
