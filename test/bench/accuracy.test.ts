@@ -1,5 +1,8 @@
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { measureAccuracy, reportAccuracy, type Accuracy } from '../../lib/bench/index.js'
+import { samplePath } from '../helpers/pictures.js'
 import { sharedPath, skip, useSharedModels } from '../helpers/shared.js'
 
 /** What the default models are known to reach, and no more than two objects below it. */
@@ -12,6 +15,14 @@ const EXPECTED: Record<string, { objects: number; precision: number; recall: num
 
 t.test('a directory without labelled sets', async (t) => {
   await t.rejects(measureAccuracy({ data: t.testdir() }), { code: 'BAD_OPTION', message: /wider_val416/ })
+})
+
+t.test('a set of one\'s own: a car that is labelled, and one that is not there', async (t) => {
+  const data = t.testdir({ images: {}, labels: { 'car.txt': '2 0.496 0.496 0.868 0.421\n7 0.1 0.1 0.1 0.1\n' } })
+  copyFileSync(await samplePath('car'), join(data, 'images', 'car.jpg'))
+  for (const result of await measureAccuracy({ data, tasks: ['car_detection'], threads: 1 })) {
+    t.match(result, { kind: 'detection', objects: 2, precision: 1, recall: 0.5 }, result.mode)
+  }
 })
 
 t.test('the default models on the labelled sets', { skip }, async (t) => {
