@@ -11,15 +11,15 @@ command -v valgrind >/dev/null || { echo 'valgrind is not installed: apt-get ins
 
 # Paths of the models, the runtime and a picture, as the program itself finds them.
 eval "$(EDGE_INFER_MODELS="${EDGE_INFER_MODELS:+$EDGE_INFER_MODELS:}../shared/data/models" node --input-type=module -e "
-  import { resolveModel } from './dist/lib/models/index.js'
+  import { resolveModel, resolveSample } from './dist/lib/models/index.js'
   import { loadRuntime } from './dist/lib/native.js'
   const models = { FACE: 'ultraface-rfb-320', POSE: 'hopenet', CAR: 'yolov8n', HELMET: 'helmet-yolox' }
   for (const [name, model] of Object.entries(models)) {
     const { paths } = await resolveModel(model)
     console.log('export TEST_' + name + '_MODEL=\"' + paths[0] + '\"')
   }
+  console.log('export TEST_PICTURE=\"' + (process.env.TEST_PICTURE ?? await resolveSample('faces')) + '\"')
   console.log('export EDGE_INFER_ORT_LIBRARY=\"' + loadRuntime().path + '\"')")"
-export TEST_PICTURE=${TEST_PICTURE:-../shared/data/images/demo/people.jpg}
 
 # OpenCV starts threads for large pictures; ONNX Runtime's kernels for the widest vectors are beyond valgrind.
 if [[ $# == 0 ]]; then
