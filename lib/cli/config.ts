@@ -2,40 +2,15 @@
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { EdgeInferError, received } from '../errors.js'
-import { TASK_NAMES } from '../tasks/registry.js'
 import { readConfigFile, type ConfigFile } from './config-file.js'
-import { CONFIG_OPTION, SERVE_OPTIONS, TOKEN_FILE_OPTION, type OptionSpec, type ServeConfig } from './config-options.js'
+import {
+  CONFIG_OPTION, expected, SERVE_OPTIONS, TOKEN_FILE_OPTION, valueOfJson, valueOfText, type OptionSpec, type ServeConfig,
+} from './config-options.js'
 
-const DEFAULTS: ServeConfig = {
-  host: '127.0.0.1',
-  port: 5500,
-  tasks: Object.fromEntries(TASK_NAMES.map((task) => [task, { workers: 1 }])),
-  models: undefined,
-  device: 'cpu',
-  threads: undefined,
-  queue_size: undefined,
-  token: undefined,
-  open_control: false,
-  trace: false,
-  log_level: 'info',
-  advertise: undefined,
-  role: 'cloud',
-  cloud: undefined,
-  cloud_token: undefined,
-  heartbeat_interval: undefined,
-  edge_port: undefined,
-  edge_poll_interval: undefined,
-  open_registration: false,
-  tls_cert: undefined,
-  tls_key: undefined,
-  ca: undefined,
-}
-
-type Spec = OptionSpec<unknown>
 type Values = Readonly<Record<string, unknown>>
 
-const OPTIONS: readonly Spec[] = Object.values(SERVE_OPTIONS)
-const ALL: readonly Spec[] = [...OPTIONS, TOKEN_FILE_OPTION]
+const OPTIONS: readonly OptionSpec[] = Object.values(SERVE_OPTIONS)
+const ALL: readonly OptionSpec[] = [...OPTIONS, TOKEN_FILE_OPTION]
 
 export function addServeOptions(command: Command): void {
   for (const { flag, description, variable } of [...ALL, CONFIG_OPTION]) {
@@ -48,19 +23,19 @@ export function resolveServeConfig(args: Values, environment: NodeJS.ProcessEnv 
   const configPath = fromArguments(CONFIG_OPTION, args) ?? fromEnvironment(CONFIG_OPTION, environment)
   const file = typeof configPath === 'string' ? readConfigFile(configPath) : undefined
   if (file) refuseUnknown(file)
-  const sources: readonly ((spec: Spec) => unknown)[] = [
+  const sources: readonly ((spec: OptionSpec) => unknown)[] = [
     (spec) => fromArguments(spec, args),
     (spec) => fromEnvironment(spec, environment),
     (spec) => file && fromFile(spec, file),
   ]
-  const values: Record<string, unknown> = { ...DEFAULTS }
+  const values: Record<string, unknown> = Object.fromEntries(Object.entries(SERVE_OPTIONS).map(([name, { initial }]) => [name, initial]))
   for (const source of [...sources].reverse()) {
     for (const [member, value] of Object.entries(readSource(source))) values[member] = value
   }
   return values as unknown as ServeConfig
 }
 
-function readSource(source: (spec: Spec) => unknown): Values {
+function readSource(source: (spec: OptionSpec) => unknown): Values {
   const given = new Map(ALL.map((spec) => [spec.member, source(spec)]))
   const tokenFromFile = given.get(TOKEN_FILE_OPTION.member)
   given.delete(TOKEN_FILE_OPTION.member)
@@ -73,25 +48,25 @@ function readSource(source: (spec: Spec) => unknown): Values {
   return Object.fromEntries([...given].filter(([, value]) => value !== undefined))
 }
 
-function fromArguments(spec: Spec, args: Values): unknown {
+function fromArguments(spec: OptionSpec, args: Values): unknown {
   const [name = ''] = spec.flag.split(' ')
   const value = args[camelCase(name)]
   if (value === undefined || value === true) return value
   const text = Array.isArray(value) ? value.join(',') : String(value)
-  return spec.type.fromText(text) ?? refuse(name, spec, text)
+  return valueOfText(spec, text) ?? refuse(name, spec, text)
 }
 
 /** An empty variable is one that is not set. */
-function fromEnvironment(spec: Spec, environment: NodeJS.ProcessEnv): unknown {
+function fromEnvironment(spec: OptionSpec, environment: NodeJS.ProcessEnv): unknown {
   const text = environment[spec.variable]
   if (!text) return undefined
-  return spec.type.fromText(text) ?? refuse(spec.variable, spec, text)
+  return valueOfText(spec, text) ?? refuse(spec.variable, spec, text)
 }
 
-function fromFile(spec: Spec, file: ConfigFile): unknown {
+function fromFile(spec: OptionSpec, file: ConfigFile): unknown {
   const value = file.values[spec.member]
   if (value === undefined) return undefined
-  return spec.type.fromJson(value, dirname(file.path)) ?? refuse(`${file.place(spec.member)}: ${spec.member}`, spec, value)
+  return valueOfJson(spec, value, dirname(file.path)) ?? refuse(`${file.place(spec.member)}: ${spec.member}`, spec, value)
 }
 
 function refuseUnknown(file: ConfigFile): void {
@@ -104,9 +79,9 @@ function refuseUnknown(file: ConfigFile): void {
   }
 }
 
-function refuse(place: string, { type, member }: Spec, value: unknown): never {
-  const shown = member.includes('token') ? 'something else' : received(value)
-  throw new EdgeInferError('BAD_OPTION', `${place}: Expected ${type.expected} but received ${shown}`)
+function refuse(place: string, spec: OptionSpec, value: unknown): never {
+  const shown = spec.member.includes('token') ? 'something else' : received(value)
+  throw new EdgeInferError('BAD_OPTION', `${place}: Expected ${expected(spec)} but received ${shown}`)
 }
 
 function camelCase(name: string): string {

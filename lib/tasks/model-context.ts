@@ -6,11 +6,13 @@ import type { TaskOptions } from './index.js'
 const Share = Type.Optional(Type.Number({ minimum: 0, maximum: 1 }))
 const Side = Type.Integer({ minimum: 8, maximum: 8192 })
 
+export const DeviceSchema = Type.String({
+  pattern: '^(cpu|(cuda|tensorrt)(:\\d{1,3})?)$', expected: 'cpu, cuda[:n] or tensorrt[:n]', description: 'cpu, cuda:0, tensorrt:0',
+})
+
 export const ModelContextSchema = Type.Object({
   weights: Type.Optional(Type.String({ minLength: 1, expected: 'the name of a model or a path', description: 'A model of the catalogue, or a path on the node' })),
-  device: Type.Optional(Type.String({
-    pattern: '^(cpu|(cuda|tensorrt)(:\\d{1,3})?)$', expected: 'cpu, cuda[:n] or tensorrt[:n]', description: 'cpu, cuda:0, tensorrt:0',
-  })),
+  device: Type.Optional(DeviceSchema),
   conf_thres: Share,
   iou_thres: Share,
   max_det: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
