@@ -26,7 +26,7 @@ async function makeCheckout(t: Test): Promise<string> {
   const copied = [
     'bin/setup', 'bin/build-requirements', 'package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard',
     // What the dashboard has its types from.
-    'lib/cluster/types.ts', 'lib/host/device-state.ts', 'lib/host/numbers.ts',
+    'lib/cluster/types.ts', 'lib/cluster/schema.ts', 'lib/host/device-state.ts', 'lib/host/numbers.ts',
   ]
   for (const file of copied) {
     await cp(join(ROOT, file), join(root, file), { recursive: true })

@@ -52,8 +52,9 @@ export class Cluster {
 
   /** Of a host: its cloud, and the state of the connection to it. */
   get upstream(): ClusterView['upstream'] {
-    const agent = this.#agent
-    return agent && { cloud: agent.cloud, standing: agent.connectionState, reason: agent.reason }
+    if (!this.#agent) return undefined
+    const { cloud, connectionState: standing, reason } = this.#agent
+    return { cloud, standing, ...(reason !== undefined && { reason }) }
   }
 
   /** JSON of `/nodes`: every node in the registry, and a host's connection to its cloud. */

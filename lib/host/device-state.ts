@@ -1,39 +1,44 @@
+import { Type, type Static, type TSchema } from 'typebox'
 import { clamp, mean, rounded } from './numbers.js'
 
+const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'Percent' })
+const Share = Type.Number({ minimum: 0, maximum: 1, description: 'Share of its memory in use' })
+const Cores = Type.Integer({ minimum: 0, description: 'Number of cores' })
+const Gigabytes = Type.Number({ minimum: 0, description: 'GB (2^30 bytes)' })
+const MegabytesPerSecond = Type.Number({ minimum: 0, description: 'MB (10^6 bytes) a second, received and sent' })
+
+const byGpu = <Schema extends TSchema>(schema: Schema) =>
+  Type.Record(Type.String(), schema, { description: "By the GPU's index; empty where there is none" })
+
 /** What a node is doing, with the documented keys of section 4. */
-export interface DeviceState {
-  /** Percent busy, one entry a core. */
-  cpu_ratio: number[]
-  n_cpu: number
-  /** Percent of memory in use. */
-  mem_ratio: number
-  /** Memory, GB (2^30 bytes). */
-  mem_total: number
-  /** Received + sent, MB (10^6 bytes) a second. */
-  'net_ratio(MBps)': number
-  /** Percent of swap in use. */
-  swap_ratio: number
-  /** Part of each GPU's memory in use, [0, 1], by its index. */
-  gpu_mem: Record<string, number>
-  /** Percent of each GPU's computing in use, by its index. */
-  gpu_utilization: Record<string, number>
-  /** Memory of each GPU, GB (2^30 bytes), by its index. */
-  gpu_mem_total: Record<string, number>
-}
+export type DeviceState = Static<typeof DeviceStateSchema>
+
+export const DeviceStateSchema = Type.Object({
+  cpu_ratio: Type.Array(Percent, { description: 'Percent busy, one entry a core' }),
+  n_cpu: Cores,
+  mem_ratio: Percent,
+  mem_total: Gigabytes,
+  'net_ratio(MBps)': MegabytesPerSecond,
+  swap_ratio: Percent,
+  gpu_mem: byGpu(Share),
+  gpu_utilization: byGpu(Percent),
+  gpu_mem_total: byGpu(Gigabytes),
+}, { $id: 'DeviceState', description: 'What the machine is doing' })
 
 /** The status of nodes of the older kind: one flat object, units as in {@link DeviceState}. */
-export interface FlatStatus {
-  /** Percent busy, mean of all cores. */
-  cpu_ratio: number
-  n_cpu: number
-  mem_total: number
-  mem_ratio: number
-  swap_ratio: number
-  'net_ratio(MBps)': number
-  gpu_mem_utilization: Record<string, number>
-  gpu_compute_utilization: Record<string, number>
-  gpu_mem_total: Record<string, number>
-}
+export type FlatStatus = Static<typeof FlatStatusSchema>
+
+export const FlatStatusSchema = Type.Object({
+  cpu_ratio: Type.Number({ description: 'Percent busy, mean of all cores' }),
+  n_cpu: Cores,
+  mem_total: Gigabytes,
+  mem_ratio: Percent,
+  swap_ratio: Percent,
+  'net_ratio(MBps)': MegabytesPerSecond,
+  gpu_mem_utilization: byGpu(Share),
+  gpu_compute_utilization: byGpu(Percent),
+  gpu_mem_total: byGpu(Gigabytes),
+})
 
 /** Bounds on what another node may claim. */
 const MAX_CORES = 4096

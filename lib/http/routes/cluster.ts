@@ -8,7 +8,7 @@ import { JSON_TYPE } from '../reply.js'
 import {
   ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, FarewellBody, FarewellReply, FlatStatus, HeartbeatBody, HeartbeatReply, Nodes,
   RegisterReply, SystemStatus,
-} from '../schemas/cluster.js'
+} from '../../cluster/schema.js'
 import { failures } from '../schemas/common.js'
 import type { Routes } from './index.js'
 

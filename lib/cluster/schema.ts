@@ -1,52 +1,41 @@
-/** What a node says of itself and of its cluster, for the OpenAPI document. */
-import { Type, type TSchema } from 'typebox'
-import { share } from './common.js'
+/** What nodes report, and what a cloud answers about them: the OpenAPI document shows it, the types are made of it. */
+import { Type, type Static, type TSchema } from 'typebox'
+import { DeviceStateSchema, FlatStatusSchema, type DeviceState } from '../host/device-state.js'
 
 const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'Percent' })
 const Count = Type.Integer({ minimum: 0 })
-const Gigabytes = Type.Number({ minimum: 0, description: 'GB (2^30 bytes)' })
 const MegabytesPerSecond = Type.Number({ minimum: 0, description: 'MB (10^6 bytes) a second' })
 const Latency = Type.Union([Type.Number(), Type.Null()], {
   description: 'Of the last requests, milliseconds; null before the first',
 })
 
-function byGpu(schema: TSchema): TSchema {
-  return Type.Record(Type.String(), schema, { description: "By the GPU's index; empty where there is none" })
-}
-
-export const DeviceStateSchema = Type.Object({
-  cpu_ratio: Type.Array(Percent, { description: 'Percent busy, one entry a core' }),
-  n_cpu: Count,
-  mem_ratio: Percent,
-  mem_total: Gigabytes,
-  'net_ratio(MBps)': MegabytesPerSecond,
-  swap_ratio: Percent,
-  gpu_mem: byGpu(share('Share of its memory in use')),
-  gpu_utilization: byGpu(Percent),
-  gpu_mem_total: byGpu(Gigabytes),
-}, { $id: 'DeviceState', description: 'What the machine is doing' })
+const share = (description: string) => Type.Number({ minimum: 0, maximum: 1, description })
 
 const LIMITS = {
   cpu_util_limit: share('The most of all cores'),
   mem_util_limit: share('The most of all memory'),
 }
 
-export const ServiceStateSchema = Type.Record(Type.String(), Type.Object({
+export const Worker = Type.Object({
+  pid: Count,
+  model: Type.String({ description: 'Name of the model' }),
   ...LIMITS,
-  workers: Type.Array(Type.Object({
-    pid: Count,
-    model: Type.String(),
-    ...LIMITS,
-    cpu_ratio: Percent,
-    mem_ratio: Percent,
-    task_to_do: Type.Integer({ minimum: 0, description: 'Requests waiting or running' }),
-    p50_ms: Latency,
-    p99_ms: Latency,
-  })),
-}), { $id: 'ServiceState', description: 'What is allotted to each task, and to each of its workers' })
+  cpu_ratio: Percent,
+  mem_ratio: Percent,
+  task_to_do: Type.Integer({ minimum: 0, description: 'Requests waiting or running' }),
+  p50_ms: Latency,
+  p99_ms: Latency,
+})
 
-const STATE = { device_state: Type.Ref('DeviceState'), service_state: Type.Ref('ServiceState') }
-const Role = Type.Enum(['cloud', 'host'])
+export const Service = Type.Object({ ...LIMITS, workers: Type.Array(Worker) })
+
+const ServiceStateSchema = Type.Record(Type.String(), Service, { $id: 'ServiceState', description: 'What is allotted to each task, and to each of its workers' })
+
+const STATE = {
+  device_state: Type.Unsafe<DeviceState>(Type.Ref('DeviceState')),
+  service_state: Type.Unsafe<Static<typeof ServiceStateSchema>>(Type.Ref('ServiceState')),
+}
+export const Role = Type.Enum(['cloud', 'host'])
 const Address = Type.String({ description: 'IP address' })
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 })
 
@@ -74,38 +63,41 @@ export const ExecuteUrls = Type.Record(Type.String(), Type.Object({
 }), { description: 'By ip:port' })
 
 export const FlatStatus = Type.Object({
-  cpu_ratio: Type.Number({ description: 'Percent busy, mean of all cores' }),
-  n_cpu: Count,
-  mem_total: Gigabytes,
-  mem_ratio: Percent,
-  swap_ratio: Percent,
-  'net_ratio(MBps)': MegabytesPerSecond,
-  gpu_mem_utilization: byGpu(share('Share of its memory in use')),
-  gpu_compute_utilization: byGpu(Percent),
-  gpu_mem_total: byGpu(Gigabytes),
-  ...STATE,
+  ...FlatStatusSchema.properties, ...STATE,
 }, { description: "This node's status in the older flat shape and in the document's" })
+
+/** How a node's status comes. */
+export const Kind = Type.Enum(['self', 'beat', 'poll'], {
+  description: 'beat: it sends heartbeats; poll: an older node, which is asked for its status',
+})
+
+/** A host's connection to its cloud. */
+export const Connection = Type.Enum(['not yet asked', 'joined', 'registered with an older cloud', 'refused', 'unreachable'], {
+  description: "The host's connection to it",
+})
+
+export const Node = Type.Object({
+  id: Type.String({ description: 'ip:port; stays the same while key may change' }),
+  key: Type.String({ description: 'As in /get_cluster_info' }),
+  ip: Address,
+  port: Port,
+  url: Type.String(),
+  role: Role,
+  kind: Kind,
+  interval_ms: Type.Union([Type.Number(), Type.Null()], { description: 'Between heartbeats or polls; null for the node itself' }),
+  age_ms: Type.Number({ description: 'Since its last report' }),
+  lost: Type.Boolean({ description: 'It missed three, and is left out of the other answers' }),
+  ...STATE,
+})
 
 export const Nodes = Type.Object({
   role: Role,
   upstream: Type.Optional(Type.Object({
     cloud: Type.String({ description: 'URL of the cloud' }),
-    standing: Type.String({ description: 'How this host stands with it' }),
+    standing: Connection,
     reason: Type.Optional(Type.String()),
   }, { description: 'Of a host' })),
-  nodes: Type.Array(Type.Object({
-    id: Type.String({ description: 'ip:port' }),
-    key: Type.String({ description: 'As in /get_cluster_info' }),
-    ip: Address,
-    port: Port,
-    url: Type.String(),
-    role: Role,
-    kind: Type.Enum(['self', 'beat', 'poll'], { description: 'poll: an older node, which is asked for its status' }),
-    interval_ms: Type.Union([Type.Number(), Type.Null()], { description: 'Between two words of the node' }),
-    age_ms: Type.Number({ description: 'Since its last word' }),
-    lost: Type.Boolean({ description: 'It missed three, and is left out of the other answers' }),
-    ...STATE,
-  })),
+  nodes: Type.Array(Node),
 }, { description: 'Every node that is remembered' })
 
 export const HeartbeatBody = Type.Object({
