@@ -2,7 +2,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { measureLimits, reportLimits } from '../bench/index.js'
 import { addTaskOptions, parseCount, parseCounts, present, settingsOf, type TaskBenchOptions } from './bench-common.js'
-import { interruptSignal } from './interrupt.js'
+import { interruptSignal } from './signals.js'
 
 interface LimitsCommandOptions extends TaskBenchOptions {
   limit: number[]

@@ -7,7 +7,7 @@ import {
 import {
   addTaskOptions, parseCount, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles, type TaskBenchOptions,
 } from './bench-common.js'
-import { interruptSignal } from './interrupt.js'
+import { interruptSignal } from './signals.js'
 
 interface ServeCommandOptions extends TaskBenchOptions {
   task: ServedTask

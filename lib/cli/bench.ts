@@ -13,7 +13,7 @@ import {
 } from './bench-common.js'
 import { configureLimits } from './bench-limits.js'
 import { configureServe } from './bench-serve.js'
-import { interruptSignal } from './interrupt.js'
+import { interruptSignal } from './signals.js'
 
 export function configure(command: Command): void {
   configureAccuracy(command.command('accuracy'))

@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { InvalidArgumentError, type Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
-import { interruptSignal } from './interrupt.js'
+import { interruptSignal } from './signals.js'
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const ADDON = join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node')

@@ -8,7 +8,7 @@ import { readCpuFeatures, type CpuFeatures } from '../host/index.js'
 import { createTask } from '../tasks/index.js'
 import { openLimits } from '../workers/limits/index.js'
 import { formatBytes, indent, renderFacts, renderTable, wrap } from './table.js'
-import { packageVersion } from './version.js'
+import { packageVersion } from './program.js'
 
 export function configure(command: Command): void {
   command

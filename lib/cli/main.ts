@@ -1,7 +1,7 @@
 /** The command line. Each command is a file of its own, loaded only when it is asked for. */
 import { Command, CommanderError } from 'commander'
 import { EdgeInferError } from '../errors.js'
-import { packageVersion } from './version.js'
+import { packageVersion } from './program.js'
 
 interface CommandModule {
   /** Adds options, arguments, subcommands and the action. */

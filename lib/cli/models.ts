@@ -5,7 +5,7 @@ import {
   describeSource, findModel, listModels, loadCatalog, pullModels, verifyModels,
   type CatalogEntry, type ListedModel, type Pullable,
 } from '../models/index.js'
-import { interruptSignal } from './interrupt.js'
+import { interruptSignal } from './signals.js'
 import { configureQuantize } from './models-quantize.js'
 import { createProgressBar } from './progress.js'
 import { formatBytes, renderTable } from './table.js'

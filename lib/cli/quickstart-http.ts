@@ -5,7 +5,7 @@ import { createSampler } from '../host/index.js'
 import { startWorkers } from '../workers/index.js'
 import { createLog } from './log.js'
 import { renderTable } from './table.js'
-import { packageVersion } from './version.js'
+import { packageVersion } from './program.js'
 
 const HOST = '127.0.0.1'
 

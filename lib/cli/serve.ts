@@ -10,9 +10,9 @@ import { addServeOptions, resolveServeConfig } from './config.js'
 import type { ServeConfig } from './config-options.js'
 import { createLog } from './log.js'
 import { resolvePlace } from './serve-node.js'
-import { stopSignals } from './stop-signals.js'
+import { stopSignals } from './signals.js'
 import { renderTable } from './table.js'
-import { packageVersion } from './version.js'
+import { packageVersion } from './program.js'
 
 const EXIT_INTERRUPTED = 130
 const WILDCARDS = ['0.0.0.0', '::']

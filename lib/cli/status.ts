@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { PeerClient, type ClusterView, type NodeView } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
-import { interruptSignal } from './interrupt.js'
+import { interruptSignal } from './signals.js'
 import { drawCluster } from './status-view.js'
 
 const DEFAULT_URL = 'http://127.0.0.1:5500'

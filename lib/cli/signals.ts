@@ -1,3 +1,4 @@
+/** SIGINT (Ctrl-C) and SIGTERM. */
 export interface StopSignals {
   /** Resolves to the name of the first SIGINT or SIGTERM. */
   first: Promise<NodeJS.Signals>
@@ -21,4 +22,11 @@ export function stopSignals(): StopSignals {
     })
   }
   return signals
+}
+
+/** A signal that the first Ctrl-C or SIGTERM aborts; the second ends the process as usual. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort())
+  return controller.signal
 }
