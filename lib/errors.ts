@@ -70,11 +70,19 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_TABLE, value)
 }
 
-/** A value as a message shows it: `0 of type number`. */
+/** A value as a message shows it: `0 of type number`, `[0,0]`. */
 export function received(value: unknown): string {
   if (value === undefined || value === null) return String(value)
-  const text = typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list'
+  if (Array.isArray(value)) return shownList(value)
+  const text = typeof value === 'string' ? JSON.stringify(value)
     // Its own toString may be no function, in an object out of JSON.
     : typeof value === 'object' ? Object.prototype.toString.call(value) : String(value)
   return `${text.length > 60 ? `${text.slice(0, 57)}…` : text} of type ${typeof value}`
+}
+
+/** A short list of plain values is shown whole. */
+function shownList(list: readonly unknown[]): string {
+  const isPlain = list.length <= 16 && list.every((value) => typeof value !== 'object' || value === null)
+  const text = isPlain ? JSON.stringify(list) : ''
+  return text === '' || text.length > 60 ? `a list of ${list.length}` : text
 }

@@ -27,6 +27,9 @@ async function makeCheckout(t: Test): Promise<string> {
     'bin/setup', 'bin/build-requirements', 'package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard',
     // What the dashboard has its types from.
     'lib/cluster/types.ts', 'lib/cluster/schema.ts', 'lib/host/device-state.ts', 'lib/host/numbers.ts',
+    'lib/host/capacity.ts', 'lib/host/cgroup/driver.ts', 'lib/host/cgroup/cpu-list.ts',
+    'lib/errors.ts', 'lib/validation.ts', 'lib/workers/limits/registry.ts', 'lib/workers/limits/schemas.ts',
+    'lib/workers/limits/resource.ts', 'lib/workers/limits/resources',
   ]
   for (const file of copied) {
     await cp(join(ROOT, file), join(root, file), { recursive: true })

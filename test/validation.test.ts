@@ -24,14 +24,14 @@ t.test('a value that fits is given back as it is', async (t) => {
 t.test('a message names the member, what it must be and what was received', async (t) => {
   const cases: [unknown, string, string][] = [
     [null, 'Expected an object for the body but received null', ''],
-    [[], 'Expected an object for the body but received a list of type object', ''],
+    [[], 'Expected an object for the body but received []', ''],
     [{}, 'Expected a whole number from 1 for pid but received none', ''],
     [{ pid: '7' }, 'Expected a whole number from 1 for pid but received "7" of type string', 'pid'],
     [{ pid: 1, cpu_util_limit: 0 },
       'Expected a number above 0 and at most 1 for cpu_util_limit but received 0 of type number', 'cpu_util_limit'],
     [{ pid: 1, device: 'gpu' }, 'Expected cpu or cuda[:n] for device but received "gpu" of type string', 'device'],
     [{ pid: 1, task: 'dogs' }, 'Expected one of cars, faces for task but received "dogs" of type string', 'task'],
-    [{ pid: 1, cpus: [] }, 'Expected a non-empty list of a whole number from 0 for cpus but received a list of type object', 'cpus'],
+    [{ pid: 1, cpus: [] }, 'Expected a non-empty list of a whole number from 0 for cpus but received []', 'cpus'],
     [{ pid: 1, cpus: [0, -1] }, 'Expected a whole number from 0 for cpus[1] but received -1 of type number', 'cpus[1]'],
     [{ pid: 1, size: 'big' },
       'Expected a whole number from 8 or a list of a whole number for size but received "big" of type string', 'size'],

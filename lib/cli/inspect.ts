@@ -6,7 +6,7 @@ import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { addonPaths, loadRuntime, native, toEdgeInferError, type NativeVersions, type RuntimeInfo } from '../native.js'
 import { readCpuFeatures, type CpuFeatures } from '../host/index.js'
 import { createTask } from '../tasks/index.js'
-import { openLimits } from '../workers/limits/index.js'
+import { CONTROLLER_NEEDS, openLimits } from '../workers/limits/index.js'
 import { formatBytes, indent, renderFacts, renderTable, wrap } from './table.js'
 import { packageVersion } from './program.js'
 
@@ -141,7 +141,7 @@ function controlGroupsText({ mode, missing }: Inspection['controlGroups']): stri
   if (mode === 'none') {
     return `none that can be written: no worker can be limited\n${[...new Set(Object.values(missing))].join('\n')}`
   }
-  const usable = ['cpu', 'memory', 'cpuset'].filter((controller) => missing[controller] === undefined)
+  const usable = CONTROLLER_NEEDS.map(({ controller }) => controller).filter((controller) => missing[controller] === undefined)
   const reasons = Object.entries(missing).map(([controller, reason]) => `\n${controller}: ${reason}`)
   return `${mode}: ${usable.join(', ')} of workers can be limited${reasons.join('')}`
 }

@@ -3,6 +3,7 @@ import type { ClusterView, NodeRole, NodeStatus, NodeView, ServiceState, WorkerS
 import type { TaskName } from '../tasks/registry.js'
 import type { DeviceState } from '../host/device-state.js'
 import type { BoundingBox } from '../inference/detector.js'
+import type { WireEffectiveLimits, WireLimits } from '../workers/limits/registry.js'
 import type { ClientImage } from './image.js'
 
 export type {
@@ -10,11 +11,9 @@ export type {
 }
 
 /** What running a task cost the worker, and the caller. Utilisations are shares of the whole machine, [0, 1]. */
-export interface ProcResourceInfo {
-  cpu_util_limit: number
+export interface ProcResourceInfo extends WireEffectiveLimits {
   /** CPU time of the worker over the task's wall time, divided by the number of cores. */
   cpu_util_use: number
-  mem_util_limit: number
   /** Resident memory of the worker as a share of the machine's. */
   mem_util_use: number
   /** Seconds the worker computed. */
@@ -215,17 +214,8 @@ export interface ModelCtx {
   threads?: number
 }
 
-/** Shares of the whole machine in (0, 1]; at least one member. All of them take effect, or none. */
-export interface ResourceLimits {
-  cpu_util_limit?: number
-  mem_limit?: number
-  /** Another name of `mem_limit`. */
-  mem_util_limit?: number
-  /** CPUs the worker may run on. */
-  cpu_set_cpus?: readonly number[]
-  /** Memory nodes the worker may use. */
-  cpu_set_mems?: readonly number[]
-}
+/** Shares of the whole machine in (0, 1], ids of CPUs and memory nodes; at least one member. All of them take effect, or none. */
+export type ResourceLimits = WireLimits
 
 export interface CreateReply {
   create_flag: true
@@ -243,13 +233,11 @@ export interface DecreaseReply {
   task_name: TaskName
 }
 
-export interface LimitReply {
+/** With the limits as the kernel has them now; 1 where there is none. */
+export interface LimitReply extends WireEffectiveLimits {
   limit_flag: true
   /** Of the worker, where one was limited. */
   pid?: number
   /** Where a task was limited. */
   task_name?: TaskName
-  /** Limits as the kernel has them now; 1 where there is none. */
-  cpu_util_limit: number
-  mem_util_limit: number
 }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { EdgeInferError } from '../errors.js'
 import { parseDeviceState } from '../host/index.js'
+import { fromReported, toWire, type WireEffectiveLimits } from '../workers/limits/index.js'
 import type { NodeAddress } from './address.js'
 import type { NodeStatus, ServiceState, WorkerState } from './types.js'
 
@@ -81,11 +82,8 @@ export function isTaskId(task: unknown): task is string {
   return typeof task === 'string' && TASK.test(task)
 }
 
-function parseLimits(state: Record<string, unknown>): Pick<ServiceState, 'cpu_util_limit' | 'mem_util_limit'> {
-  return {
-    cpu_util_limit: clampNumber(state['cpu_util_limit'], 0, 1, 1),
-    mem_util_limit: clampNumber(state['mem_util_limit'], 0, 1, 1),
-  }
+function parseLimits(state: Record<string, unknown>): WireEffectiveLimits {
+  return toWire(fromReported((_, key) => clampNumber(state[key], 0, 1, 1)))
 }
 
 function parseWorker(worker: Record<string, unknown>): WorkerState {

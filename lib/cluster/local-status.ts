@@ -1,6 +1,7 @@
 /** This node's own status. */
 import type { Sampler } from '../host/index.js'
 import type { WorkerInfo, WorkerService } from '../workers/index.js'
+import { fromReported, toWire, type WireEffectiveLimits } from '../workers/limits/index.js'
 import type { NodeStatus, ServiceState, WorkerState } from './types.js'
 
 /** Limits and queues are read at most this often, however often they are asked for. */
@@ -56,20 +57,17 @@ export class LocalStatus {
   }
 
   /** The most a task can use: its own limit, or what its workers may use together where that is less. */
-  #allotted(task: WorkerInfo['task'], workers: readonly WorkerInfo[]): Omit<ServiceState, 'workers'> {
+  #allotted(task: WorkerInfo['task'], workers: readonly WorkerInfo[]): WireEffectiveLimits {
     const own = this.#workers.taskLimits(task)
-    const together = (limit: 'cpuUtilLimit' | 'memUtilLimit'): number =>
-      Math.min(own[limit], workers.reduce((sum, worker) => sum + worker[limit], 0))
-    return { cpu_util_limit: together('cpuUtilLimit'), mem_util_limit: together('memUtilLimit') }
+    return toWire(fromReported((limit) => Math.min(own[limit], workers.reduce((sum, worker) => sum + worker[limit], 0))))
   }
 
-  #worker({ pid, model, cpuUtilLimit, memUtilLimit, taskToDo, latency }: WorkerInfo): WorkerState {
+  #worker({ pid, model, taskToDo, latency, ...limits }: WorkerInfo): WorkerState {
     const use = this.#sampler.process(pid)
     return {
       pid,
       model,
-      cpu_util_limit: cpuUtilLimit,
-      mem_util_limit: memUtilLimit,
+      ...toWire(limits),
       cpu_ratio: use?.cpuPercent ?? 0,
       mem_ratio: use?.memPercent ?? 0,
       task_to_do: taskToDo,

@@ -1,4 +1,5 @@
 /** Polls the older nodes of a cloud: they register by a GET, and are asked for their status from then on. */
+import { NO_LIMITS, toWire } from '../workers/limits/index.js'
 import type { Logger } from 'pino'
 import { TASK_NAMES } from '../tasks/registry.js'
 import { fromFlatStatus, parseDeviceState } from '../host/index.js'
@@ -124,6 +125,6 @@ export class OldNodePoller {
     const answer = await this.#peer.get(`${base}/get_service_list`).catch(() => undefined)
     const list: readonly unknown[] = Array.isArray(answer?.body) ? answer.body : TASK_NAMES
     const tasks = list.filter(isTaskId).slice(0, MAX_TASKS)
-    return Object.fromEntries(tasks.map((task) => [task, { cpu_util_limit: 1, mem_util_limit: 1, workers: [] }]))
+    return Object.fromEntries(tasks.map((task) => [task, { ...toWire(NO_LIMITS), workers: [] }]))
   }
 }

@@ -1,6 +1,7 @@
 /** What nodes report, and what a cloud answers about them: the OpenAPI document shows it, the types are made of it. */
 import { Type, type Static, type TSchema } from 'typebox'
 import { DeviceStateSchema, FlatStatusSchema, type DeviceState } from '../host/device-state.js'
+import { EFFECTIVE_LIMIT_MEMBERS } from '../workers/limits/schemas.js'
 
 const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'Percent' })
 const Count = Type.Integer({ minimum: 0 })
@@ -11,15 +12,10 @@ const Latency = Type.Union([Type.Number(), Type.Null()], {
 
 const share = (description: string) => Type.Number({ minimum: 0, maximum: 1, description })
 
-const LIMITS = {
-  cpu_util_limit: share('The most of all cores'),
-  mem_util_limit: share('The most of all memory'),
-}
-
 export const Worker = Type.Object({
   pid: Count,
   model: Type.String({ description: 'Name of the model' }),
-  ...LIMITS,
+  ...EFFECTIVE_LIMIT_MEMBERS,
   cpu_ratio: Percent,
   mem_ratio: Percent,
   task_to_do: Type.Integer({ minimum: 0, description: 'Requests waiting or running' }),
@@ -27,7 +23,7 @@ export const Worker = Type.Object({
   p99_ms: Latency,
 })
 
-export const Service = Type.Object({ ...LIMITS, workers: Type.Array(Worker) })
+export const Service = Type.Object({ ...EFFECTIVE_LIMIT_MEMBERS, workers: Type.Array(Worker) })
 
 const ServiceStateSchema = Type.Record(Type.String(), Service, { $id: 'ServiceState', description: 'What is allotted to each task, and to each of its workers' })
 

@@ -1,4 +1,5 @@
 /** Calls to nodes: control, with the token where one is asked for, and tasks. */
+import type { WireLimits } from '../workers/limits/registry.js'
 
 /** A refusal in the words of the node, or what kept it from answering. */
 export class ApiError extends Error {
@@ -17,15 +18,10 @@ export class ApiError extends Error {
 
 export type Answer = Record<string, unknown>
 
-export interface Limits {
-  cpu_util_limit?: number
-  mem_limit?: number
-}
-
 export type Control =
   | { route: 'add_work_process' | 'decrease_work_process'; body: { task_name: string } }
-  | { route: 'limit_task_resource'; body: { task_name: string } & Limits }
-  | { route: 'limit_process_resource'; body: { task_name: string; pid: number } & Limits }
+  | { route: 'limit_task_resource'; body: { task_name: string } & WireLimits }
+  | { route: 'limit_process_resource'; body: { task_name: string; pid: number } & WireLimits }
 
 /** @throws ApiError */
 export async function control(base: string, { route, body }: Control): Promise<Answer> {

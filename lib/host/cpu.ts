@@ -20,16 +20,13 @@ export class CpuMeter {
   }
 
   /**
-   * Percent busy since the last sample, one entry a core that is online and in `allowed`, by core number. The first
-   * sample is the mean since the machine started. Steal counts as busy (the core was not to be had), waiting for I/O
-   * does not.
+   * Percent busy since the last sample of each core that is online, by core number. The first sample is the mean since
+   * the machine started. Steal counts as busy (the core was not to be had), waiting for I/O does not.
    */
-  sample(allowed?: ReadonlySet<number>): number[] {
+  sample(): ReadonlyMap<number, number> {
     const text = this.#files.text('/proc/stat')
     if (text !== undefined) this.#update(text)
-    return [...this.#cores]
-      .filter(([core]) => allowed === undefined || allowed.has(core))
-      .map(([, times]) => times.percent)
+    return new Map([...this.#cores].map(([core, { percent }]) => [core, percent]))
   }
 
   #update(text: string): void {

@@ -1,6 +1,6 @@
 import type { GpuFigures } from './gpu-figures.js'
 import type { HostFiles } from './host-files.js'
-import type { MemInfo } from './meminfo.js'
+import type { MemInfo } from './memory.js'
 import { clamp, percentOf } from './numbers.js'
 
 /** `gpu.0`, or an address and the GPU's name: TX2 gp10b, Xavier gv11b, Orin ga10b; `gpu` on Nanos and new kernels. */

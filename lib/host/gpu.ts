@@ -2,7 +2,7 @@ import type { GpuFigures } from './gpu-figures.js'
 import { JetsonGpu } from './gpu-jetson.js'
 import { NvidiaSmi, type NvidiaSmiTiming } from './gpu-nvidia.js'
 import type { HostFiles } from './host-files.js'
-import type { MemInfo } from './meminfo.js'
+import type { MemInfo } from './memory.js'
 
 const REPROBE_MS = 60_000
 

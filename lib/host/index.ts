@@ -5,5 +5,6 @@ export {
   fromFlatStatus, parseDeviceState, toFlatStatus, type DeviceState, type FlatStatus,
 } from './device-state.js'
 export { readProcess, type ProcessTimes } from './process.js'
-export type { NodeCapacity, ProcessUse } from './process-meter.js'
-export { createSampler, type Sampler, type SamplerOptions } from './sampler.js'
+export type { NodeCapacity } from './capacity.js'
+export type { ProcessUse } from './process-meter.js'
+export { createSampler, readCapacity, type Sampler, type SamplerOptions } from './sampler.js'

@@ -1,6 +1,5 @@
 import type { HostFiles } from './host-files.js'
-import { Rate } from './rate.js'
-import { rounded } from './numbers.js'
+import { Rate, rounded } from './numbers.js'
 
 const LOOPBACK_TYPE = 772
 

@@ -1,19 +1,13 @@
+import type { NodeCapacity } from './capacity.js'
 import type { HostFiles } from './host-files.js'
-import { percentOf, rounded } from './numbers.js'
+import { percentOf, Rate, rounded } from './numbers.js'
 import { readKernelUnits, readProcessTimes, type KernelUnits, type ProcessTimes } from './process.js'
-import { Rate } from './rate.js'
 
 export interface ProcessUse extends ProcessTimes {
   /** Percent of all CPU time this node has, since the last sample. */
   cpuPercent: number
   /** Percent of all memory this node has. */
   memPercent: number
-}
-
-/** What of this node belongs to it: cores (a quota may make it a fraction) and bytes. */
-export interface NodeCapacity {
-  cpus: number
-  memoryBytes: number
 }
 
 /** CPU and memory of some processes. */
@@ -53,7 +47,7 @@ export class ProcessMeter {
     }
     const last = this.#watched.get(pid)
     const rate = last?.use.startTime === times.startTime ? last.rate : new Rate()
-    const cpuPercent = rounded(percentOf(rate.update(times.cpuSeconds, nowMs), capacity.cpus), 2)
+    const cpuPercent = rounded(percentOf(rate.update(times.cpuSeconds, nowMs), capacity.cores), 2)
     const memPercent = rounded(percentOf(times.rssBytes, capacity.memoryBytes), 2)
     this.#watched.set(pid, { rate, use: { ...times, cpuPercent, memPercent } })
   }

@@ -1,20 +1,18 @@
 import { performance } from 'node:perf_hooks'
-import { ContainerLimits } from './container.js'
+import { capacityOf, type NodeCapacity } from './capacity.js'
+import { OwnGroups } from './cgroup/own-groups.js'
 import { CpuMeter } from './cpu.js'
 import { toFlatStatus, type DeviceState, type FlatStatus } from './device-state.js'
 import type { GpuFigures } from './gpu-figures.js'
 import { GpuMonitor } from './gpu.js'
 import type { NvidiaSmiTiming } from './gpu-nvidia.js'
 import { HostFiles } from './host-files.js'
-import { readMemInfo } from './meminfo.js'
-import { memoryUse } from './memory.js'
+import { memoryRatio, readMemInfo, swapRatio } from './memory.js'
 import { NetworkMeter } from './network.js'
-import { gigabytes, mean, percentOf, rounded } from './numbers.js'
-import { ProcessMeter, type NodeCapacity, type ProcessUse } from './process-meter.js'
-import { Rate } from './rate.js'
-import { swapRatio } from './swap.js'
+import { gigabytes, mean, percentOf, Rate, rounded } from './numbers.js'
+import { ProcessMeter, type ProcessUse } from './process-meter.js'
 
-const LIMITS_REFRESH_MS = 10_000
+const GROUPS_REFRESH_MS = 10_000
 /** The first figures are means since boot, or 0; the second sample follows this soon. */
 const SECOND_SAMPLE_MS = 100
 
@@ -41,9 +39,16 @@ export interface Sampler extends Disposable {
   unwatch(pid: number): void
   /** The last sample of a watched process; `undefined` once it has gone. */
   process(pid: number): ProcessUse | undefined
-  /** Cores (a quota may make it a fraction) and bytes that this node has. */
+  /** What ratios are of: what this node may use of its machine, as of the last sample. */
   capacity(): NodeCapacity
   stop(): void
+}
+
+/** What this process, and those it starts, may use of the machine now. */
+export function readCapacity(files = new HostFiles()): NodeCapacity {
+  const { memoryNodes, allowance } = new OwnGroups(files)
+  const cpus = [...new CpuMeter(files).sample().keys()]
+  return capacityOf({ cpus, memoryNodes, memoryBytes: readMemInfo(files).total }, allowance)
 }
 
 /** Samples this machine in the background. The first sample is there on return; nothing keeps the program alive. */
@@ -51,44 +56,44 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
   const { intervalMs = 1000, root = '/', searchPath = process.env['PATH'] ?? '' } = options
   const now = options.now ?? (() => performance.now())
   const files = new HostFiles(root)
-  const limits = new ContainerLimits(files)
+  const groups = new OwnGroups(files)
   const cpu = new CpuMeter(files)
   const network = new NetworkMeter(files)
   const gpus = new GpuMonitor(files, { searchPath, now, timing: options.nvidiaSmi })
   const processes = new ProcessMeter(files)
   const quotaUse = new Rate()
-  let limitsReadMs = now()
-  let capacity: NodeCapacity = { cpus: 1, memoryBytes: 0 }
+  let groupsReadMs = now()
+  let capacity: NodeCapacity = { cores: 1, memoryBytes: 0, cpus: [], memoryNodes: [] }
 
   /** Under a quota the time may be spent on any core: then each entry is the part of the quota in use. */
-  function sampleCpu(nowMs: number): { cores: number[]; cpus: number } {
-    const cores = cpu.sample(limits.allowedCpus)
-    const quota = limits.cpu()
-    if (quota === undefined || quota.cpus >= cores.length) return { cores, cpus: Math.max(1, cores.length) }
-    const percent = quota.usageSeconds === undefined
+  function cpuRatio(percents: ReadonlyMap<number, number>, nowMs: number): number[] {
+    const cores = capacity.cpus.flatMap((cpu) => percents.get(cpu) ?? [])
+    if (capacity.cores >= cores.length) return cores
+    const usedSeconds = groups.cpuSeconds()
+    const percent = usedSeconds === undefined
       ? mean(cores)
-      : percentOf(quotaUse.update(quota.usageSeconds, nowMs), quota.cpus)
-    return { cores: new Array<number>(Math.ceil(quota.cpus)).fill(rounded(percent, 1)), cpus: quota.cpus }
+      : percentOf(quotaUse.update(usedSeconds, nowMs), capacity.cores)
+    return new Array<number>(Math.ceil(capacity.cores)).fill(rounded(percent, 1))
   }
 
   function sample(): DeviceState {
     const nowMs = now()
-    if (nowMs - limitsReadMs >= LIMITS_REFRESH_MS) {
-      limits.refresh()
-      limitsReadMs = nowMs
+    if (nowMs - groupsReadMs >= GROUPS_REFRESH_MS) {
+      groups.refresh()
+      groupsReadMs = nowMs
     }
-    const { cores, cpus } = sampleCpu(nowMs)
+    const percents = cpu.sample()
     const machine = readMemInfo(files)
-    const memory = memoryUse(machine, limits.memory())
-    capacity = { cpus, memoryBytes: memory.totalBytes }
+    const { memoryNodes, allowance } = groups
+    capacity = capacityOf({ cpus: [...percents.keys()], memoryNodes, memoryBytes: machine.total }, allowance)
     processes.sample(nowMs, capacity)
     return {
-      cpu_ratio: cores,
-      n_cpu: Math.ceil(cpus),
-      mem_ratio: memory.ratio,
-      mem_total: gigabytes(memory.totalBytes),
+      cpu_ratio: cpuRatio(percents, nowMs),
+      n_cpu: Math.ceil(capacity.cores),
+      mem_ratio: memoryRatio(machine, groups.memory()),
+      mem_total: gigabytes(capacity.memoryBytes),
       'net_ratio(MBps)': network.sample(nowMs),
-      swap_ratio: swapRatio(machine, limits.swap()),
+      swap_ratio: swapRatio(machine, groups.swap()),
       ...gpuState(gpus.figures(machine)),
     }
   }

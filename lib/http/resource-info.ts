@@ -1,12 +1,11 @@
 /** `proc_resource_info`: what a task cost the worker that ran it, and what it was granted. */
 import type { NodeCapacity } from '../host/index.js'
+import { NO_LIMITS, toWire, type WireEffectiveLimits } from '../workers/limits/index.js'
 import type { JobRun, EffectiveLimits } from '../workers/types.js'
 
 /** Keys of the interface document; utilisations are shares of the whole machine, latencies seconds. */
-export interface ProcResourceInfo {
-  cpu_util_limit: number
+export interface ProcResourceInfo extends WireEffectiveLimits {
   cpu_util_use: number
-  mem_util_limit: number
   mem_util_use: number
   compute_latency: number
   /** The same, for callers that read it under this name. */
@@ -35,9 +34,8 @@ export function resourceInfoList(
 /** Callers do arithmetic on these without looking: what is not known is 0. */
 export function unknownResourceInfo(limits: EffectiveLimits | undefined, facts: ReplyFacts): ProcResourceInfo {
   return {
-    cpu_util_limit: limits?.cpuUtilLimit ?? 1,
+    ...toWire(limits ?? NO_LIMITS),
     cpu_util_use: 0,
-    mem_util_limit: limits?.memUtilLimit ?? 1,
     mem_util_use: 0,
     compute_latency: 0,
     latency: 0,
@@ -47,11 +45,10 @@ export function unknownResourceInfo(limits: EffectiveLimits | undefined, facts: 
   }
 }
 
-function resourceInfo(run: WorkerRun, { cpus, memoryBytes }: NodeCapacity, facts: ReplyFacts): ProcResourceInfo {
+function resourceInfo(run: WorkerRun, { cores, memoryBytes }: NodeCapacity, facts: ReplyFacts): ProcResourceInfo {
   return {
-    cpu_util_limit: run.limits.cpuUtilLimit,
-    cpu_util_use: run.wallSeconds > 0 ? run.cpuSeconds / run.wallSeconds / cpus : 0,
-    mem_util_limit: run.limits.memUtilLimit,
+    ...toWire(run.limits),
+    cpu_util_use: run.wallSeconds > 0 ? run.cpuSeconds / run.wallSeconds / cores : 0,
     mem_util_use: memoryBytes > 0 ? run.rssBytes / memoryBytes : 0,
     compute_latency: run.wallSeconds,
     latency: run.wallSeconds,

@@ -7,7 +7,7 @@ import { isTaskName, type TaskOptions } from '../tasks/index.js'
 import type { Job } from '../inference/job.js'
 import { parseModelContext } from '../tasks/model-context.js'
 import { toEdgeInferError } from '../native.js'
-import { parseLimits, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
+import { NO_LIMITS, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool/pool.js'
 import type {
   JobRun, EffectiveLimits, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
@@ -140,14 +140,14 @@ export class Workers implements WorkerService {
     if (task && pool.task !== task) {
       throw new EdgeInferError('UNKNOWN_PID', `Worker ${pid} runs ${pool.task}, not ${String(task)}`)
     }
-    if (await worker.group.apply(parseLimits(body, this.#limits.capacity))) pool.limitsChanged()
+    if (await worker.group.apply(this.#limits.parse(body))) pool.limitsChanged()
     return worker.group.readUtil()
   }
 
   async limitTask(task: TaskName, body: Readonly<Record<string, unknown>>): Promise<EffectiveLimits> {
     requireTask(task)
     this.#requireOpen()
-    const limits = parseLimits(body, this.#limits.capacity)
+    const limits = this.#limits.parse(body)
     const group = this.#group(task)
     const changed = await group.apply(limits)
     const pool = this.#pools.get(task)
@@ -157,7 +157,7 @@ export class Workers implements WorkerService {
 
   taskLimits(task: TaskName): EffectiveLimits {
     const group = this.#groups.get(task)
-    return group?.readUtil() ?? { cpuUtilLimit: 1, memUtilLimit: 1 }
+    return group?.readUtil() ?? NO_LIMITS
   }
 
   /** Counters of the kernel for a task's workers together, or for one of them. @throws UNKNOWN_PID. */

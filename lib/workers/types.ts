@@ -1,12 +1,9 @@
 /** What the workers of a node offer the layers above. */
 import type { TaskName } from '../tasks/registry.js'
 import type { Job, JobResult } from '../inference/job.js'
+import type { EffectiveLimits } from './limits/registry.js'
 
-/** Shares of the whole machine, (0, 1]; 1 where there is no limit. Read from the kernel. */
-export interface EffectiveLimits {
-  cpuUtilLimit: number
-  memUtilLimit: number
-}
+export type { EffectiveLimits } from './limits/registry.js'
 
 export interface WorkerInfo extends EffectiveLimits {
   task: TaskName

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import {
   createSampler, defaultAdvertiseAddress, hostAddresses, readCpuFeatures, readProcess,
 } from '../../lib/host/index.js'
-import { parseCpuList } from '../../lib/host/numbers.js'
+import { parseCpuList } from '../../lib/host/cgroup/index.js'
 import { until } from './trees.js'
 
 function allowedCpus(): number[] {

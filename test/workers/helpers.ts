@@ -5,9 +5,9 @@ import { pino, type Logger } from 'pino'
 import type { Test } from 'tap'
 import type { NativeImage } from '../../lib/native.js'
 import type { Job } from '../../lib/inference/job.js'
+import { locateGroups } from '../../lib/host/cgroup/location.js'
+import { HostFiles } from '../../lib/host/host-files.js'
 import { openLimits, type LimitsBackend } from '../../lib/workers/limits/index.js'
-import { kernelFiles } from '../../lib/workers/limits/kernel-files.js'
-import { locateGroups } from '../../lib/workers/limits/mounts.js'
 import { Workers, type WorkersOptions } from '../../lib/workers/index.js'
 
 export { face, people } from '../helpers/pictures.js'
@@ -71,7 +71,7 @@ export function bitmap(width: number, height: number, level = 0): Buffer {
 
 /** Directories of a group that exist, in every hierarchy. */
 export function directoriesOf(group: string): string[] {
-  const { v1, v2 } = locateGroups(kernelFiles)
+  const { v1, v2 } = locateGroups(new HostFiles())
   const owns = new Set([...v1.values(), ...(v2 ? [v2] : [])].map(({ own }) => own))
   return [...owns].map((own) => `${own}/${group}`).filter((path) => existsSync(path))
 }

@@ -8,7 +8,6 @@ import { toNativeImage } from '../../inference/image.js'
 import { startWorkers, type Workers } from '../../workers/index.js'
 import type { GroupStats } from '../../workers/limits/index.js'
 import { SaturatingLoad, type Answered } from './load.js'
-import { preferOverOthers } from './prefer-over-others.js'
 import { takeSample, usageBetween, type Sample, type Usage } from './sampler.js'
 
 export interface LimitsBenchOptions {
@@ -82,6 +81,7 @@ export async function measureLimits(options: LimitsBenchOptions): Promise<LimitR
     try {
       results.cores = service.limits.capacity.cores
       const subject = new Subject(service, task, workers)
+      await service.limits.preferOverOthers()
       const load = new SaturatingLoad(workers * IN_FLIGHT, async () => {
         const { usage } = await service.run(task, { images: [image] })
         return usage.wallSeconds * 1000
@@ -120,7 +120,6 @@ class Subject {
     this.cores = limits.capacity.cores
     this.#service = service
     this.#pid = workers === 1 ? running[0]?.pid : undefined
-    preferOverOthers(limits)
   }
 
   async limit(cpuUtilLimit: number): Promise<number> {

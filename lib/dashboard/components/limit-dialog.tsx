@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { failureOf, useActions, type Notice } from '../actions'
-import type { Control, Limits } from '../api'
+import { REPORTED, type WireEffectiveLimits } from '../../workers/limits/registry.js'
+import type { Control } from '../api'
 import { share } from '../format'
 import type { Node } from '../state'
 import { Dialog } from './dialog'
@@ -12,15 +13,13 @@ export interface LimitTarget {
   /** Absent: all workers of the task. */
   pid?: number
   /** As they are now, shares of the machine. */
-  cpu: number
-  memory: number
+  limits: WireEffectiveLimits
 }
 
 export function LimitDialog({ target, onClose }: { target: LimitTarget; onClose: () => void }) {
   const { node, task, pid } = target
   const { run, tell } = useActions()
-  const [cpu, setCpu] = useState(toPercent(target.cpu))
-  const [memory, setMemory] = useState(toPercent(target.memory))
+  const [percents, setPercents] = useState<Readonly<Record<string, string>>>({})
   const [busy, setBusy] = useState(false)
   const [failure, setFailure] = useState<Notice>()
   const what = pid === undefined ? `all workers of ${task}` : `worker ${pid} (${task})`
@@ -29,17 +28,15 @@ export function LimitDialog({ target, onClose }: { target: LimitTarget; onClose:
     if (busy) return
     setBusy(true)
     setFailure(undefined)
-    const limits: Limits = {
-      ...(cpu !== toPercent(target.cpu) && { cpu_util_limit: Number(cpu) / 100 }),
-      ...(memory !== toPercent(target.memory) && { mem_limit: Number(memory) / 100 }),
-    }
+    const limits = Object.fromEntries(REPORTED.flatMap(({ key, name }) =>
+      percents[key] === undefined || percents[key] === toPercent(target.limits[key]) ? [] : [[name, Number(percents[key]) / 100]]))
     const call: Control = pid === undefined
       ? { route: 'limit_task_resource', body: { task_name: task, ...limits } }
       : { route: 'limit_process_resource', body: { task_name: task, pid, ...limits } }
     try {
       const held = await run(node, call)
-      const memoryHeld = share(Number(held.mem_util_limit))
-      tell({ kind: 'done', text: `Limits of ${what}: CPU ${share(Number(held.cpu_util_limit))}, memory ${memoryHeld}` })
+      const now = REPORTED.map(({ key, noun }) => `${noun} ${share(Number(held[key]))}`)
+      tell({ kind: 'done', text: `Limits of ${what}: ${now.join(', ')}` })
       onClose()
     } catch (error) {
       setFailure(failureOf(error))
@@ -49,8 +46,10 @@ export function LimitDialog({ target, onClose }: { target: LimitTarget; onClose:
 
   return (
     <Dialog title={`Limits of ${what}`} onCancel={onClose} onSubmit={() => void apply()}>
-      <LimitField label="CPU, % of all cores" value={cpu} onInput={setCpu} />
-      <LimitField label="Memory, % of the machine's" value={memory} onInput={setMemory} />
+      {REPORTED.map(({ key, noun, whole }) => (
+        <LimitField key={key} label={`${noun}, % of ${whole}`} value={percents[key] ?? toPercent(target.limits[key])}
+          onInput={(value) => setPercents({ ...percents, [key]: value })} />
+      ))}
       {failure && <Failure notice={failure} />}
       <div class="actions">
         <button type="button" onClick={onClose}>Cancel</button>

@@ -53,7 +53,7 @@ interface ServiceRowsProps {
 
 function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
   const { runAloud } = useActions()
-  const { workers, cpu_util_limit: cpu, mem_util_limit: memory } = service
+  const { workers } = service
   return (
     <tbody>
       <tr class="service">
@@ -72,7 +72,7 @@ function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
                 Drop
               </ActionButton>
               <button type="button" class="small" aria-label={`Limit all workers of ${task} of ${node.key}`}
-                onClick={() => onLimit({ node, task, cpu, memory })}>
+                onClick={() => onLimit({ node, task, limits: service })}>
                 Limit all
               </button>
             </span>
@@ -81,9 +81,7 @@ function ServiceRows({ node, task, service, onLimit }: ServiceRowsProps) {
       </tr>
       {workers.map((worker) => (
         <WorkerRow key={worker.pid} worker={worker} {...(onLimit && {
-          onLimit: () => onLimit({
-            node, task, pid: worker.pid, cpu: worker.cpu_util_limit, memory: worker.mem_util_limit,
-          }),
+          onLimit: () => onLimit({ node, task, pid: worker.pid, limits: worker }),
         })} />
       ))}
     </tbody>

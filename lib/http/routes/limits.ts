@@ -1,24 +1,11 @@
 /** Section 6 of the interface document: what a worker, or all workers of a task, may use. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { EffectiveLimits } from '../../workers/types.js'
 import { validator } from '../../validation.js'
+import { EFFECTIVE_LIMIT_MEMBERS, LIMIT_MEMBERS, toWire } from '../../workers/limits/index.js'
 import type { HttpContext } from '../context.js'
 import { controlRoute } from '../control.js'
-import { share, TaskNameSchema } from '../schemas/common.js'
-
-const LIMITS = {
-  cpu_util_limit: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Share of all cores' })),
-  mem_limit: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Share of all memory' })),
-  mem_util_limit: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'The same as mem_limit' })),
-  cpu_set_cpus: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }), { description: 'Cores' })),
-  cpu_set_mems: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }), { description: 'Memory nodes' })),
-}
-
-const ANSWER = {
-  cpu_util_limit: share('As the kernel has it now'),
-  mem_util_limit: share('As the kernel has it now'),
-}
+import { TaskNameSchema } from '../schemas/common.js'
 
 /** The limits themselves are checked where they are applied. */
 const ProcessBody = Type.Object({
@@ -41,12 +28,12 @@ export function limitsRoutes(app: FastifyInstance, context: HttpContext): void {
     tag: TAG,
     flag: 'limit_flag',
     changesNode: true,
-    body: Type.Object({ ...ProcessBody.properties, ...LIMITS }),
+    body: Type.Object({ ...ProcessBody.properties, ...LIMIT_MEMBERS }),
     parse: parseProcessBody,
-    answer: Type.Object({ ...ANSWER, pid: Type.Integer() }, { description: 'The limits hold' }),
+    answer: Type.Object({ ...EFFECTIVE_LIMIT_MEMBERS, pid: Type.Integer() }, { description: 'The limits hold' }),
     failures: [...CODES, 'UNKNOWN_PID'],
     async handle(body) {
-      return { ...answer(await workers.limitProcess(body.pid, body.task_name, body)), pid: body.pid }
+      return { ...toWire(await workers.limitProcess(body.pid, body.task_name, body)), pid: body.pid }
     },
   })
 
@@ -56,16 +43,12 @@ export function limitsRoutes(app: FastifyInstance, context: HttpContext): void {
     tag: TAG,
     flag: 'limit_flag',
     changesNode: true,
-    body: Type.Object({ ...TaskBody.properties, ...LIMITS }),
+    body: Type.Object({ ...TaskBody.properties, ...LIMIT_MEMBERS }),
     parse: parseTaskBody,
-    answer: Type.Object({ ...ANSWER, task_name: TaskNameSchema }, { description: 'The limits hold' }),
+    answer: Type.Object({ ...EFFECTIVE_LIMIT_MEMBERS, task_name: TaskNameSchema }, { description: 'The limits hold' }),
     failures: CODES,
     async handle(body) {
-      return { ...answer(await workers.limitTask(body.task_name, body)), task_name: body.task_name }
+      return { ...toWire(await workers.limitTask(body.task_name, body)), task_name: body.task_name }
     },
   })
-}
-
-function answer({ cpuUtilLimit, memUtilLimit }: EffectiveLimits): Record<string, unknown> {
-  return { cpu_util_limit: cpuUtilLimit, mem_util_limit: memUtilLimit }
 }

@@ -2,6 +2,7 @@
 import { Type, type TSchema } from 'typebox'
 import { ERROR_TABLE, type ErrorCode } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
+import { EFFECTIVE_LIMIT_MEMBERS } from '../../workers/limits/index.js'
 
 export const TaskNameSchema = Type.Unsafe<TaskName>({
   type: 'string', enum: [...TASK_NAMES], code: 'UNKNOWN_TASK', description: 'Name of a task',
@@ -13,9 +14,8 @@ export const ErrorSchema = Type.Object({
 }, { $id: 'Error' })
 
 export const ProcResourceInfoSchema = Type.Object({
-  cpu_util_limit: share('The most of all cores that the worker may use'),
+  ...EFFECTIVE_LIMIT_MEMBERS,
   cpu_util_use: Type.Number({ minimum: 0, description: 'Share of all cores that it used while it ran the task' }),
-  mem_util_limit: share('The most of all memory that the worker may use'),
   mem_util_use: share('Share of all memory that it holds'),
   compute_latency: seconds('From when the worker began until it was done'),
   latency: seconds('The same as compute_latency'),

@@ -14,19 +14,20 @@
  * the most it may use.
  */
 import { EdgeInferError } from '../../errors.js'
-import type { CgroupDriver, CpusetKind, KernelWrite } from './driver.js'
-import { errnoOf, type KernelFiles } from './kernel-files.js'
-import { removeGroup } from './remove-group.js'
-import type { Controller, GroupStats, LimitReading, NodeCapacity, ResourceLimits, UtilLimits } from './resources.js'
+import type { NodeCapacity } from '../../host/capacity.js'
+import type { CgroupDriver, GroupStats, KernelWrite } from '../../host/cgroup/index.js'
+import { errnoOf, type HostFiles } from '../../host/host-files.js'
+import {
+  fromReported, RESOURCE_ROWS, RESOURCES,
+  type EffectiveLimits, type LimitsInEffect, type ResourceKey, type ResourceLimits,
+} from './registry.js'
+import type { Resource } from './resource.js'
+import { removeGroup } from './server-group.js'
 import { writeAll } from './transaction.js'
-import { bandwidthOf, fractionOfBandwidth, fractionOfBytes, sameBytes } from './units.js'
-
-/** A memory limit leaves a worker this much above what it uses: the working buffers of its next request. */
-export const MEMORY_MARGIN_BYTES = 16 * 1024 * 1024
 
 /** What every group of a server shares. */
 export interface GroupContext {
-  files: KernelFiles
+  files: HostFiles
   driver: CgroupDriver
   capacity: NodeCapacity
   /** CFS period, microseconds. */
@@ -49,11 +50,11 @@ abstract class Group {
     }
   }
 
-  /** The limits that hold now, read from the kernel. */
-  abstract read(): LimitReading
+  /** The limits in effect, read from the kernel. */
+  abstract read(): LimitsInEffect
 
-  /** Of those, what the interface reports. */
-  abstract readUtil(): UtilLimits
+  /** Of those, what replies carry. */
+  abstract readUtil(): EffectiveLimits
 
   /** Counters of the kernel since the group was made. */
   stats(): GroupStats {
@@ -65,81 +66,41 @@ abstract class Group {
     await removeGroup(this.context.driver, this.path)
   }
 
-  protected readOwnUtil(): UtilLimits {
-    const { driver, capacity } = this.context
-    const { cpu, memory } = driver.missing
-    return {
-      cpuUtilLimit: cpu ? 1 : fractionOfBandwidth(driver.readCpu(this.path), capacity),
-      memUtilLimit: memory ? 1 : fractionOfBytes(driver.readMemory(this.path), capacity),
-    }
+  protected readOwnUtil(): EffectiveLimits {
+    return fromReported((key) => this.#read(RESOURCES[key]))
   }
 
-  protected readOwn(): LimitReading {
+  protected readOwn(): LimitsInEffect {
+    return mapLimits((_, resource) => this.#read(resource)) as LimitsInEffect
+  }
+
+  #read<Limit>(resource: Resource<Limit>): Limit {
     const { driver, capacity } = this.context
-    const { cpuset } = driver.missing
-    return {
-      ...this.readOwnUtil(),
-      cpuSetCpus: cpuset ? capacity.cpus : driver.readCpuset(this.path, 'cpus'),
-      cpuSetMems: cpuset ? capacity.memoryNodes : driver.readCpuset(this.path, 'mems'),
-    }
+    const { controller } = resource.need
+    if (driver.missing[controller] !== undefined) return resource.unlimited(capacity)
+    return resource.read(driver.files(this.path, controller), capacity)
   }
 
   /** Gives whether there was anything to write. @throws EdgeInferError CGROUP_UNAVAILABLE, LIMIT_TOO_LOW */
   protected async write(limits: ResourceLimits, children: readonly string[]): Promise<boolean> {
-    const writes = this.#plan(limits, children)
+    const writes = RESOURCE_ROWS.flatMap(([key, resource]) =>
+      limits[key] === undefined ? [] : this.#plan(resource, limits[key], children))
     if (writes.length > 0) await writeAll(this.context.files, writes)
     return writes.length > 0
   }
 
-  #plan(limits: ResourceLimits, children: readonly string[]): KernelWrite[] {
-    const { driver, capacity, period } = this.context
-    const { cpuUtilLimit, memUtilLimit, cpuSetCpus, cpuSetMems } = limits
-    const writes: KernelWrite[] = []
-    if (cpuUtilLimit !== undefined) {
-      this.#require('cpu')
-      writes.push(...driver.planCpu(this.path, children, bandwidthOf(cpuUtilLimit, capacity, period)))
+  #plan(resource: Resource<unknown>, limit: unknown, children: readonly string[]): KernelWrite[] {
+    const { driver } = this.context
+    const { controller } = resource.need
+    const reason = driver.missing[controller]
+    if (reason !== undefined) {
+      throw new EdgeInferError('CGROUP_UNAVAILABLE', `The ${controller} limit cannot be set: ${reason}`)
     }
-    if (cpuSetCpus) writes.push(...this.#planCpuset(children, 'cpus', cpuSetCpus))
-    if (cpuSetMems) writes.push(...this.#planCpuset(children, 'mems', cpuSetMems))
-    // Last, since it is the one the kernel refuses.
-    if (memUtilLimit !== undefined) writes.push(...this.#planMemory(children, memUtilLimit))
-    return writes
-  }
-
-  #planMemory(children: readonly string[], limit: number): KernelWrite[] {
-    this.#require('memory')
-    const { driver, capacity } = this.context
-    const now = driver.readMemory(this.path)
-    const asked = limit === 1 ? Infinity : Math.floor(limit * capacity.memoryBytes)
-    const bytes = sameBytes(asked, now) ? now : asked
-    if (bytes < now) this.#requireRoom(limit, bytes)
-    return driver.planMemory(this.path, children, bytes)
-  }
-
-  #requireRoom(limit: number, limitBytes: number): void {
-    const { driver, capacity } = this.context
-    const usedBytes = driver.memoryInUse(this.path)
-    const leastBytes = usedBytes + MEMORY_MARGIN_BYTES
-    if (limitBytes >= leastBytes) return
-    const least = Math.ceil(leastBytes / capacity.memoryBytes * 1e4) / 1e4
-    const message = `Expected a memory limit of at least ${least} (${mebibytes(usedBytes)} in use and a margin of ` +
-      `${mebibytes(MEMORY_MARGIN_BYTES)}, of ${mebibytes(capacity.memoryBytes)}) but received ${limit} ` +
-      `(${mebibytes(limitBytes)})`
-    const totalBytes = capacity.memoryBytes
-    throw new EdgeInferError('LIMIT_TOO_LOW', message, {
-      details: { limit, least, limitBytes, usedBytes, marginBytes: MEMORY_MARGIN_BYTES, totalBytes },
-    })
-  }
-
-  #planCpuset(children: readonly string[], kind: CpusetKind, ids: readonly number[]): KernelWrite[] {
-    this.#require('cpuset')
-    return this.context.driver.planCpuset(this.path, children, kind, ids)
-  }
-
-  #require(controller: Controller): void {
-    const reason = this.context.driver.missing[controller]
-    if (reason === undefined) return
-    throw new EdgeInferError('CGROUP_UNAVAILABLE', `The ${controller} limit cannot be set: ${reason}`)
+    const childFiles = children.map((child) => driver.files(child, controller))
+    const plan = resource.plan(driver.files(this.path, controller), childFiles, limit, this.context)
+    if (Array.isArray(plan)) return plan
+    const { expected, received, details } = plan
+    throw new EdgeInferError('LIMIT_TOO_LOW', `Expected ${expected} but received ${received}`, { details })
   }
 }
 
@@ -163,11 +124,11 @@ export class TaskGroup extends Group {
     return this.inTurn(() => this.write(limits, [...this.#workers]))
   }
 
-  read(): LimitReading {
+  read(): LimitsInEffect {
     return this.readOwn()
   }
 
-  readUtil(): UtilLimits {
+  readUtil(): EffectiveLimits {
     return this.readOwnUtil()
   }
 
@@ -231,55 +192,39 @@ export class WorkerGroup extends Group {
     })
   }
 
-  read(): LimitReading {
-    return { ...this.readOwn(), ...this.readUtil() }
+  read(): LimitsInEffect {
+    const [own, task] = [this.readOwn(), this.#task.read()]
+    return mapLimits((key, { order }) => order.effective(own[key], task[key])) as LimitsInEffect
   }
 
-  readUtil(): UtilLimits {
+  readUtil(): EffectiveLimits {
     const [own, task] = [this.readOwnUtil(), this.#task.readUtil()]
-    return {
-      cpuUtilLimit: Math.min(own.cpuUtilLimit, task.cpuUtilLimit),
-      memUtilLimit: Math.min(own.memUtilLimit, task.memUtilLimit),
-    }
+    return fromReported((key) => RESOURCES[key].order.effective(own[key], task[key]))
   }
 }
 
-/** Those of the limits that are lower than the task's. */
-function below(limits: ResourceLimits, task: LimitReading): ResourceLimits {
-  const lower: ResourceLimits = {}
-  for (const key of ['cpuUtilLimit', 'memUtilLimit'] as const) {
-    const value = limits[key]
-    if (value !== undefined && value < task[key]) lower[key] = value
-  }
-  for (const key of ['cpuSetCpus', 'cpuSetMems'] as const) {
-    const ids = limits[key]?.filter((id) => task[key].includes(id)) ?? []
-    if (ids.length > 0 && ids.length < task[key].length) lower[key] = ids
-  }
-  return lower
+/** Those of the limits that hold a worker lower than its task. */
+function below(limits: ResourceLimits, task: LimitsInEffect): ResourceLimits {
+  return mapLimits((key, { order }) => limits[key] === undefined ? undefined : order.below(limits[key], task[key]))
 }
 
-function requireWithin(limits: ResourceLimits, task: LimitReading): void {
-  const refuse = (expected: string, received: unknown): never => {
-    const message = `Expected ${expected} but received ${received}: raise the limit of the task first`
+function requireWithin(limits: ResourceLimits, task: LimitsInEffect): void {
+  for (const [key, { names, order }] of RESOURCE_ROWS) {
+    const excess = limits[key] === undefined ? undefined : order.excess(limits[key], task[key])
+    if (!excess) continue
+    const message = `Expected ${names[0]} of ${excess.expected}, the task's own, but received ${excess.received}: ` +
+      'raise the limit of the task first'
     throw new EdgeInferError('BAD_LIMIT', message)
   }
-  for (const key of ['cpuUtilLimit', 'memUtilLimit'] as const) {
-    const value = limits[key]
-    if (value !== undefined && value > task[key]) refuse(`${WIRE[key]} of at most ${task[key]}, the task's own,`, value)
-  }
-  for (const key of ['cpuSetCpus', 'cpuSetMems'] as const) {
-    const outside = limits[key]?.filter((id) => !task[key].includes(id)) ?? []
-    if (outside.length > 0) refuse(`${WIRE[key]} out of the task's own ${JSON.stringify(task[key])}`, outside)
-  }
 }
 
-/** The fields' names in the interface, for messages. */
-const WIRE = {
-  cpuUtilLimit: 'cpu_util_limit',
-  memUtilLimit: 'mem_util_limit',
-  cpuSetCpus: 'cpu_set_cpus',
-  cpuSetMems: 'cpu_set_mems',
-} as const
+/** The limits that `limitOf` gives a value. */
+function mapLimits(limitOf: (key: ResourceKey, resource: Resource<unknown>) => unknown): ResourceLimits {
+  return Object.fromEntries(RESOURCE_ROWS.flatMap(([key, resource]) => {
+    const limit = limitOf(key, resource)
+    return limit === undefined ? [] : [[key, limit]]
+  }))
+}
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/
 
@@ -291,8 +236,4 @@ function checkedName(name: string): string {
   if (NAME.test(name)) return name
   const message = `Expected a group name of letters, digits, - and _ but received ${JSON.stringify(name)}`
   throw new EdgeInferError('BAD_OPTION', message)
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 1024 / 1024)} MiB`
 }

@@ -1,16 +1,12 @@
 /** CPU, memory and cpuset limits by control groups: a server's place among them. */
-import { readCapacity } from './capacity.js'
-import { openCgroupV1 } from './cgroup-v1.js'
-import { openCgroupV2, outsideServerLeaf } from './cgroup-v2.js'
-import { ADVICE } from './cgroup-files.js'
-import type { CgroupDriver } from './driver.js'
+import { readCapacity, type NodeCapacity } from '../../host/index.js'
+import { openControlGroups, type CgroupDriver } from '../../host/cgroup/index.js'
+import { HostFiles } from '../../host/host-files.js'
 import { isTaskGroup, TaskGroup, type GroupContext } from './groups.js'
-import { kernelFiles, type KernelFiles } from './kernel-files.js'
-import { locateGroups } from './mounts.js'
-import { noCgroup } from './no-cgroup.js'
-import { removeGroup } from './remove-group.js'
-import { CONTROLLERS, type Controller, type NodeCapacity } from './resources.js'
-import { isServerGroup, newServerGroup, removeLeftovers, type Leftovers } from './server-group.js'
+import { CONTROLLER_NEEDS, type ResourceLimits } from './registry.js'
+import { limitsReader } from './schemas.js'
+import { isServerGroup, newServerGroup, removeGroup, removeLeftovers, type Leftovers } from './server-group.js'
+import { writeAll } from './transaction.js'
 
 /** Measured: see `docs/engineering/cpu-limits.md`. */
 export const DEFAULT_CPU_PERIOD_MICROSECONDS = 10_000
@@ -20,32 +16,22 @@ export interface LimitsOptions {
   cpuPeriodMicroseconds?: number
   /** Remove what crashed servers left behind; true unless said otherwise. */
   removeLeftovers?: boolean
-  /** The kernel's file trees; the real ones by default. */
-  files?: KernelFiles
+  /** Where `/proc` and `/sys` are found. */
+  files?: HostFiles
 }
 
 /** Takes the place of a server among the control groups, and removes what crashed servers left there. */
 export async function openLimits(options: LimitsOptions = {}): Promise<LimitsBackend> {
-  const { files = kernelFiles, cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS } = options
+  const { files = new HostFiles(), cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS } = options
   const serverGroup = newServerGroup(files)
-  const driver = openDriver(files, serverGroup)
+  // Before this process moves to another group, which may end the affinity it was started with.
+  const capacity = readCapacity(files)
+  const { cpus } = capacity
+  const driver = openControlGroups(files, { serverGroup, isServerGroup, needs: CONTROLLER_NEEDS, cpus })
   const leftovers = options.removeLeftovers === false
     ? { removed: [], stuck: [] }
     : await removeLeftovers(files, driver)
-  return new LimitsBackend(files, driver, serverGroup, cpuPeriodMicroseconds, leftovers)
-}
-
-/** v1 wherever one of the controllers is mounted so: on a hybrid machine the v2 tree then lacks it. */
-function openDriver(files: KernelFiles, serverGroup: string): CgroupDriver {
-  const { v1, v2 } = locateGroups(files)
-  let driver: CgroupDriver | undefined
-  if (CONTROLLERS.some((controller) => v1.has(controller))) driver = openCgroupV1(files, v1, serverGroup)
-  else if (v2) driver = openCgroupV2(files, outsideServerLeaf(v2, isServerGroup), serverGroup)
-  if (!driver) return noCgroup(`No control groups are mounted. ${ADVICE}`)
-  const { missing } = driver
-  if (CONTROLLERS.some((controller) => missing[controller] === undefined)) return driver
-  driver.removeDirectory(serverGroup)
-  return noCgroup([...new Set(Object.values(missing))].join('; '))
+  return new LimitsBackend({ files, driver, capacity, period: cpuPeriodMicroseconds }, serverGroup, leftovers)
 }
 
 export class LimitsBackend {
@@ -56,18 +42,19 @@ export class LimitsBackend {
   readonly capacity: NodeCapacity
   /** The groups of crashed servers found at the start. */
   readonly leftovers: Leftovers
+  /** The limits in the body of a request, other members ignored. @throws EdgeInferError BAD_LIMIT */
+  readonly parse: (body: Readonly<Record<string, unknown>>) => ResourceLimits
   readonly #driver: CgroupDriver
   readonly #context: GroupContext
 
-  constructor(
-    files: KernelFiles, driver: CgroupDriver, serverGroup: string, period: number, leftovers: Leftovers,
-  ) {
-    this.mode = driver.mode
+  constructor(context: GroupContext, serverGroup: string, leftovers: Leftovers) {
+    this.mode = context.driver.mode
     this.serverGroup = serverGroup
-    this.capacity = readCapacity(files, driver.allowance())
+    this.capacity = context.capacity
     this.leftovers = leftovers
-    this.#driver = driver
-    this.#context = { files, driver, capacity: this.capacity, period }
+    this.#driver = context.driver
+    this.#context = context
+    this.parse = limitsReader(context.capacity)
   }
 
   /** Whether anything can be limited. */
@@ -76,7 +63,7 @@ export class LimitsBackend {
   }
 
   /** For each controller that cannot be used, why, and what to do about it. */
-  get missing(): Readonly<Partial<Record<Controller, string>>> {
+  get missing(): Readonly<Record<string, string>> {
     return this.#driver.missing
   }
 
@@ -88,6 +75,11 @@ export class LimitsBackend {
 
   createTaskGroup(task: string): TaskGroup {
     return new TaskGroup(this.#context, this.serverGroup, task)
+  }
+
+  /** Gives the server's groups the CPU before anything that runs beside them: a measurement then sees the limit alone. */
+  async preferOverOthers(): Promise<void> {
+    await writeAll(this.#context.files, this.#driver.planCpuPriority(this.serverGroup))
   }
 
   /** Removes every group of this server. Kills what still runs in them. */

@@ -1,12 +1,12 @@
 import { EdgeInferError } from '../../errors.js'
-import type { KernelWrite } from './driver.js'
-import { errnoOf, type KernelFiles } from './kernel-files.js'
+import type { KernelWrite } from '../../host/cgroup/index.js'
+import { errnoOf, type HostFiles } from '../../host/host-files.js'
 
 /**
  * Writes all or nothing: after a write that fails, those before it are undone, last first.
  * @throws EdgeInferError LIMIT_TOO_LOW where the kernel could not reclaim the memory, CGROUP_UNAVAILABLE otherwise.
  */
-export async function writeAll(files: KernelFiles, writes: readonly KernelWrite[]): Promise<void> {
+export async function writeAll(files: HostFiles, writes: readonly KernelWrite[]): Promise<void> {
   const done: KernelWrite[] = []
   try {
     for (const write of writes) {
@@ -22,7 +22,7 @@ export async function writeAll(files: KernelFiles, writes: readonly KernelWrite[
 }
 
 /** A promise only where memory may be reclaimed: other writes follow each other with nothing in between. */
-function writeOne(files: KernelFiles, { path, reclaims }: KernelWrite, value: string): Promise<void> | void {
+function writeOne(files: HostFiles, { path, reclaims }: KernelWrite, value: string): Promise<void> | void {
   if (reclaims) return files.writeReclaiming(path, `${value}\n`)
   files.write(path, `${value}\n`)
 }

@@ -14,7 +14,7 @@ t.test('a delegated unit: every write, in order, from the start to the end', asy
   t.strictSame(backend.capacity, { cores: 4, memoryBytes: MEMORY, cpus: [0, 1, 2, 3], memoryNodes: [0] })
   t.strictSame(files.takeLog(), [
     `mkdir ${server}`, `mkdir ${server}/_server`, `${server}/_server/cgroup.procs = ${process.pid}`,
-    './cgroup.subtree_control = +cpu +memory +cpuset',
+    './cgroup.subtree_control = +cpu +cpuset +memory',
   ])
 
   const task = backend.createTaskGroup('face_detection')
@@ -22,8 +22,8 @@ t.test('a delegated unit: every write, in order, from the start to the end', asy
   files.run(501, `${UNIT}/${server}/_server`, '2000')
   worker.enter(501)
   t.strictSame(files.takeLog(), [
-    `${server}/cgroup.subtree_control = +cpu +memory +cpuset`, `mkdir ${server}/face_detection`,
-    `${server}/face_detection/cgroup.subtree_control = +cpu +memory +cpuset`, `mkdir ${server}/face_detection/1`,
+    `${server}/cgroup.subtree_control = +cpu +cpuset +memory`, `mkdir ${server}/face_detection`,
+    `${server}/face_detection/cgroup.subtree_control = +cpu +cpuset +memory`, `mkdir ${server}/face_detection/1`,
     `${server}/face_detection/1/cgroup.procs = 501`,
   ])
 
@@ -107,7 +107,7 @@ t.test('a worker gets no more than its task', async (t) => {
   await t.rejects(worker.apply({ cpuUtilLimit: 0.6 }), {
     code: 'BAD_LIMIT', message: /at most 0.5, the task's own, but received 0.6/,
   })
-  await t.rejects(worker.apply({ cpuSetCpus: [1, 2] }), { code: 'BAD_LIMIT', message: /\[0,1\] but received 2/ })
+  await t.rejects(worker.apply({ cpuSetCpus: [1, 2] }), { code: 'BAD_LIMIT', message: /\[0,1\], the task's own, but received 2/ })
   await worker.apply({ cpuUtilLimit: 0.5 })
   await backend.close()
 })

@@ -1,10 +1,11 @@
 /** The fake tree is worth as much as it resembles the kernel's: the same steps on both, the same answers. */
 import t from 'tap'
-import { kernelFiles, errnoOf, type KernelFiles } from '../../../lib/workers/limits/kernel-files.js'
-import { locateGroups } from '../../../lib/workers/limits/mounts.js'
+import { locateGroups } from '../../../lib/host/cgroup/location.js'
+import { errnoOf, HostFiles } from '../../../lib/host/host-files.js'
 import { FakeMachine } from './fake-cgroup2.js'
 import { TestProcess } from './busy.js'
 
+const kernelFiles = new HostFiles()
 const REAL = locateGroups(kernelFiles).v2
 const free = REAL ? kernelFiles.read(`${REAL.mountPoint}/cgroup.controllers`).split(' ') : []
 const domain = free.find((name) => ['memory', 'hugetlb'].includes(name))
@@ -28,7 +29,7 @@ t.test('the kernel answers so', { skip: noTree }, async (t) => {
   t.strictSame(answers(kernelFiles, REAL?.mountPoint ?? '', domain ?? '', child.pid), EXPECTED)
 })
 
-function answers(files: KernelFiles, mount: string, controller: string, pid: number): string[] {
+function answers(files: HostFiles, mount: string, controller: string, pid: number): string[] {
   const handedDown = files.read(`${mount}/cgroup.subtree_control`).split(' ').includes(controller)
   const top = `${mount}/edge-infer-fake-${process.pid}`
   const inner = `${top}/inner`

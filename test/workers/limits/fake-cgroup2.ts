@@ -3,8 +3,8 @@
  * what can be enabled, entered and removed, what a value must look like, what vanishes with a controller. It records
  * every change in order. `fake-cgroup2.test.ts` holds it against the real tree of the machine.
  */
-import type { KernelFiles } from '../../../lib/workers/limits/kernel-files.js'
-import { formatCpuList, parseCpuList } from '../../../lib/workers/limits/cpu-list.js'
+import { formatCpuList, parseCpuList } from '../../../lib/host/cgroup/index.js'
+import { HostFiles } from '../../../lib/host/host-files.js'
 
 const THREADED = ['cpu', 'cpuset', 'pids']
 /** In the order the kernel prints them. */
@@ -29,10 +29,12 @@ export interface FakeMachineOptions {
   /** Controllers handed down to it. */
   controllers: string[]
   cpus?: string
+  /** CPUs this process was started on, where these are fewer (taskset). */
+  affinity?: string
   pid?: number
 }
 
-export class FakeMachine implements KernelFiles {
+export class FakeMachine extends HostFiles {
   readonly mount = '/sys/fs/cgroup'
   /** Every change in order: `mkdir <group>`, `rmdir <group>`, `<group>/<file> = <value>`, groups as seen from `own`. */
   readonly log: string[] = []
@@ -45,13 +47,16 @@ export class FakeMachine implements KernelFiles {
   readonly #root: FakeGroup
   readonly #controllers: string[]
   readonly #cpus: string
+  readonly #affinity: string
   readonly #pid: number
 
-  constructor({ own, controllers, cpus = '0-3', pid = process.pid }: FakeMachineOptions) {
+  constructor({ own, controllers, cpus = '0-3', affinity = cpus, pid = process.pid }: FakeMachineOptions) {
+    super()
     this.#root = this.#newGroup('', undefined)
     this.#own = own
     this.#controllers = controllers
     this.#cpus = cpus
+    this.#affinity = affinity
     this.#pid = pid
     let group = this.#root
     for (const name of own.split('/').slice(1)) {
@@ -91,9 +96,9 @@ export class FakeMachine implements KernelFiles {
     return this.log.splice(0)
   }
 
-  // KernelFiles
+  // HostFiles
 
-  read(path: string): string {
+  override read(path: string): string {
     const system = this.#readSystem(path)
     if (system !== undefined) return system
     const { group, file } = this.#resolve(path)
@@ -102,7 +107,7 @@ export class FakeMachine implements KernelFiles {
     return read()
   }
 
-  write(path: string, text: string): void {
+  override write(path: string, text: string): void {
     const { group, file } = this.#resolve(path)
     if (!this.#files(group)[file]) throw errno('ENOENT', path)
     const value = text.trim()
@@ -113,19 +118,19 @@ export class FakeMachine implements KernelFiles {
     this.log.push(`${name} = ${value}`)
   }
 
-  async writeReclaiming(path: string, text: string): Promise<void> {
+  override async writeReclaiming(path: string, text: string): Promise<void> {
     await Promise.resolve()
     this.write(path, text)
   }
 
-  exists(path: string): boolean {
+  override exists(path: string): boolean {
     if (this.#groups.has(path.slice(this.mount.length)) || this.#readSystem(path) !== undefined) return true
     const slash = path.lastIndexOf('/')
     const group = this.#groups.get(path.slice(this.mount.length, slash))
     return group !== undefined && this.#files(group)[path.slice(slash + 1)] !== undefined
   }
 
-  makeDirectory(path: string): void {
+  override makeDirectory(path: string): void {
     const below = path.slice(this.mount.length)
     const parent = this.#group(below.slice(0, below.lastIndexOf('/')), 'ENOENT')
     const refusal = this.refusals.get(`mkdir ${this.#relative(parent.path)}`)
@@ -135,28 +140,28 @@ export class FakeMachine implements KernelFiles {
     this.log.push(`mkdir ${this.#relative(below)}`)
   }
 
-  removeDirectory(path: string): void {
+  override removeDirectory(path: string): void {
     const group = this.#group(path.slice(this.mount.length), 'ENOENT')
     if (group.processes.size > 0 || this.#children(group).length > 0) throw errno('EBUSY', path)
     this.#groups.delete(group.path)
     this.log.push(`rmdir ${this.#relative(group.path)}`)
   }
 
-  directories(path: string): string[] {
-    const group = this.#group(path.slice(this.mount.length), 'ENOENT')
-    return this.#children(group).map((child) => child.path.slice(group.path.length + 1))
+  override folders(path: string): string[] {
+    const group = this.#groups.get(path.slice(this.mount.length))
+    return !group ? [] : this.#children(group).map((child) => child.path.slice(group.path.length + 1))
   }
 
-  readLink(path: string): string {
+  override readLink(path: string): string {
     if (path === '/proc/self/ns/pid') return 'pid:[4026531836]'
     throw errno('ENOENT', path)
   }
 
-  fileSystemType(path: string): number {
+  override fileSystemType(path: string): number {
     return path === this.mount ? 0x63677270 : 0x1021994
   }
 
-  kill(pid: number): void {
+  override kill(pid: number): void {
     if (!this.startTimes.has(pid)) throw errno('ESRCH', 'kill')
     this.end(pid)
   }
@@ -211,8 +216,10 @@ export class FakeMachine implements KernelFiles {
         return `0::${this.groupOf(this.#pid) || '/'}`
       case '/proc/meminfo':
         return 'MemTotal:        8388608 kB\nMemFree:         1000000 kB'
-      case '/sys/devices/system/cpu/online':
-        return this.#cpus
+      case '/proc/stat':
+        return ['cpu  0 0 0 0', ...parseCpuList(this.#cpus).map((cpu) => `cpu${cpu} 0 0 0 0`)].join('\n')
+      case '/proc/self/status':
+        return `Name:\tnode\nCpus_allowed_list:\t${formatCpuList(this.#allowedCpus())}\nMems_allowed_list:\t0`
       case '/sys/devices/system/node/online':
         return '0'
     }
@@ -240,7 +247,10 @@ export class FakeMachine implements KernelFiles {
     files['cgroup.kill'] = () => { throw errno('EINVAL', 'cgroup.kill') }
     const bandwidth = available.includes('cpu') ? '\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0' : ''
     files['cpu.stat'] = () => `usage_usec 0\nuser_usec 0\nsystem_usec 0${bandwidth}`
-    if (available.includes('cpu')) value('cpu.max', 'max 100000')
+    if (available.includes('cpu')) {
+      value('cpu.max', 'max 100000')
+      value('cpu.weight', '100')
+    }
     if (available.includes('memory')) {
       value('memory.max', 'max')
       value('memory.swap.max', 'max')
@@ -268,6 +278,13 @@ export class FakeMachine implements KernelFiles {
     const parent = this.#effective(group.parent, file, all)
     const own = parseCpuList(group.values.get(file) ?? '').filter((id) => parent.includes(id))
     return own.length > 0 ? own : parent
+  }
+
+  /** Of this process. */
+  #allowedCpus(): number[] {
+    const affinity = parseCpuList(this.#affinity)
+    const cpuset = this.#effective(this.#group(this.groupOf(this.#pid) ?? '', 'ENOENT'), 'cpuset.cpus', this.#cpus)
+    return cpuset.filter((cpu) => affinity.includes(cpu))
   }
 
   #apply(group: FakeGroup, file: string, value: string): void {

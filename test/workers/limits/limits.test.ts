@@ -1,16 +1,15 @@
 /** On the machine's real control groups: needs root and a tree that can be written. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { openLimits, parseLimits, type LimitsBackend } from '../../../lib/workers/limits/index.js'
-import { kernelFiles } from '../../../lib/workers/limits/kernel-files.js'
-import { locateGroups } from '../../../lib/workers/limits/mounts.js'
+import { locateGroups } from '../../../lib/host/cgroup/location.js'
+import { HostFiles } from '../../../lib/host/host-files.js'
+import { openLimits, type LimitsBackend } from '../../../lib/workers/limits/index.js'
 import { limitsMode, noLimits } from '../../helpers/limits.js'
 import { isAlive, writeCalls } from '../../helpers/processes.js'
 import { allocator, burner, cpuUse, TestProcess } from './busy.js'
-import { preferOverOthers } from '../../../lib/bench/limits/prefer-over-others.js'
 
 const MODULE = new URL('../../../lib/workers/limits/index.js', import.meta.url).href
 const OWNER = `
@@ -50,15 +49,15 @@ function runModule(script: string) {
 
 /** The directories of a group of the backend that exist. */
 function directoriesOf(group: string): string[] {
-  const { v1, v2 } = locateGroups(kernelFiles)
+  const { v1, v2 } = locateGroups(new HostFiles())
   const owns = [...v1.values(), ...(v2 ? [v2] : [])].map(({ own }) => own)
-  return [...new Set(owns)].map((own) => `${own}/${group}`).filter((path) => kernelFiles.exists(path))
+  return [...new Set(owns)].map((own) => `${own}/${group}`).filter((path) => existsSync(path))
 }
 
 t.test('CPU used is within the limit, for one worker and for a task of three', { skip: noLimits }, async (t) => {
   const backend = await open(t)
   const { cores } = backend.capacity
-  preferOverOthers(backend)
+  await backend.preferOverOthers()
   const task = backend.createTaskGroup('task')
   const first = task.createWorkerGroup('1')
   await using one = burner(first)
@@ -99,7 +98,7 @@ t.test('a limit reads as it was set, whichever it was before', { skip: noLimits 
   t.match(worker.read(), { cpuUtilLimit: 0.1, memUtilLimit: 0.3 }, 'the task\'s CPU limit replaces the worker\'s')
   t.match(task.createWorkerGroup('late').read(), { cpuUtilLimit: 0.1, memUtilLimit: 0.5 })
 
-  const unchanged = parseLimits({ cpu_util_limit: 0.1, mem_util_limit: 0.5 }, backend.capacity)
+  const unchanged = backend.parse({ cpu_util_limit: 0.1, mem_util_limit: 0.5 })
   await task.apply(unchanged)
   const before = writeCalls()
   for (let i = 0; i < 200; i++) await task.apply(unchanged)
@@ -130,7 +129,7 @@ t.test('what the kernel refuses leaves everything as it was', { skip: notV1 }, a
   await worker.apply({ cpuUtilLimit: 0.5 })
   const before = worker.read()
   // A group inside that uses every cpu, made behind our back, keeps the worker's set from being narrowed.
-  const directory = `${locateGroups(kernelFiles).v1.get('cpuset')?.own}/${worker.path}`
+  const directory = `${locateGroups(new HostFiles()).v1.get('cpuset')?.own}/${worker.path}`
   mkdirSync(`${directory}/inner`)
   for (const name of ['cpuset.cpus', 'cpuset.mems']) {
     writeFileSync(`${directory}/inner/${name}`, readFileSync(`${directory}/${name}`))

@@ -6,7 +6,6 @@
 import { once } from 'node:events'
 import { spawn } from 'node:child_process'
 import { openLimits } from '../../../lib/workers/limits/index.js'
-import { preferOverOthers } from '../../../lib/bench/limits/prefer-over-others.js'
 
 const PIECES = `
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -39,7 +38,7 @@ console.log('| period (ms) | CPU of a piece (ms) | p50 (ms) | p90 | p99 | pieces
 for (const piece of [4, 12]) {
   for (const milliseconds of [5, 10, 20, 50, 100]) {
     const backend = await openLimits({ cpuPeriodMicroseconds: milliseconds * 1000 })
-    preferOverOthers(backend)
+    await backend.preferOverOthers()
     const worker = backend.createTaskGroup('measure').createWorkerGroup('worker')
     const child = spawn(process.execPath, ['-e', PIECES], { stdio: ['pipe', 'pipe', 'inherit'] })
     worker.enter(child.pid as number)

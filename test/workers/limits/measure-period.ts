@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openLimits } from '../../../lib/workers/limits/index.js'
 import { burner, cpuUse } from './busy.js'
-import { preferOverOthers } from '../../../lib/bench/limits/prefer-over-others.js'
 
 const seconds = Number(process.argv[2] ?? 5)
 const loads = [
@@ -24,7 +23,7 @@ for (const { threads, limits } of loads) {
 
 async function measure(milliseconds: number, threads: number, limit: number): Promise<void> {
   const backend = await openLimits({ cpuPeriodMicroseconds: milliseconds * 1000 })
-  preferOverOthers(backend)
+  await backend.preferOverOthers()
   try {
     const worker = backend.createTaskGroup('measure').createWorkerGroup('worker')
     await worker.apply({ cpuUtilLimit: limit })

@@ -9,7 +9,7 @@ import t from 'tap'
 import { annotate } from '../../../lib/index.js'
 import { resolveModel } from '../../../lib/models/index.js'
 import { openLimits } from '../../../lib/workers/limits/index.js'
-import { kernelFiles } from '../../../lib/workers/limits/kernel-files.js'
+import { HostFiles } from '../../../lib/host/host-files.js'
 import {
   bitmap, children, directoriesOf, encoded, face, isAlive, jobOf, Load, noLimits, people, start, until,
 } from '../helpers.js'
@@ -186,9 +186,9 @@ t.test('no worker outlives its server, and the next one removes what is left of 
 })
 
 function allowedCpus(pid: number): string | undefined {
-  return /^Cpus_allowed_list:\s*(\S+)$/m.exec(kernelFiles.read(`/proc/${pid}/status`))?.[1]
+  return /^Cpus_allowed_list:\s*(\S+)$/m.exec(new HostFiles().read(`/proc/${pid}/status`))?.[1]
 }
 
 function anonymousBytes(pid: number): number {
-  return 1024 * Number(/^RssAnon:\s*(\d+) kB$/m.exec(kernelFiles.read(`/proc/${pid}/status`))?.[1])
+  return 1024 * Number(/^RssAnon:\s*(\d+) kB$/m.exec(new HostFiles().read(`/proc/${pid}/status`))?.[1])
 }

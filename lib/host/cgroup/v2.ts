@@ -1,16 +1,15 @@
 /** Control groups v2: one tree; a group's controllers are those its parent hands down in `cgroup.subtree_control`. */
+import { errnoOf, type HostFiles } from '../host-files.js'
 import { formatCpuList, parseCpuList } from './cpu-list.js'
+import type { CgroupDriver, ControllerFiles, ControllerNeed, GroupStats, KernelWrite } from './driver.js'
 import {
-  ADVICE, directoriesUp, explainRefusal, killAll, planWrite, readFigures, readProcesses,
-} from './cgroup-files.js'
-import type { Allowance, CgroupDriver, CpuBandwidth, CpusetKind, KernelWrite } from './driver.js'
-import { errnoOf, readOr, type KernelFiles } from './kernel-files.js'
-import type { GroupLocation } from './mounts.js'
-import { CONTROLLERS, type Controller, type GroupStats } from './resources.js'
+  ADVICE, controllerFiles, explainLack, explainRefusal, killAll, parentOf, readOr, readProcesses,
+} from './group-files.js'
+import type { GroupLocation } from './location.js'
 
 /** The leaf a server moves into; no task can have this name. */
 const SERVER_LEAF = '_server'
-const NO_LIMIT = 'max'
+const MAX_WEIGHT = '10000'
 
 /** The group a server started from, where `own` is the leaf that server (or the one that started it) moved into. */
 export function outsideServerLeaf(location: GroupLocation, isServerGroup: (name: string) => boolean): GroupLocation {
@@ -20,43 +19,53 @@ export function outsideServerLeaf(location: GroupLocation, isServerGroup: (name:
 }
 
 /**
- * Makes `serverGroup` and has the controllers handed down to it. A group that hands down controllers may hold no
- * process itself, so this process moves to a leaf of `serverGroup`.
+ * Makes `serverGroup`, with those `cpus`, and has the controllers handed down to it. A group that hands down controllers
+ * may hold no process itself, so this process moves to a leaf of `serverGroup`.
  */
-export function openCgroupV2(files: KernelFiles, location: GroupLocation, serverGroup: string): CgroupDriver {
+export function openCgroupV2(
+  files: HostFiles, location: GroupLocation, serverGroup: string,
+  needs: readonly ControllerNeed[], cpus: readonly number[],
+): CgroupDriver {
   const { own } = location
   const offered = readOr(files, `${own}/cgroup.controllers`, '').split(' ')
-  const usable = CONTROLLERS.filter((controller) => offered.includes(controller))
-  const missing: Partial<Record<Controller, string>> = {}
-  for (const controller of CONTROLLERS) {
+  const usable = needs.map(({ controller }) => controller).filter((controller) => offered.includes(controller))
+  const missing: Record<string, string> = {}
+  for (const { controller } of needs) {
     if (!usable.includes(controller)) missing[controller] = `the ${controller} controller is not delegated. ${ADVICE}`
   }
   const driver = new CgroupV2(files, location, usable, missing)
   try {
-    if (usable.length > 0) driver.open(serverGroup)
-    return driver
+    if (usable.length > 0) driver.open(serverGroup, cpus)
   } catch (error) {
     for (const controller of usable) missing[controller] = explainRefusal(controller, error)
     driver.abandon(serverGroup)
     return new CgroupV2(files, location, [], missing)
   }
+  for (const { controller, v2: names } of needs) {
+    const lacking = names.length > 0 && !names.some((name) => files.exists(`${own}/${serverGroup}/${name}`))
+    if (lacking && usable.includes(controller)) missing[controller] = explainLack(names)
+  }
+  return driver
 }
 
 class CgroupV2 implements CgroupDriver {
   readonly mode = 'v2'
-  readonly missing: Readonly<Partial<Record<Controller, string>>>
-  readonly #files: KernelFiles
+  readonly missing: Readonly<Record<string, string>>
+  readonly #files: HostFiles
   readonly #location: GroupLocation
-  readonly #usable: readonly Controller[]
+  readonly #usable: readonly string[]
 
   constructor(
-    files: KernelFiles, location: GroupLocation, usable: readonly Controller[],
-    missing: Partial<Record<Controller, string>>,
+    files: HostFiles, location: GroupLocation, usable: readonly string[], missing: Record<string, string>,
   ) {
     this.#files = files
     this.#location = location
     this.#usable = usable
     this.missing = missing
+  }
+
+  files(group: string): ControllerFiles {
+    return controllerFiles(this.#files, 2, this.#directory(group))
   }
 
   #file(group: string, name: string): string {
@@ -67,7 +76,7 @@ class CgroupV2 implements CgroupDriver {
     return group === '' ? this.#location.own : `${this.#location.own}/${group}`
   }
 
-  open(serverGroup: string): void {
+  open(serverGroup: string, cpus: readonly number[]): void {
     this.#files.makeDirectory(this.#directory(serverGroup))
     if (!this.#isRoot() && this.processes('').includes(process.pid)) {
       const leaf = `${serverGroup}/${SERVER_LEAF}`
@@ -80,6 +89,14 @@ class CgroupV2 implements CgroupDriver {
       throw new Error(`other processes (${others.slice(0, 8).join(', ')}) are in the group the server was started in`)
     }
     this.#handDown('')
+    if (this.#usable.includes('cpuset')) this.#keepCpus(serverGroup, cpus)
+  }
+
+  /** A process that enters a cpuset gets all its CPUs: the affinity this process was started with would end there. */
+  #keepCpus(group: string, cpus: readonly number[]): void {
+    const all = parseCpuList(this.#files.read(this.#file(group, 'cpuset.cpus.effective')))
+    if (all.every((cpu) => cpus.includes(cpu))) return
+    this.#files.write(this.#file(group, 'cpuset.cpus'), `${formatCpuList(cpus)}\n`)
   }
 
   /** Only the root of the whole tree has no type. */
@@ -108,25 +125,9 @@ class CgroupV2 implements CgroupDriver {
     if (handedDown.length > 0) this.#files.write(path, `${handedDown.map((name) => `-${name}`).join(' ')}\n`)
   }
 
-  allowance(): Allowance {
-    const up = directoriesUp(this.#location)
-    const cores = up.map((directory) => {
-      const { quota, period } = parseBandwidth(readOr(this.#files, `${directory}/cpu.max`, NO_LIMIT))
-      return quota === undefined ? Infinity : quota / period
-    })
-    const memory = up.map((directory) => parseBytes(readOr(this.#files, `${directory}/memory.max`, NO_LIMIT)))
-    const allowance: Allowance = { cores: Math.min(...cores), memoryBytes: Math.min(...memory) }
-    if (this.#usable.includes('cpuset')) {
-      allowance.cpus = this.readCpuset('', 'cpus')
-      allowance.memoryNodes = this.readCpuset('', 'mems')
-    }
-    return allowance
-  }
-
   create(group: string): void {
     if (this.#usable.length === 0) return
-    const parent = group.slice(0, Math.max(0, group.lastIndexOf('/')))
-    this.#handDown(parent)
+    this.#handDown(parentOf(group))
     this.#files.makeDirectory(this.#directory(group))
   }
 
@@ -139,7 +140,7 @@ class CgroupV2 implements CgroupDriver {
   }
 
   subgroups(group: string): string[] {
-    return this.#files.exists(this.#directory(group)) ? this.#files.directories(this.#directory(group)) : []
+    return this.#files.folders(this.#directory(group))
   }
 
   processes(group: string): number[] {
@@ -180,77 +181,26 @@ class CgroupV2 implements CgroupDriver {
     }
   }
 
-  readCpu(group: string): CpuBandwidth {
-    return parseBandwidth(this.#files.read(this.#file(group, 'cpu.max')))
-  }
-
-  planCpu(group: string, children: readonly string[], wanted: CpuBandwidth): KernelWrite[] {
-    const plan = (name: string, { quota, period }: CpuBandwidth): KernelWrite[] => {
-      const path = this.#file(name, 'cpu.max')
-      const previous = this.#files.read(path)
-      if (quota !== undefined) return planWrite(this.#files, path, `${quota} ${period}`, previous)
-      return parseBandwidth(previous).quota === undefined ? [] : [{ path, value: NO_LIMIT, previous }]
-    }
-    return [...children.flatMap((child) => plan(child, { quota: undefined, period: 0 })), ...plan(group, wanted)]
-  }
-
-  readMemory(group: string): number {
-    return parseBytes(this.#files.read(this.#file(group, 'memory.max')))
-  }
-
-  /** A group with a limit gets no swap: what does not fit is not paged out at the cost of every request. */
-  planMemory(group: string, children: readonly string[], bytes: number): KernelWrite[] {
-    const plan = (name: string, max: string, swap: string): KernelWrite[] => {
-      const swapFile = this.#file(name, 'memory.swap.max')
-      return [
-        ...planWrite(this.#files, this.#file(name, 'memory.max'), max).map((write) => ({ ...write, reclaims: true })),
-        ...planWrite(this.#files, swapFile, swap, readOr(this.#files, swapFile, swap)),
-      ]
-    }
-    const own = Number.isFinite(bytes) ? plan(group, `${bytes}`, '0') : plan(group, NO_LIMIT, NO_LIMIT)
-    return [...children.flatMap((child) => plan(child, NO_LIMIT, NO_LIMIT)), ...own]
-  }
-
-  memoryInUse(group: string): number {
-    const figure = readFigures(this.#files, this.#file(group, 'memory.stat'))
-    return Number(this.#files.read(this.#file(group, 'memory.current'))) - (figure('inactive_file') ?? 0)
-  }
-
-  readCpuset(group: string, kind: CpusetKind): number[] {
-    return parseCpuList(this.#files.read(this.#file(group, `cpuset.${kind}.effective`)))
-  }
-
-  /** An empty set is the parent's. */
-  planCpuset(group: string, children: readonly string[], kind: CpusetKind, ids: readonly number[]): KernelWrite[] {
-    const plan = (name: string, list: string) => planWrite(this.#files, this.#file(name, `cpuset.${kind}`), list)
-    return [...children.flatMap((child) => plan(child, '')), ...plan(group, formatCpuList(ids))]
+  planCpuPriority(group: string): KernelWrite[] {
+    return this.missing.cpu ? [] : this.files(group).plan('cpu.weight', MAX_WEIGHT)
   }
 
   stats(group: string): GroupStats {
     const stats: GroupStats = {}
+    const files = this.files(group)
     if (!this.missing.cpu) {
-      const cpu = readFigures(this.#files, this.#file(group, 'cpu.stat'))
-      stats.cpuSeconds = (cpu('usage_usec') ?? 0) / 1e6
-      stats.periods = cpu('nr_periods') ?? 0
-      stats.throttledPeriods = cpu('nr_throttled') ?? 0
-      stats.throttledSeconds = (cpu('throttled_usec') ?? 0) / 1e6
+      const cpu = files.figures('cpu.stat')
+      stats.cpuSeconds = (cpu.get('usage_usec') ?? 0) / 1e6
+      stats.periods = cpu.get('nr_periods') ?? 0
+      stats.throttledPeriods = cpu.get('nr_throttled') ?? 0
+      stats.throttledSeconds = (cpu.get('throttled_usec') ?? 0) / 1e6
     }
     if (!this.missing.memory) {
-      const peak = readOr(this.#files, this.#file(group, 'memory.peak'), '')
-      stats.memoryBytes = Number(this.#files.read(this.#file(group, 'memory.current')))
+      const peak = files.readOr('memory.peak', '')
+      stats.memoryBytes = Number(files.read('memory.current'))
       if (peak !== '') stats.memoryPeakBytes = Number(peak)
-      stats.oomKills = readFigures(this.#files, this.#file(group, 'memory.events'))('oom_kill') ?? 0
+      stats.oomKills = files.figures('memory.events').get('oom_kill') ?? 0
     }
     return stats
   }
-}
-
-/** `max 100000` or `18000 20000`. */
-function parseBandwidth(text: string): CpuBandwidth {
-  const [quota = NO_LIMIT, period = '100000'] = text.split(' ')
-  return { quota: quota === NO_LIMIT ? undefined : Number(quota), period: Number(period) }
-}
-
-function parseBytes(text: string): number {
-  return text === NO_LIMIT ? Infinity : Number(text)
 }

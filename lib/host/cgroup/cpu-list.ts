@@ -1,9 +1,11 @@
-/** The kernel's list format (`0-2,5`), of cpus and memory nodes. */
+/** The kernel's list format (`0-2,5`), of CPUs and memory nodes. */
 
+/** Anything that is no number or range of numbers is passed over. */
 export function parseCpuList(text: string): number[] {
-  return text.split(',').filter((range) => range.trim() !== '').flatMap((range) => {
-    const [first = 0, last = first] = range.split('-').map(Number)
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+  return text.trim().split(',').flatMap((range) => {
+    const [, first, last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range) ?? []
+    if (first === undefined) return []
+    return Array.from({ length: Math.max(0, Number(last) - Number(first) + 1) }, (_, i) => Number(first) + i)
   })
 }
 

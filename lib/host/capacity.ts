@@ -1,0 +1,32 @@
+/** What this node may use: the machine, or what CPU affinity and control groups leave of it. Utilisations are shares of this. */
+export interface NodeCapacity {
+  /** Cores whose time it has; a fraction where a container has a CPU quota. */
+  cores: number
+  memoryBytes: number
+  /** Ids of the CPUs and the memory nodes. */
+  cpus: readonly number[]
+  memoryNodes: readonly number[]
+}
+
+/** What a process is allowed of a machine; absent where nothing says so. */
+export interface Allowance {
+  cores?: number | undefined
+  memoryBytes?: number | undefined
+  cpus?: readonly number[] | undefined
+}
+
+/** `machine`: ids of the CPUs and memory nodes that are online, and all memory. */
+export function capacityOf(
+  machine: Pick<NodeCapacity, 'cpus' | 'memoryNodes' | 'memoryBytes'>, allowance: Allowance,
+): NodeCapacity {
+  const online = machine.cpus.length > 0 ? machine.cpus : [0]
+  const allowed = online.filter((cpu) => allowance.cpus?.includes(cpu) ?? true)
+  // In a container whose /proc numbers the CPUs anew (lxcfs) the two lists need not meet.
+  const cpus = allowed.length > 0 ? allowed : online
+  return {
+    cores: Math.min(cpus.length, allowance.cores ?? Infinity),
+    memoryBytes: Math.min(machine.memoryBytes, allowance.memoryBytes ?? Infinity),
+    cpus,
+    memoryNodes: machine.memoryNodes,
+  }
+}
