@@ -60,7 +60,9 @@ export function nativeUnitOf(path) {
   return rest.startsWith('/') || NATIVE_LAYERS.flat().includes(first) ? first : 'base'
 }
 
-/** Every import of one file of `lib` by another, and of packages (`to` is then the package's name). @returns {Import[]} */
+/**
+ * Every import of one file of `lib` by another, and of packages (`to` is then the package's name). @returns {Import[]}
+ */
 export function typescriptImports() {
   return filesBelow('lib', /^lib\/(?!cjs\/).*\.tsx?$/).flatMap((from) => {
     const source = ts.createSourceFile(from, read(from), ts.ScriptTarget.Latest, false)

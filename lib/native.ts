@@ -56,7 +56,9 @@ export interface NativeSessionOptions {
   concurrency: number
 }
 
-/** An image as the addon takes it. `json` is the text of one JSON value: a string in any wire form, or a nested list. */
+/**
+ * An image as the addon takes it. `json` is the text of one JSON value: a string in any wire form, or a nested list.
+ */
 export type NativeImage =
   | { kind: 'encoded'; data: Uint8Array }
   | { kind: 'raw'; data: Uint8Array; width: number; height: number; channels: number; order: ChannelOrder }
@@ -165,7 +167,9 @@ export interface NativeJobSettings {
   labels: readonly string[]
 }
 
-/** The end of a worker process of the socket its jobs come over, in the messages of lib/workers/process/job-protocol.ts. */
+/**
+ * The end of a worker process of the socket its jobs come over, in the messages of lib/workers/process/job-protocol.ts.
+ */
 export interface NativeJobServer {
   /** Gives up the job with that id, running or still to come. One that is answered is ignored. */
   cancel(id: number): void

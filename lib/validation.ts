@@ -100,7 +100,9 @@ function describe(node: SchemaNode): string {
 }
 
 function rangeOf({ minimum, exclusiveMinimum, maximum }: SchemaNode): string {
-  if (exclusiveMinimum !== undefined) return ` above ${exclusiveMinimum}${maximum === undefined ? '' : ` and at most ${maximum}`}`
+  if (exclusiveMinimum !== undefined) {
+    return ` above ${exclusiveMinimum}${maximum === undefined ? '' : ` and at most ${maximum}`}`
+  }
   if (minimum !== undefined) return maximum === undefined ? ` from ${minimum}` : ` from ${minimum} to ${maximum}`
   return maximum === undefined ? '' : ` of at most ${maximum}`
 }
@@ -110,7 +112,9 @@ function steps(pointer: string): string[] {
 }
 
 function nodeAt(schema: SchemaNode, pointer: string): SchemaNode | undefined {
-  return steps(pointer).reduce<unknown>((node, step) => (node as Record<string, unknown> | undefined)?.[step], schema) as
+  return steps(pointer).reduce<unknown>(
+    (node, step) => (node as Record<string, unknown> | undefined)?.[step], schema,
+  ) as
     SchemaNode | undefined
 }
 
@@ -120,5 +124,7 @@ function valueAt(value: unknown, pointer: string): unknown {
 
 /** `/models/3/input` → `models[3].input`. */
 function placeOf(pointer: string): string {
-  return steps(pointer).reduce((place, step) => /^\d+$/.test(step) ? `${place}[${step}]` : place ? `${place}.${step}` : step, '')
+  return steps(pointer).reduce(
+    (place, step) => /^\d+$/.test(step) ? `${place}[${step}]` : place ? `${place}.${step}` : step, '',
+  )
 }

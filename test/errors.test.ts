@@ -3,7 +3,9 @@ import { EdgeInferError, ERROR_TABLE, isErrorCode } from '../lib/errors.js'
 
 t.test('an error carries its code, its HTTP status and its cause', async (t) => {
   const cause = new Error('first')
-  const error = new EdgeInferError('BAD_IMAGE', 'Expected a JPEG but received 0 bytes', { cause, details: { bytes: 0 } })
+  const error = new EdgeInferError(
+    'BAD_IMAGE', 'Expected a JPEG but received 0 bytes', { cause, details: { bytes: 0 } },
+  )
   t.match(error, { name: 'EdgeInferError', code: 'BAD_IMAGE', status: 400, cause, details: { bytes: 0 } })
 })
 

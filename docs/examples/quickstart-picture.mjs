@@ -75,7 +75,10 @@ function marks([confidence, x1, y1, x2, y2, ...angles]) {
   const [yaw, pitch, roll] = angles.map((angle) => angle * Math.PI / 180)
   const [cx, cy, length] = [(x1 + x2) / 2, (y1 + y2) / 2, (y2 - y1) / 2]
   const ends = [
-    [Math.cos(yaw) * Math.cos(roll), Math.cos(pitch) * Math.sin(roll) + Math.cos(roll) * Math.sin(pitch) * Math.sin(yaw)],
+    [
+      Math.cos(yaw) * Math.cos(roll),
+      Math.cos(pitch) * Math.sin(roll) + Math.cos(roll) * Math.sin(pitch) * Math.sin(yaw),
+    ],
     [-Math.cos(yaw) * Math.sin(roll), Math.cos(pitch) * Math.cos(roll) - Math.sin(pitch) * Math.sin(yaw) * Math.sin(roll)],
     [Math.sin(yaw), -Math.cos(yaw) * Math.sin(pitch)],
   ]

@@ -24,7 +24,9 @@ export interface JudgeOptions {
   onProgress?: ((label: string, done: number, total: number) => void) | undefined
 }
 
-/** Average precision at IoU 0.5 in percent, which falls by points; or the mean absolute error in degrees, which grows. */
+/**
+ * Average precision at IoU 0.5 in percent, which falls by points; or the mean absolute error in degrees, which grows.
+ */
 export interface AccuracyChange {
   set: string
   pictures: number

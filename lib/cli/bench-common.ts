@@ -47,7 +47,9 @@ function addOutputOptions(command: Command): Command {
 }
 
 /** What a report says of how it was made. */
-export function settingsOf<T extends OutputOptions>({ json: _json, output: _output, ...settings }: T): Report['settings'] {
+export function settingsOf<T extends OutputOptions>(
+  { json: _json, output: _output, ...settings }: T,
+): Report['settings'] {
   return settings
 }
 
@@ -104,7 +106,9 @@ export function parseCounts(text: string): number[] {
 export function parsePercentiles(text: string): number[] {
   return text.split(',').map((part) => {
     const percent = Number(part)
-    if (part === '' || !(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('Expected numbers from 0 to 100.')
+    if (part === '' || !(percent >= 0 && percent <= 100)) {
+      throw new InvalidArgumentError('Expected numbers from 0 to 100.')
+    }
     return percent
   })
 }

@@ -9,10 +9,14 @@ export function configureQuantize(command: Command): void {
     .description('Write an int8 file of a model, unless that costs too much accuracy')
     .argument('<model>', 'a name of the catalogue, or the path of an ONNX file')
     .requiredOption('--calibrate <directory>', 'pictures like those the model is to work on (head poses: faces)')
-    .option('--labels <directory>', 'a labelled set to compare on: images/ and labels/; else the float model is the truth')
+    .option(
+      '--labels <directory>', 'a labelled set to compare on: images/ and labels/; else the float model is the truth',
+    )
     .option('--out <file>', 'the file to write; <model>.int8.onnx here unless said otherwise')
     .addOption(new Option('--task <name>', 'what a file of your own is used for').choices(TASK_NAMES))
-    .option('--max-loss <points>', 'points of average precision (head poses: degrees) it may lose', numberBetween(0, 100), 1)
+    .option(
+      '--max-loss <points>', 'points of average precision (head poses: degrees) it may lose', numberBetween(0, 100), 1,
+    )
     .option('--force', 'write the file with all layers in int8, whatever it loses')
     .option('--reduce-range', 'weights of 7 bits, for x86 processors without VNNI')
     .option('--threads <count>', 'threads that compute one picture together', wholeNumberBetween(1, 256), 1)

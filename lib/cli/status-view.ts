@@ -32,7 +32,9 @@ const LONGEST_TASK = 16
 
 /** The lines of the picture, none longer than `columns`. */
 export function drawCluster(view: ClusterView, { url, columns, colour }: ViewOptions): string {
-  const paint: Paint = colour ? (style, text) => styleText(style, text, { validateStream: false }) : (_style, text) => text
+  const paint: Paint = colour ? (style, text) => styleText(
+    style, text, { validateStream: false },
+  ) : (_style, text) => text
   const wide = columns >= WIDE
   const present = view.nodes.filter(({ lost }) => !lost)
   return [
@@ -48,7 +50,9 @@ function headline({ role, upstream, nodes }: ClusterView, url: string): string[]
   const lost = nodes.filter((node) => node.lost).length
   const workers = nodes.filter((node) => !node.lost).flatMap(workersOf)
   const waiting = workers.reduce((sum, worker) => sum + worker.task_to_do, 0)
-  const counts = [count(nodes.length - lost, 'node'), ...(lost > 0 ? [`${lost} lost`] : []), count(workers.length, 'worker')]
+  const counts = [
+    count(nodes.length - lost, 'node'), ...(lost > 0 ? [`${lost} lost`] : []), count(workers.length, 'worker'),
+  ]
   const first = `${role} ${plain(url)}: ${counts.join(', ')}, ${count(waiting, 'request')} held`
   if (!upstream) return [first]
   const reason = upstream.reason === undefined ? '' : ` (${plain(upstream.reason)})`
@@ -72,7 +76,10 @@ function nodeRow(node: NodeView, wide: boolean): Cell[] {
   const cells: Cell[] = [
     { text: plain(node.key) },
     { text: node.kind === 'poll' ? `${node.role}*` : node.role },
-    { text: node.kind === 'self' ? 'itself' : lost ? `lost ${age(node.age_ms)}` : age(node.age_ms), ...(lost && { style: 'red' }) },
+    {
+      text: node.kind === 'self' ? 'itself' : lost ? `lost ${age(node.age_ms)}` : age(node.age_ms),
+      ...(lost && { style: 'red' }),
+    },
     meter(busy, bar), ...(wide ? [{ text: String(device.n_cpu) }] : []),
     meter(device.mem_ratio, bar), ...(wide ? [{ text: device.mem_total.toFixed(1) }] : []),
     ...(wide ? [{ text: `${device.swap_ratio.toFixed(0)}%` }] : []),
@@ -107,7 +114,10 @@ function workerRows(node: NodeView, wide: boolean): Cell[][] {
     if (workers.length === 0) return [[name, { text: '?' }]]
     return workers.map((worker, index) => [index === 0 ? name : { text: '' }, ...workerCells(worker, wide)])
   })
-  return [[{ text: plain(node.key), style: 'cyan' }], ...(rows.length > 0 ? rows : [[{ text: '  no worker', style: 'dim' } as Cell]])]
+  return [
+    [{ text: plain(node.key), style: 'cyan' }],
+    ...(rows.length > 0 ? rows : [[{ text: '  no worker', style: 'dim' } as Cell]]),
+  ]
 }
 
 function workerCells(worker: WorkerState, wide: boolean): Cell[] {
@@ -132,10 +142,14 @@ function meter(value: number, width: number): Cell {
 }
 
 /** What does not fit into `most` characters is cut off at the right. */
-function drawTable(columns: readonly Column[], rows: readonly (readonly Cell[])[], most: number, paint: Paint): string[] {
+function drawTable(
+  columns: readonly Column[], rows: readonly (readonly Cell[])[], most: number, paint: Paint,
+): string[] {
   const all: readonly (readonly Cell[])[] = [columns.map(({ title }): Cell => ({ text: title, style: 'dim' })), ...rows]
   // A row of one cell is a heading, and as wide as it likes.
-  const widths = columns.map((_, index) => Math.max(...all.map((row) => row.length > 1 ? row[index]?.text.length ?? 0 : 0)))
+  const widths = columns.map(
+    (_, index) => Math.max(...all.map((row) => row.length > 1 ? row[index]?.text.length ?? 0 : 0)),
+  )
   return all.map((row) => {
     let [line, length] = ['', 0]
     row.forEach(({ text, style }, index) => {

@@ -12,13 +12,17 @@ export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/webp', 'image/bmp'
 const IMAGE_SPELLINGS: ReadonlySet<string> = new Set([...IMAGE_TYPES, 'image/jpg', 'image/x-ms-bmp'])
 
 /** What HTTP libraries write when their caller names no type. */
-const UNNAMED: ReadonlySet<string> = new Set(['', 'application/x-www-form-urlencoded', 'text/plain', 'application/octet-stream'])
+const UNNAMED: ReadonlySet<string> = new Set(
+  ['', 'application/x-www-form-urlencoded', 'text/plain', 'application/octet-stream'],
+)
 
 /** What the headers say a body is. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE. */
 export function bodyKind(headers: IncomingHttpHeaders): BodyKind {
   const encoding = headers['content-encoding']?.trim().toLowerCase()
   if (encoding && encoding !== 'identity') {
-    throw new EdgeInferError('UNSUPPORTED_MEDIA_TYPE', `Expected a body without content encoding but received ${encoding}`)
+    throw new EdgeInferError(
+      'UNSUPPORTED_MEDIA_TYPE', `Expected a body without content encoding but received ${encoding}`,
+    )
   }
   const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (/^[\w.+-]+\/([\w.+-]+\+|x-)?json$/.test(type)) return 'json'
@@ -28,7 +32,10 @@ export function bodyKind(headers: IncomingHttpHeaders): BodyKind {
   throw unsupported(type)
 }
 
-/** For a body of the kind `unnamed`. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE unless it begins as a JSON object does. */
+/**
+ * For a body of the kind `unnamed`. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE unless it begins as a JSON object
+ * does.
+ */
 export function requireJsonLook(body: Uint8Array, headers: IncomingHttpHeaders): void {
   const first = body.find((byte) => byte > 0x20)
   if (first !== undefined && first !== 0x7b) throw unsupported(headers['content-type'] ?? 'none')

@@ -54,14 +54,18 @@ export function controlRoute<Body>(app: FastifyInstance, context: HttpContext, r
       body,
       response: {
         200: flag ? { ...answer, ...Type.Object({ [flag]: Type.Literal(true), ...answer.properties }) } : answer,
-        ...failures(flag ? flaggedFailure(flag) : Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED', ...route.failures),
+        ...failures(
+          flag ? flaggedFailure(flag) : Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED', ...route.failures,
+        ),
       },
     },
   }, handler)
 }
 
 /** What the OpenAPI document says of every route that a guard protects. */
-export function controlSchema(tag: string, summary: string): { tags: string[]; summary: string; security: Record<string, string[]>[] } {
+export function controlSchema(
+  tag: string, summary: string,
+): { tags: string[]; summary: string; security: Record<string, string[]>[] } {
   return { tags: [tag], summary, security: [{ bearer: [] }] }
 }
 
@@ -108,7 +112,9 @@ function requireLoopback({ headers, socket }: FastifyRequest): void {
   const { origin } = headers
   const hint = 'start the server with --token or --open-control for others'
   if (!isLoopback(address) || forwarded) {
-    refuse(`Expected a caller on this machine but received one ${forwarded ? 'through a proxy' : `at ${address}`}; ${hint}`)
+    refuse(
+      `Expected a caller on this machine but received one ${forwarded ? 'through a proxy' : `at ${address}`}; ${hint}`,
+    )
   }
   if (origin !== undefined && !isLoopback(hostOf(origin))) {
     refuse(`Expected a page of this machine but received a call from one of ${origin}; ${hint}`)

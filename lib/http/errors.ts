@@ -1,7 +1,9 @@
 /** What every refusal and fault answers: a JSON object with `error`, and the members that callers of the route read. */
 import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
+import type {
+  FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions,
+} from 'fastify'
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import type { EffectiveLimits } from '../workers/types.js'
 import type { HttpContext } from './context.js'
@@ -216,7 +218,9 @@ export function answerExpectations(server: Server, context: HttpContext): void {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const error = new EdgeInferError('BAD_REQUEST', 'Expected no header Expect but 100-continue')
     const body = JSON.stringify(taskFailureBody(context, errorMember(error)))
-    response.writeHead(417, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' })
+    response.writeHead(
+      417, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' },
+    )
     response.end(body)
     request.resume()
   })

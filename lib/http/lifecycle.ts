@@ -30,7 +30,8 @@ class ClientDisconnect implements CancelSignal {
 const openLifecycles = new WeakMap<Socket, Set<RequestLifecycle>>()
 
 /**
- * Node.js tells of a lost connection by the request only until its body has come, and not at all by an answer that waits
+ * Node.js tells of a lost connection by the request only until its body has come, and not at all by an answer that
+ * waits
  * behind another (pipelining); the socket always tells.
  */
 export class RequestLifecycle {

@@ -1,4 +1,6 @@
-/** The figures of a node for Prometheus. Names end in their unit; labels are bounded: pids last as long as their worker. */
+/**
+ * The figures of a node for Prometheus. Names end in their unit; labels are bounded: pids last as long as their worker.
+ */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { TaskName } from '../tasks/registry.js'
 import type { NodeCapacity } from '../host/index.js'
@@ -57,7 +59,9 @@ export class Metrics {
 }
 
 function registerWorkerMetrics({ workers, capacity }: MetricsSources, registers: Registry[]): void {
-  const byWorker = (name: string, help: string, read: (worker: ReturnType<WorkerService['usage']>[number]) => number): void => {
+  const byWorker = (
+    name: string, help: string, read: (worker: ReturnType<WorkerService['usage']>[number]) => number,
+  ): void => {
     new Gauge({
       name, help, labelNames: ['task', 'pid'], registers,
       collect() {
@@ -71,7 +75,9 @@ function registerWorkerMetrics({ workers, capacity }: MetricsSources, registers:
   byWorker('edge_infer_worker_throttled_seconds', 'Time the worker was held back by its CPU limit',
     ({ throttledSeconds }) => throttledSeconds)
   byWorker('edge_infer_worker_cpu_limit_ratio', 'CPU limit as a share of all cores', ({ cpuUtilLimit }) => cpuUtilLimit)
-  byWorker('edge_infer_worker_memory_limit_bytes', 'Memory limit', ({ memUtilLimit }) => memUtilLimit * capacity().memoryBytes)
+  byWorker(
+    'edge_infer_worker_memory_limit_bytes', 'Memory limit', ({ memUtilLimit }) => memUtilLimit * capacity().memoryBytes,
+  )
   new Gauge({
     name: 'edge_infer_queue_requests', help: 'Requests waiting or running', labelNames: ['task'], registers,
     collect() {
@@ -89,7 +95,8 @@ function registerWorkerMetrics({ workers, capacity }: MetricsSources, registers:
     },
   })
   new Counter({
-    name: 'edge_infer_worker_restarts_total', help: 'Workers that died and were replaced', labelNames: ['task', 'reason'], registers,
+    name: 'edge_infer_worker_restarts_total', help: 'Workers that died and were replaced',
+    labelNames: ['task', 'reason'], registers,
     collect() {
       this.reset()
       for (const { task, reason, count } of workers.restarts()) this.inc({ task, reason }, count)
@@ -99,7 +106,8 @@ function registerWorkerMetrics({ workers, capacity }: MetricsSources, registers:
 
 function registerNodeMetrics({ nodes }: MetricsSources, registers: Registry[]): void {
   new Gauge({
-    name: 'edge_infer_cluster_nodes', help: 'Nodes this node knows of, itself among them', labelNames: ['role', 'lost'], registers,
+    name: 'edge_infer_cluster_nodes', help: 'Nodes this node knows of, itself among them', labelNames: ['role', 'lost'],
+    registers,
     collect() {
       this.reset()
       for (const { role, lost } of nodes()) this.inc({ role, lost: String(lost) })

@@ -11,7 +11,8 @@ import { epochNow } from './tracing.js'
  * @throws EdgeInferError as {@link WorkerService.run}.
  */
 export async function runJobs(
-  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal, trace }: RequestLifecycle, timeoutMs: number | undefined,
+  workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal, trace }: RequestLifecycle,
+  timeoutMs: number | undefined,
 ): Promise<JobRun[]> {
   const run = async (job: Job, options: RunOptions): Promise<JobRun> => {
     if (!trace) return workers.run(task, job, options)

@@ -90,7 +90,9 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     app,
     async listen(host, port) {
       try {
-        await app.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port, listenTextResolver: () => 'accepting' })
+        await app.listen(
+          { host: host === 'localhost' ? '127.0.0.1' : host, port, listenTextResolver: () => 'accepting' },
+        )
       } catch (error) {
         throw explainListen(error as NodeJS.ErrnoException, host, port)
       }
@@ -152,7 +154,9 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     if (trace) {
       lifecycle.trace = trace
       const route = request.routeOptions.url ?? 'unknown'
-      lifecycle.whenOver(() => trace.end(route, lifecycle.signal.aborted ? ERROR_TABLE.ABORTED.status : reply.statusCode))
+      lifecycle.whenOver(
+        () => trace.end(route, lifecycle.signal.aborted ? ERROR_TABLE.ABORTED.status : reply.statusCode),
+      )
     }
     reply.header('x-request-id', request.id)
     done()

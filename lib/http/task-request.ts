@@ -116,12 +116,15 @@ async function readForm(
 async function collectParts(request: FastifyRequest, bodyLimit: number): Promise<Form> {
   const form: Form = { files: new Map(), fields: new Map() }
   const limits = {
-    fileSize: bodyLimit, files: MAX_FILES, fields: MAX_FIELDS, fieldSize: MAX_FIELD_BYTES, parts: MAX_FILES + MAX_FIELDS,
+    fileSize: bodyLimit, files: MAX_FILES, fields: MAX_FIELDS, fieldSize: MAX_FIELD_BYTES,
+    parts: MAX_FILES + MAX_FIELDS,
   }
   for await (const part of request.parts({ limits })) {
     if (part.type === 'field') {
       if (part.valueTruncated) {
-        throw new EdgeInferError('TOO_LARGE', `Expected the field ${part.fieldname} to have at most ${MAX_FIELD_BYTES} bytes`)
+        throw new EdgeInferError(
+          'TOO_LARGE', `Expected the field ${part.fieldname} to have at most ${MAX_FIELD_BYTES} bytes`,
+        )
       }
       form.fields.set(part.fieldname, part.value)
       continue

@@ -60,7 +60,9 @@ export class Detector {
   readonly model: ModelSession
   readonly #defaults: Thresholds & Pick<DetectionThresholds, 'classes'>
 
-  private constructor(task: TaskName, model: ModelSession, defaults: Thresholds & Pick<DetectionThresholds, 'classes'>) {
+  private constructor(
+    task: TaskName, model: ModelSession, defaults: Thresholds & Pick<DetectionThresholds, 'classes'>,
+  ) {
     this.task = task
     this.model = model
     this.#defaults = defaults

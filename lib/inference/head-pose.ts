@@ -5,7 +5,9 @@ import { toNativeImage, type ImageInput } from './image.js'
 import { ModelSession, type CallOptions, type ModelOptions } from './model-session.js'
 import { numberIn, refuse } from './options.js'
 
-/** Degrees. Yaw: positive towards the picture's left. Pitch: positive upwards. Roll: positive clockwise in the picture. */
+/**
+ * Degrees. Yaw: positive towards the picture's left. Pitch: positive upwards. Roll: positive clockwise in the picture.
+ */
 export interface HeadPose {
   yaw: number
   pitch: number
@@ -49,7 +51,9 @@ export class HeadPoseEstimator {
    * Poses of the faces at `boxes` of one image.
    * @throws EdgeInferError BAD_IMAGE, BAD_REQUEST (a box outside the image), TOO_LARGE, ABORTED, CLOSED, INFERENCE.
    */
-  async run(image: ImageInput, boxes: readonly Readonly<BoundingBox>[], options: HeadPoseCallOptions = {}): Promise<HeadPoses> {
+  async run(
+    image: ImageInput, boxes: readonly Readonly<BoundingBox>[], options: HeadPoseCallOptions = {},
+  ): Promise<HeadPoses> {
     const source = await toNativeImage(image)
     return this.#estimate([source], flatten(boxes), options)
   }

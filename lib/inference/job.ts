@@ -3,7 +3,9 @@ import type { NativeImage, StageTimings } from '../native.js'
 import type { BoundingBox } from './detector.js'
 
 export interface Job {
-  /** Run one after the other. Head-pose tasks: faces, used whole, unless `boxes` says where they are in the one image. */
+  /**
+   * Run one after the other. Head-pose tasks: faces, used whole, unless `boxes` says where they are in the one image.
+   */
   images: readonly NativeImage[]
   boxes?: readonly BoundingBox[] | undefined
   /** Detection tasks: answer a JPEG crop of each object. */

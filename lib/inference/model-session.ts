@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os'
 import { defaultModelFor, resolveModel, variantOf, type CatalogEntry, type TaskName } from '../models/index.js'
 import { EdgeInferError } from '../errors.js'
 import {
-  loadRuntime, native, toEdgeInferError, type NativeJobServer, type NativeJobSettings, type NativeSession, type TensorInfo,
+  loadRuntime, native, toEdgeInferError, type NativeJobServer, type NativeJobSettings, type NativeSession,
+  type TensorInfo,
 } from '../native.js'
 import { parseDevice } from './device.js'
 import { integerIn, refuse } from './options.js'
@@ -102,7 +103,9 @@ export class ModelSession {
   get pending(): number { return this.#session.pending }
 
   /** Runs one native call under a signal. */
-  async call<T>(signal: AbortSignal | undefined, start: (session: NativeSession, token: number) => Promise<T>): Promise<T> {
+  async call<T>(
+    signal: AbortSignal | undefined, start: (session: NativeSession, token: number) => Promise<T>,
+  ): Promise<T> {
     if (this.#closed) throw new EdgeInferError('CLOSED', `The task with the model ${this.entry.name} has been closed`)
     if (signal?.aborted) throw aborted(signal)
     const token = this.#nextToken++

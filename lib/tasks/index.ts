@@ -32,7 +32,9 @@ export async function createTask<Name extends TaskName>(name: Name, options: Tas
 
 export { isTaskName, TASK_NAMES, type TaskName } from './registry.js'
 export { Detector } from '../inference/detector.js'
-export type { BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions } from '../inference/detector.js'
+export type {
+  BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions,
+} from '../inference/detector.js'
 export { HeadPoseEstimator, UP_PITCH } from '../inference/head-pose.js'
 export type { HeadPose, HeadPoseCallOptions, HeadPoses } from '../inference/head-pose.js'
 export { toNativeImage } from '../inference/image.js'

@@ -18,7 +18,9 @@ export interface TaskRequest {
   faces: readonly PostedImage[] | undefined
 }
 
-/** What the routes answer: `/execute_task_old`, `/execute_task` and `/execute_task_new`, `/concurrent_execute_task_new`. */
+/**
+ * What the routes answer: `/execute_task_old`, `/execute_task` and `/execute_task_new`, `/concurrent_execute_task_new`.
+ */
 export type AnswerStyle = 'old' | 'new' | 'concurrent'
 
 /** @throws EdgeInferError BAD_REQUEST (no JSON object), BAD_IMAGE, TOO_LARGE. */

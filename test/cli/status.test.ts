@@ -4,11 +4,14 @@ import type { ClusterView, NodeView } from '../../lib/cluster/index.js'
 import { runCli } from './run.js'
 
 const worker = {
-  pid: 4123456, model: 'ultraface-rfb-320', cpu_util_limit: 1, mem_util_limit: 1, cpu_ratio: 23.4, mem_ratio: 2.25, task_to_do: 0,
+  pid: 4123456, model: 'ultraface-rfb-320', cpu_util_limit: 1, mem_util_limit: 1, cpu_ratio: 23.4, mem_ratio: 2.25,
+  task_to_do: 0,
   p50_ms: 12.34, p99_ms: 441,
 }
 
-function node(ip: string, port: number, device: Partial<NodeView['device_state']>, rest: Partial<NodeView> = {}): NodeView {
+function node(
+  ip: string, port: number, device: Partial<NodeView['device_state']>, rest: Partial<NodeView> = {},
+): NodeView {
   return {
     id: `${ip}:${port}`, key: ip, ip, port, url: `http://${ip}:${port}`, role: 'host', kind: 'beat', interval_ms: 2000, age_ms: 400,
     lost: false, service_state: {}, ...rest,
@@ -28,7 +31,9 @@ const VIEW: ClusterView = {
       service_state: {
         helmet_detection: {
           cpu_util_limit: 0.5, mem_util_limit: 1,
-          workers: [{ ...worker, cpu_util_limit: 0.25, task_to_do: 12 }, { ...worker, pid: 7, p50_ms: null, p99_ms: null }],
+          workers: [
+            { ...worker, cpu_util_limit: 0.25, task_to_do: 12 }, { ...worker, pid: 7, p50_ms: null, p99_ms: null },
+          ],
         },
         ['\x1b[2Jevil'.repeat(9)]: { cpu_util_limit: 1, mem_util_limit: 1, workers: [] },
       },

@@ -1,5 +1,6 @@
 /**
- * A real cloud and 500 nodes that only send heartbeats, each from an address and a connection of its own, for as long as measured:
+ * A real cloud and 500 nodes that only send heartbeats, each from an address and a connection of its own, for as long
+ * as measured:
  * `node dist/test/cluster/measure-many-nodes.js [nodes] [seconds]`. Writes Markdown for docs/cluster.md.
  */
 import { Agent, request } from 'node:http'
@@ -8,7 +9,8 @@ import { spawnCli } from '../cli/run.js'
 import { getJson, wait } from './nodes.js'
 
 export const ROUTES = [
-  '/get_service_list', '/get_execute_url/face_detection', '/get_system_status', '/get_cluster_info', '/get_resource_info', '/nodes',
+  '/get_service_list', '/get_execute_url/face_detection', '/get_system_status', '/get_cluster_info',
+  '/get_resource_info', '/nodes',
 ] as const
 
 /** User and system time so far, and resident memory: seconds, bytes. */
@@ -19,7 +21,8 @@ export function costOf(pid: number): { cpuSeconds: number; rssBytes: number } {
 }
 
 const worker = (pid: number): object => ({
-  pid, model: 'ultraface-rfb-320', cpu_util_limit: 0.5, mem_util_limit: 1, cpu_ratio: 12.34, mem_ratio: 2.56, task_to_do: 1, p50_ms: 12.3,
+  pid, model: 'ultraface-rfb-320', cpu_util_limit: 0.5, mem_util_limit: 1, cpu_ratio: 12.34, mem_ratio: 2.56,
+  task_to_do: 1, p50_ms: 12.3,
   p99_ms: 45.6,
 })
 
@@ -29,7 +32,8 @@ function beatOf(ip: string, intervalMs: number): string {
   return JSON.stringify({
     ip, port: 5500, scheme: 'http', instance: `simulated-${ip}`, interval_ms: intervalMs,
     device_state: {
-      cpu_ratio: [ratio(), ratio(), ratio(), ratio()], n_cpu: 4, mem_ratio: ratio(), mem_total: 7.63, 'net_ratio(MBps)': 1.234,
+      cpu_ratio: [ratio(), ratio(), ratio(), ratio()], n_cpu: 4, mem_ratio: ratio(), mem_total: 7.63,
+      'net_ratio(MBps)': 1.234,
       swap_ratio: 0, gpu_mem: { 0: 0.4321 }, gpu_utilization: { 0: 12 }, gpu_mem_total: { 0: 7.63 },
     },
     service_state: {
@@ -68,7 +72,12 @@ export async function simulateNodes(cloudUrl: string, count: number, intervalMs:
 async function main(count: number, seconds: number): Promise<void> {
   const port = 5690
   const url = `http://127.0.0.1:${port}`
-  const child = spawnCli(['serve', '--host', '127.0.0.1', '--port', String(port), '--task', 'face_detection=1', '--threads', '1', '--log-level', 'warn'])
+  const child = spawnCli(
+    [
+      'serve', '--host', '127.0.0.1', '--port', String(port), '--task', 'face_detection=1', '--threads', '1',
+      '--log-level', 'warn',
+    ],
+  )
   child.stdout.resume()
   child.stderr.resume()
   const pid = child.pid as number
@@ -80,7 +89,9 @@ async function main(count: number, seconds: number): Promise<void> {
     await wait(4000)
     const loaded = await measure(pid, seconds)
     console.log(`nodes ${count + 1}, heartbeats a second ${count / 2}`)
-    console.log(`alone: cpu ${(idle.cpu * 100).toFixed(1)} % of a core, memory ${(idle.rssBytes / 2 ** 20).toFixed(0)} MiB`)
+    console.log(
+      `alone: cpu ${(idle.cpu * 100).toFixed(1)} % of a core, memory ${(idle.rssBytes / 2 ** 20).toFixed(0)} MiB`,
+    )
     console.log(`with them: cpu ${(loaded.cpu * 100).toFixed(1)} % of a core, memory ${(loaded.rssBytes / 2 ** 20).toFixed(0)} MiB`)
     console.log('| route | bytes | p50 ms | p99 ms | CPU of the cloud, ms an answer |\n|---|---|---|---|---|')
     for (const route of ROUTES) console.log(await measureRoute(url + route, route, pid, loaded.cpu))
@@ -117,4 +128,6 @@ async function measureRoute(url: string, route: string, pid: number, background:
   return `| \`${route}\` | ${bytes} | ${times[100]!.toFixed(1)} | ${times[198]!.toFixed(1)} | ${cpuMs.toFixed(1)} |`
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await main(Number(process.argv[2] ?? 500), Number(process.argv[3] ?? 10))
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  await main(Number(process.argv[2] ?? 500), Number(process.argv[3] ?? 10))
+}

@@ -80,7 +80,9 @@ t.test('an address belongs to the node that has it', async (t) => {
   t.throws(() => cluster.heartbeat('10.0.0.2', { from: '10.0.0.66' }), { code: 'ADDRESS_TAKEN' })
   t.throws(() => cluster.heartbeat('10.0.0.1', { from: '10.0.0.66' }), { code: 'ADDRESS_TAKEN' }, 'nor the cloud’s own')
   t.notOk(cluster.registry.deregister({ ip: '10.0.0.2', port: 5500 }, { from: '10.0.0.66' }))
-  t.notOk(cluster.heartbeat('10.0.0.2', { from: '10.0.1.2', instance: 'first-one' }), 'by another of its own interfaces')
+  t.notOk(
+    cluster.heartbeat('10.0.0.2', { from: '10.0.1.2', instance: 'first-one' }), 'by another of its own interfaces',
+  )
   cluster.pass(3500)
   t.ok(cluster.heartbeat('10.0.0.2', { from: '10.0.0.66' }), 'until it is lost')
   t.ok(cluster.registry.deregister({ ip: '10.0.0.2', port: 5500 }, { from: '10.0.0.66' }))
@@ -119,13 +121,18 @@ t.test('what a heartbeat claims is clamped', async (t) => {
     device_state: { cpu_ratio: [-5, 'x', 1e9, null], mem_ratio: '1', n_cpu: 1e9, gpu_mem: [] },
     service_state: {
       '../etc': {}, '__proto__': {}, a: null,
-      b: { cpu_util_limit: 7, workers: [5, { pid: 1.5, model: '\u001b[2Jm'.repeat(100), p50_ms: 'fast', task_to_do: -1 }] }, ...many,
+      b: {
+        cpu_util_limit: 7, workers: [5, { pid: 1.5, model: '\u001b[2Jm'.repeat(100), p50_ms: 'fast', task_to_do: -1 }],
+      }, ...many,
     },
   })
   t.match(heartbeat, { scheme: 'http', interval_ms: 60_000, instance: undefined })
   t.match(heartbeat.device_state, { cpu_ratio: [0, 100], mem_ratio: 0, n_cpu: 4096 })
   t.equal(Object.keys(heartbeat.service_state).length, 64)
-  t.match(heartbeat.service_state.b, { cpu_util_limit: 1, workers: [{ pid: 2, p50_ms: null, task_to_do: 0, cpu_util_limit: 1 }] })
+  t.match(
+    heartbeat.service_state.b,
+    { cpu_util_limit: 1, workers: [{ pid: 2, p50_ms: null, task_to_do: 0, cpu_util_limit: 1 }] },
+  )
   const model = heartbeat.service_state.b?.workers[0]?.model ?? ''
   t.ok(model.startsWith('[2Jm') && model.length <= 128)
   const good = { port: 1, device_state: DEVICE }

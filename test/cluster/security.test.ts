@@ -15,7 +15,8 @@ const TOKEN = 'the-cluster-s-token'
 const folder = t.testdir()
 const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
 execFileSync('openssl', [
-  'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=edge-infer test',
+  'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj',
+  '/CN=edge-infer test',
   '-addext', 'subjectAltName=IP:127.0.0.1,IP:127.0.0.2', '-keyout', keyFile, '-out', certFile,
 ], { stdio: 'ignore' })
 const ca = readFileSync(certFile, 'utf8')
@@ -26,7 +27,9 @@ t.test('the right token and authority join, all others are refused', async (t) =
   await startHost(t, cloud, '127.0.0.2', 5640, '--token', TOKEN, '--ca', certFile, ...tls)
   const peer = new PeerClient({ ca, timeoutMs: 5000, maxBytes: 1 << 20 })
   t.teardown(() => peer.close())
-  const info = async (): Promise<string[]> => Object.keys((await peer.get(`${cloud.url}/get_cluster_info`)).body as object)
+  const info = async (): Promise<string[]> => Object.keys(
+    (await peer.get(`${cloud.url}/get_cluster_info`)).body as object,
+  )
   await eventually(t, 'it has joined', info, (keys) => keys.join() === '127.0.0.1,127.0.0.2')
   t.match((await peer.get(`${cloud.url}/get_execute_url/face_detection`)).body, {
     '127.0.0.2:5640': { url: 'https://127.0.0.2:5640/execute_task/face_detection' },
@@ -44,7 +47,8 @@ t.test('the right token and authority join, all others are refused', async (t) =
     return agent
   }
   for (const [token, authority, state, reason] of [
-    ['another-token', ca, 'refused', /another token/], [undefined, ca, 'refused', /none/], [TOKEN, undefined, 'unreachable', /self-signed/],
+    ['another-token', ca, 'refused', /another token/], [undefined, ca, 'refused', /none/],
+    [TOKEN, undefined, 'unreachable', /self-signed/],
   ] as const) {
     const agent = join(token, authority)
     await eventually(t, state, async () => agent, ({ connectionState }) => connectionState === state)
@@ -52,7 +56,11 @@ t.test('the right token and authority join, all others are refused', async (t) =
   }
   t.same(await info(), ['127.0.0.1', '127.0.0.2'])
   for (const path of ['/cluster/leave', '/cluster/heartbeat']) {
-    t.match(await peer.post(cloud.url + path, { ip: '127.0.0.2', port: 5640 }, undefined), { status: 401, body: { error: { code: 'UNAUTHORIZED' } } })
+    t.match(
+      await peer.post(cloud.url + path, { ip: '127.0.0.2', port: 5640 }, undefined), {
+        status: 401, body: { error: { code: 'UNAUTHORIZED' } },
+      },
+    )
   }
   t.match(await peer.get(`${cloud.url}/register_edge`), { status: 401 }, 'older nodes need --open-registration')
 

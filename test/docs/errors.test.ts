@@ -9,7 +9,9 @@ const page = readFileSync(new URL('docs/errors.md', root), 'utf8')
 
 t.test('the page of errors is what its generator writes now', async (t) => {
   const generator = fileURLToPath(new URL('bin/build-error-page', root))
-  const written = execFileSync('env', ['-u', 'NODE_OPTIONS', process.execPath, generator, '--print'], { encoding: 'utf8' })
+  const written = execFileSync(
+    'env', ['-u', 'NODE_OPTIONS', process.execPath, generator, '--print'], { encoding: 'utf8' },
+  )
   t.equal(page, written, 'run: node bin/build-error-page')
 })
 

@@ -40,7 +40,9 @@ const message = (field: number, ...fields: Field[]): Field => bytes(field, Buffe
 /** GraphProto.input or .output. */
 function valueInfo(field: number, { name, type = 'float32', shape }: TensorSpec): Field {
   const dimensions = shape.map((side) => message(1, typeof side === 'number' ? number(1, side) : bytes(2, side)))
-  return message(field, bytes(1, name), message(2, message(1, number(1, ELEMENT_TYPES[type]), message(2, ...dimensions))))
+  return message(
+    field, bytes(1, name), message(2, message(1, number(1, ELEMENT_TYPES[type]), message(2, ...dimensions))),
+  )
 }
 
 /** GraphProto.initializer. */

@@ -111,7 +111,8 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
   await t.test('a picture behind the JSON', async (t) => {
     const tensor = element(faces)
     const answer = await post(infer, {
-      id: 'one', inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', parameters: { binary_data_size: tensor.length } }],
+      id: 'one',
+      inputs: [{ name: 'image', shape: [1], datatype: 'BYTES', parameters: { binary_data_size: tensor.length } }],
     }, tensor)
     t.match(answer, { status: 200, model_name: 'face_detection', id: 'one', parameters: { pid: Number } })
     t.strictSame(output(answer, 'boxes').shape, [boxes.length, 4])
@@ -141,7 +142,8 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.strictSame(first, floats(boxes.flat()))
 
     const named = await post(infer, { inputs: [{
-      name: 'image', shape: [1], datatype: 'BYTES', parameters: { content_type: 'base64' }, data: [faces.toString('base64')],
+      name: 'image', shape: [1], datatype: 'BYTES', parameters: { content_type: 'base64' },
+      data: [faces.toString('base64')],
     }] })
     t.strictSame(output(named, 'boxes').data, boxes.flat(), 'base64 by name, as clients of MLServer have it')
   })
@@ -154,7 +156,9 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       outputs: [{ name: 'boxes' }],
     }, data)
     const swapped = Buffer.from(pixels)
-    for (let at = 0; at < pixels.length; at += 3) [swapped[at], swapped[at + 2]] = [pixels[at + 2] as number, pixels[at] as number]
+    for (let at = 0; at < pixels.length; at += 3) {
+      [swapped[at], swapped[at + 2]] = [pixels[at + 2] as number, pixels[at] as number]
+    }
     const [bgr, rgb] = [await ask(pixels), await ask(swapped, 'rgb')]
     t.equal(bgr.status, 200)
     t.strictSame(rgb.outputs, bgr.outputs)
@@ -173,13 +177,19 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     }, tensor, box)
     t.strictSame(output(answer, 'angles').shape, [boxes.length, 3])
     const angles = poses.flatMap(({ yaw, pitch, roll }) => [yaw, pitch, roll])
-    t.ok(output(answer, 'angles').data?.every((angle, index) => Math.abs(angle as number - (angles[index] as number)) < 0.1))
+    t.ok(
+      output(answer, 'angles').data?.every(
+        (angle, index) => Math.abs(angle as number - (angles[index] as number)) < 0.1,
+      ),
+    )
   })
 
   await t.test('a caller in Python, as Triton\'s writes its requests', async (t) => {
     const picture = join(t.testdir(), 'car.jpg')
     writeFileSync(picture, car)
-    const { stdout } = await run('python3', [repositoryPath('test', 'http', 'inference_caller.py'), String(port), picture])
+    const { stdout } = await run(
+      'python3', [repositoryPath('test', 'http', 'inference_caller.py'), String(port), picture],
+    )
     const found = (await carTask.run(car)).objects
     const answer = JSON.parse(stdout) as { boxes: number[]; labels: string[] }
     t.match(answer, { status: 200, id: 'from-python', left: 0 })
@@ -220,7 +230,9 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.strictSame(answer.outputs.map(({ name }) => name), all, 'no outputs named: all of them')
     t.notOk('id' in answer)
     const page = await fetch(`${url}/v2`, { headers: { origin: 'http://127.0.0.1:1' } })
-    t.match(page.headers.get('access-control-expose-headers'), /inference-header-content-length/, 'pages see the length')
+    t.match(
+      page.headers.get('access-control-expose-headers'), /inference-header-content-length/, 'pages see the length',
+    )
     const { paths } = await (await fetch(`${url}/openapi.json`)).json() as {
       paths: Record<string, { post: { parameters: { in: string; name: string }[] } }>
     }
@@ -242,8 +254,16 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       [/2 elements of image by its shape but received 1/, { inputs: [{ ...inText, shape: [2] }] }],
       [/inputs of image for face_detection but received sound/, { inputs: [{ ...inText, name: 'sound' }] }],
       [/image twice/, { inputs: [inText, inText] }],
-      [/1 to 64 images but received 65/, { inputs: [{ ...image, shape: [65], data: Array.from({ length: 65 }, () => '') }] }],
-      [/pixels of image behind the JSON/, { inputs: [{ ...image, datatype: 'UINT8', shape: [1, 1, 3], data: [1, 2, 3] }] }],
+      [
+        /1 to 64 images but received 65/, {
+          inputs: [{ ...image, shape: [65], data: Array.from({ length: 65 }, () => '') }],
+        },
+      ],
+      [
+        /pixels of image behind the JSON/, {
+          inputs: [{ ...image, datatype: 'UINT8', shape: [1, 1, 3], data: [1, 2, 3] }],
+        },
+      ],
       [/outputs of boxes, .* received sound/, { inputs: [inText], outputs: [{ name: 'sound' }] }],
       [/binary_data_size of image .* 3 bytes .* received 9/, sized(9), Buffer.from('abc')],
       [/element 0 of image to end within its 8 bytes/, sized(8), Buffer.from([9, 0, 0, 0, 1, 2, 3, 4])],
@@ -263,8 +283,16 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     }
     const noPicture = { inputs: [{ ...image, data: [Buffer.from('no picture').toString('base64')] }] }
     t.match(await post(infer, noPicture), { status: 400, error: /image/i })
-    t.match(await post(infer, `{"inputs":[],"more":"${'x'.repeat(5 * 2 ** 20)}"}`), { status: 413, error: /4194304 bytes of JSON/ })
-    t.match(await post(infer, { inputs: [inText], parameters: { timeout: 1 } }), { status: 504, error: /not answered within/ })
+    t.match(
+      await post(infer, `{"inputs":[],"more":"${'x'.repeat(5 * 2 ** 20)}"}`), {
+        status: 413, error: /4194304 bytes of JSON/,
+      },
+    )
+    t.match(
+      await post(infer, { inputs: [inText], parameters: { timeout: 1 } }), {
+        status: 504, error: /not answered within/,
+      },
+    )
     const inBoxes = (data: string) => `{"inputs":[{"name":"boxes","shape":[1],"datatype":"FP32","data":${data}}]}`
     const hostile = ['['.repeat(2e6) + ']'.repeat(2e6), `[${'{},'.repeat(1.3e6)}{}]`, `[${'"",'.repeat(1.3e6)}""]`]
     for (const data of hostile) {
@@ -277,13 +305,18 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     const typed = await fetch(infer, { method: 'POST', headers: { 'content-type': 'image/jpeg' }, body: faces })
     t.match([typed.status, await typed.json()], [415, { error: /application\/octet-stream but received image\/jpeg/ }])
     const lying = await fetch(infer, {
-      method: 'POST', headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': '99999999' }, body: faces,
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': '99999999' },
+      body: faces,
     })
     t.match([lying.status, await lying.json()], [400, { error: /Inference-Header-Content-Length/ }])
     const body = JSON.stringify({ inputs: [inText] })
     for (const length of [`0x${body.length.toString(16)}`, `${body.length}.0`, '']) {
       const wrong = await fetch(infer, { method: 'POST', headers: { 'inference-header-content-length': length }, body })
-      t.match([wrong.status, await wrong.json()], [400, { error: /Inference-Header-Content-Length/ }], `a length of ${length}`)
+      t.match(
+        [wrong.status, await wrong.json()], [400, { error: /Inference-Header-Content-Length/ }],
+        `a length of ${length}`,
+      )
     }
     t.equal((await post(infer, { inputs: [inText] })).status, 200, 'and others are served')
   })

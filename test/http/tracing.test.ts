@@ -52,7 +52,9 @@ async function startCollector(t: Test): Promise<Span[]> {
 
 t.test('client, server, queue, worker, stages', async (t) => {
   const spans = await startCollector(t)
-  const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter: new OTLPTraceExporter() })] })
+  const provider = new TracerProvider(
+    { spanProcessors: [new SimpleSpanProcessor({ exporter: new OTLPTraceExporter() })] },
+  )
   trace.setGlobalTracerProvider(provider)
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
   const tracing = await openTracing('0.0.0-test', pino({ level: 'silent' }))
@@ -62,7 +64,8 @@ t.test('client, server, queue, worker, stages', async (t) => {
   await client.executeTask('face_detection', { image })
   const [traceId, spanId] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
   await fetch(`${url}/execute_task/face_detection`, {
-    method: 'POST', body: 'no picture', headers: { 'content-type': 'image/jpeg', traceparent: `00-${traceId}-${spanId}-01` },
+    method: 'POST', body: 'no picture',
+    headers: { 'content-type': 'image/jpeg', traceparent: `00-${traceId}-${spanId}-01` },
   })
   await client.executeTask('car_detection', { image }).catch(() => {})
   await leaveInTheBody(port, server.app.server)
@@ -72,7 +75,10 @@ t.test('client, server, queue, worker, stages', async (t) => {
   await provider.shutdown()
 
   const servers = spans.filter(({ kind }) => kind === SERVER)
-  t.strictSame(servers.map(({ name }) => name), ['face', 'face', 'car', 'face'].map((what) => `POST /execute_task/${what}_detection`))
+  t.strictSame(
+    servers.map(({ name }) => name),
+    ['face', 'face', 'car', 'face'].map((what) => `POST /execute_task/${what}_detection`),
+  )
   const [served, broken, refused, left] = servers as [Span, Span, Span, Span]
   const asked = spans.find(({ spanId }) => spanId === served.parentSpanId) as Span
   t.match(asked, { kind: CLIENT, traceId: served.traceId })
@@ -88,7 +94,10 @@ t.test('client, server, queue, worker, stages', async (t) => {
   const [queue, worker] = below(served) as [Span, Span]
   t.ok(Number(attribute(worker, 'process.pid')) > 1)
   const stages = below(worker)
-  t.strictSame(stages.map(({ name }) => name).filter((name) => name !== 'encode'), ['decode', 'preprocess', 'inference', 'postprocess'])
+  t.strictSame(
+    stages.map(({ name }) => name).filter((name) => name !== 'encode'),
+    ['decode', 'preprocess', 'inference', 'postprocess'],
+  )
   t.equal(new Set(spans.filter(({ traceId }) => traceId === served.traceId)).size, 4 + stages.length)
   const inOrder = [asked, served, queue, worker, ...stages].map(({ startTimeUnixNano }) => BigInt(startTimeUnixNano))
   t.strictSame(inOrder, [...inOrder].sort((a, b) => Number(a - b)), 'each begins after the one it is in or behind')

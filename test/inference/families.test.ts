@@ -138,7 +138,9 @@ t.test('the model without built-in decoding is the default one: the same boxes',
 t.test('YOLOX finds the bus, the people and the cars', { skip }, async (t) => {
   await using cars = await createTask('car_detection', { model: 'yolox-nano-320' })
   const { objects } = await cars.run(sharedImage('demo/street.jpg'))
-  const of = (classId: number): Box[] => objects.filter((object) => object.classId === classId).map(({ box }): Box => box)
+  const of = (classId: number): Box[] => objects.filter((object) => object.classId === classId).map(
+    ({ box }): Box => box,
+  )
   t.equal(recalled(of(BUS), [[34, 229, 796, 769]], 0.8), 1)
   const people = reference()['demo/street.jpg']?.car_detection.result
     .filter(([, , , , score, id]) => id === PERSON && (score as number) > 0.8)
@@ -166,7 +168,11 @@ t.test('FSA-Net, two models averaged, agrees with the labelled heads', { skip },
       }
     }
     errors[model] = sums.map((sum) => sum / rows.length)
-    t.ok(errors[model].every((error) => error < 15), `${model}: ${errors[model].map((e) => e.toFixed(1)).join(', ')} degrees`)
+    t.ok(
+      errors[model].every(
+        (error) => error < 15,
+      ), `${model}: ${errors[model].map((e) => e.toFixed(1)).join(', ')} degrees`,
+    )
   }
 })
 

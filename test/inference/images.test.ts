@@ -42,7 +42,8 @@ t.test('one picture in every form gives the same faces', async (t) => {
   const json = (value: unknown): ImageInput => ({ kind: 'json' as const, data: Buffer.from(JSON.stringify(value)) })
   const forms: [ImageInput, string][] = [
     [path, 'encoded'], [png, 'encoded'], [new Uint8Array(file), 'encoded'],
-    [{ data: bgr, width, height, channels: 3, order: 'bgr' }, 'raw'], [{ data: rgb, width, height, channels: 3 }, 'raw'],
+    [{ data: bgr, width, height, channels: 3, order: 'bgr' }, 'raw'],
+    [{ data: rgb, width, height, channels: 3 }, 'raw'],
     [{ data: rgba, width, height, channels: 4 }, 'raw'],
     [{ rows: height, cols: width, channels: 3, getData: () => bgr }, 'raw'],
     [json(rows), 'nested-list'], [json(file.toString('base64')), 'base64'], [json(file.toString('latin1')), 'latin1'],
@@ -81,24 +82,34 @@ t.test('crops are the faces: head poses of crops and of boxes agree', async (t) 
   // The model answers what JPEG alters with some degrees, here and there with ten.
   const apart = ofBoxes.poses.flatMap((pose, index) => (['yaw', 'pitch', 'roll'] as const).map((axis) =>
     Math.abs(pose[axis] - (ofFaces.poses[index]?.[axis] ?? NaN))))
-  t.ok(apart.reduce((sum, angle) => sum + angle, 0) / apart.length < 4, apart.map((angle) => angle.toFixed(1)).join(' '))
+  t.ok(
+    apart.reduce((sum, angle) => sum + angle, 0) / apart.length < 4, apart.map((angle) => angle.toFixed(1)).join(' '),
+  )
   t.strictSame((await poses.run(image, [])).poses, [])
   t.strictSame((await poses.runFaces([])).poses, [])
   for (const box of [[0, 0, 0, 0], [5000, 0, 5100, 100], [NaN, 0, 1, 1], [10, 10, 5, 5]] as const) {
-    await t.rejects(poses.run(image, [box]), { code: 'BAD_REQUEST', message: /Box 0 must be .* inside the 1920x1398 image/ })
+    await t.rejects(
+      poses.run(image, [box]), { code: 'BAD_REQUEST', message: /Box 0 must be .* inside the 1920x1398 image/ },
+    )
   }
-  t.equal((await poses.run(image, [[-1e7, -1e7, 1e7, 1e7]], { margin: 5 })).poses.length, 1, 'a crop of 23,000 pixels a side')
+  t.equal(
+    (await poses.run(image, [[-1e7, -1e7, 1e7, 1e7]], { margin: 5 })).poses.length, 1, 'a crop of 23,000 pixels a side',
+  )
 })
 
 t.test('what is no image, or too large a one, is refused by name', async (t) => {
   await using faces = await createTask('face_detection')
   const broken: [unknown, string][] = [
-    [Buffer.alloc(0), 'BAD_IMAGE'], [Buffer.from('GIF89a............'), 'BAD_IMAGE'], [file.subarray(0, 20_000), 'BAD_IMAGE'],
-    [join(t.testdir(), 'none.jpg'), 'BAD_IMAGE'], [t.testdirName, 'BAD_IMAGE'], [undefined, 'BAD_IMAGE'], [42, 'BAD_IMAGE'], [{}, 'BAD_IMAGE'],
-    [{ data: new Uint8Array(5), width: 1, height: 2, channels: 3 }, 'BAD_IMAGE'], [{ data: [1, 2, 3], width: 1, height: 1, channels: 3 }, 'BAD_IMAGE'],
+    [Buffer.alloc(0), 'BAD_IMAGE'], [Buffer.from('GIF89a............'), 'BAD_IMAGE'],
+    [file.subarray(0, 20_000), 'BAD_IMAGE'],
+    [join(t.testdir(), 'none.jpg'), 'BAD_IMAGE'], [t.testdirName, 'BAD_IMAGE'], [undefined, 'BAD_IMAGE'],
+    [42, 'BAD_IMAGE'], [{}, 'BAD_IMAGE'],
+    [{ data: new Uint8Array(5), width: 1, height: 2, channels: 3 }, 'BAD_IMAGE'],
+    [{ data: [1, 2, 3], width: 1, height: 1, channels: 3 }, 'BAD_IMAGE'],
     [{ data: new Uint8Array(3), width: 1.5, height: 2, channels: 1 }, 'BAD_IMAGE'],
     [{ data: new Uint8Array(3), width: 100_000, height: 100_000, channels: 3 }, 'TOO_LARGE'],
-    [{ kind: 'json' as const, data: Buffer.from('[[1,2],[3]]') }, 'BAD_IMAGE'], [{ json: Buffer.from('"b\'\\\\xff\'"') }, 'BAD_IMAGE'],
+    [{ kind: 'json' as const, data: Buffer.from('[[1,2],[3]]') }, 'BAD_IMAGE'],
+    [{ json: Buffer.from('"b\'\\\\xff\'"') }, 'BAD_IMAGE'],
   ]
   for (const [image, code] of broken) {
     await t.rejects(faces.run(image as ImageInput), { code, name: 'EdgeInferError' })
@@ -120,6 +131,10 @@ t.test('annotated files', async (t) => {
   const path = join(t.testdir(), 'annotated.png')
   const result = { objects: [{ box: [10, 10, 100, 100] as [number, number, number, number], label: 'here' }] }
   writeFileSync(path, await annotate(file, result, { type: path, poses: [{ yaw: 10, pitch: 0, roll: 0 }] }))
-  t.not((await annotate(path, { objects: [] }, { type: 'raw' })).compare(await annotate(file, { objects: [] }, { type: 'raw' })), 0)
+  t.not(
+    (await annotate(path, { objects: [] }, { type: 'raw' })).compare(
+      await annotate(file, { objects: [] }, { type: 'raw' }),
+    ), 0,
+  )
   await t.rejects(annotate(file, result, { quality: 0 }), { code: 'BAD_OPTION' })
 })

@@ -40,7 +40,9 @@ t.test('300 sessions made and closed', { timeout: 240_000 }, async (t) => {
 
 t.test('errors of every kind, 1,000 of them', { timeout: 240_000 }, async (t) => {
   await using faces = await createTask('face_detection')
-  const broken = [small.subarray(0, 9000), Buffer.from('none'), { kind: 'json' as const, data: Buffer.from('[[[1,2,3],[4]]]') }]
+  const broken = [
+    small.subarray(0, 9000), Buffer.from('none'), { kind: 'json' as const, data: Buffer.from('[[[1,2,3],[4]]]') },
+  ]
   await check(t, '1,000 errors', 30, growth(1000, async (round) => {
     const controller = new AbortController()
     const call = faces.run(broken[round % 4] ?? small, { signal: controller.signal })

@@ -7,12 +7,19 @@ import { street } from '../helpers/pictures.js'
 t.test('wrong options are refused before anything is loaded', async (t) => {
   const wrong: [TaskOptions, RegExp][] = [
     [{ threads: 0 }, /whole number from 1 to 256 for threads but received 0 of type number/],
-    [{ concurrency: 1.5 }, /concurrency/], [{ scoreThreshold: 2 }, /from 0 to 1 for scoreThreshold/], [{ iouThreshold: NaN }, /iouThreshold/],
-    [{ maxDetections: 0 }, /maxDetections/], [{ classes: [] }, /class ids/], [{ classes: [-1] }, /class ids/], [{ device: 'gpu' }, /cpu, cuda\[:n\]/],
-    [{ inputSize: 4 }, /inputSize/], [{ inputSize: { width: 64 } as { width: number; height: number } }, /the height of inputSize/],
+    [{ concurrency: 1.5 }, /concurrency/], [{ scoreThreshold: 2 }, /from 0 to 1 for scoreThreshold/],
+    [{ iouThreshold: NaN }, /iouThreshold/],
+    [{ maxDetections: 0 }, /maxDetections/], [{ classes: [] }, /class ids/], [{ classes: [-1] }, /class ids/],
+    [{ device: 'gpu' }, /cpu, cuda\[:n\]/],
+    [{ inputSize: 4 }, /inputSize/],
+    [{ inputSize: { width: 64 } as { width: number; height: number } }, /the height of inputSize/],
   ]
-  for (const [options, message] of wrong) await t.rejects(createTask('car_detection', options), { code: 'BAD_OPTION', message })
-  await t.rejects(createTask('cat_detection' as TaskName), { code: 'UNKNOWN_TASK', message: /face_detection, face_alignment/ })
+  for (const [options, message] of wrong) {
+    await t.rejects(createTask('car_detection', options), { code: 'BAD_OPTION', message })
+  }
+  await t.rejects(
+    createTask('cat_detection' as TaskName), { code: 'UNKNOWN_TASK', message: /face_detection, face_alignment/ },
+  )
   await t.rejects(createTask('car_detection', { model: 'no-such-model' }), { code: 'UNKNOWN_MODEL' })
 })
 
@@ -27,7 +34,9 @@ t.test('devices', async (t) => {
 
 t.test('thresholds, classes and limits of one call', async (t) => {
   await using cars = await createTask('car_detection', { scoreThreshold: 0.6 })
-  const run = async (options = {}): Promise<string[]> => (await cars.run(street, options)).objects.map(({ label }) => label)
+  const run = async (options = {}): Promise<string[]> => (await cars.run(street, options)).objects.map(
+    ({ label }) => label,
+  )
   t.strictSame([...new Set(await run())].sort(), ['car', 'person'])
   t.ok((await run({ scoreThreshold: 0.2 })).length > (await run()).length)
   t.strictSame(await run({ classes: [2] }), ['car'])

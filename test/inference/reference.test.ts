@@ -27,7 +27,9 @@ function listed({ bbox, prob }: { bbox: Box[]; prob: number[] }, labels?: string
 
 t.test('boxes, scores and angles are the reference\'s', { skip, timeout: 240_000 }, async (t) => {
   useSharedModels()
-  const reference = JSON.parse(readFileSync(sharedPath('reference', 'results.json'), 'utf8')) as Record<string, Reference>
+  const reference = JSON.parse(
+    readFileSync(sharedPath('reference', 'results.json'), 'utf8'),
+  ) as Record<string, Reference>
   await using faces = await createTask('face_detection')
   await using poses = await createTask('face_alignment')
   await using cars = await createTask('car_detection')
@@ -51,7 +53,9 @@ t.test('boxes, scores and angles are the reference\'s', { skip, timeout: 240_000
     const { bbox, yaw_pitch_roll: truth } = expected.face_alignment
     const pose = await poses.run(image, bbox.map((box): BoundingBox => [...box]))
     for (const [index, { yaw, pitch, roll }] of pose.poses.entries()) {
-      const wrong = Math.max(...[yaw, pitch, roll].map((angle, axis) => Math.abs(angle - (truth[index]?.[axis] ?? NaN))))
+      const wrong = Math.max(
+        ...[yaw, pitch, roll].map((angle, axis) => Math.abs(angle - (truth[index]?.[axis] ?? NaN))),
+      )
       if (!(wrong <= DEGREES)) sentences.push(`head ${index}: ${wrong.toFixed(2)} degrees off`)
       angles += 3
     }

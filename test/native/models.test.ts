@@ -32,7 +32,9 @@ const yolov5 = (classes: number, values?: Float32Array): OutputSpec =>
 
 t.test('YOLOv5: boxes come back in pixels of the frame', async (t) => {
   const row = 7 * 100
-  const values = sparse([1, 252, 7], [row, 32], [row + 1, 16], [row + 2, 8], [row + 3, 8], [row + 4, 0.8], [row + 6, 0.9])
+  const values = sparse(
+    [1, 252, 7], [row, 32], [row + 1, 16], [row + 2, 8], [row + 3, 8], [row + 4, 0.8], [row + 6, 0.9],
+  )
   const session = await load(file(square, yolov5(2, values)), 'yolov5', { classCount: 2 })
   const found = await session.detect(image(128, 64), detect, 1)
   t.strictSame([...found.boxes], [56, 12, 72, 20])
@@ -82,27 +84,41 @@ t.test('inputs that are no picture are refused with both shapes', async (t) => {
 t.test('outputs of another family, size or number of classes are refused with both shapes', async (t) => {
   const path = file(square, yolov5(2))
   await t.rejects(load(path, 'yolov5', { classCount: 80 }), {
-    code: 'MODEL_LOAD', message: 'A model of the family yolov5 must have the outputs 1x252x85 but has output float32 1x252x7',
+    code: 'MODEL_LOAD',
+    message: 'A model of the family yolov5 must have the outputs 1x252x85 but has output float32 1x252x7',
   })
-  await t.rejects(load(path, 'yolov8'), { code: 'MODEL_LOAD', message: /1x\(4 \+ classes\)x84 but has output float32 1x252x7/ })
+  await t.rejects(
+    load(path, 'yolov8'), { code: 'MODEL_LOAD', message: /1x\(4 \+ classes\)x84 but has output float32 1x252x7/ },
+  )
   await t.rejects(load(path, 'yolox'), { code: 'MODEL_LOAD', message: /1x84x\(5 \+ classes\)/ })
   await t.rejects(load(path, 'ultraface'), { code: 'MODEL_LOAD', message: /x2 \(scores\) and .*x4 \(boxes\)/ })
   await t.rejects(load(path, 'hopenet'), { code: 'MODEL_LOAD', message: /1x66, 1x66 and 1x66/ })
   await t.rejects(load(path, 'fsanet'), { code: 'MODEL_LOAD', message: /1x3 \(yaw, pitch, roll\)/ })
-  await t.rejects(load(path, 'yolov11' as ModelFamily), { code: 'BAD_OPTION', message: /yolov8, yolov8-raw, yolov5, .*received yolov11/ })
+  await t.rejects(
+    load(path, 'yolov11' as ModelFamily),
+    { code: 'BAD_OPTION', message: /yolov8, yolov8-raw, yolov5, .*received yolov11/ },
+  )
 })
 
 t.test('several models are averaged where they are of one size', async (t) => {
   const pose = (size: number, ...angles: number[]): string =>
-    file({ name: 'input', shape: [1, 3, size, size] }, { name: 'pose', shape: [1, 3], values: Float32Array.from(angles) })
-  const session = await native.createSession({ ...OPTIONS, family: 'fsanet', modelPaths: [pose(64, 10, 20, 30), pose(64, 20, 0, -30)] })
-  t.strictSame([...(await session.headPose([image(9, 9), image(5, 7)], { margin: 0 }, 1)).angles], [15, 10, 0, 15, 10, 0])
+    file(
+      { name: 'input', shape: [1, 3, size, size] }, { name: 'pose', shape: [1, 3], values: Float32Array.from(angles) },
+    )
+  const session = await native.createSession(
+    { ...OPTIONS, family: 'fsanet', modelPaths: [pose(64, 10, 20, 30), pose(64, 20, 0, -30)] },
+  )
+  t.strictSame(
+    [...(await session.headPose([image(9, 9), image(5, 7)], { margin: 0 }, 1)).angles], [15, 10, 0, 15, 10, 0],
+  )
   await session.close()
   await t.rejects(native.createSession({ ...OPTIONS, family: 'fsanet', modelPaths: [pose(64, 1, 1, 1), pose(32, 1, 1, 1)] }), {
     code: 'MODEL_LOAD', message: /one size/,
   })
   const path = file(square, yolov5(1))
-  await t.rejects(native.createSession({ ...OPTIONS, family: 'yolov5', modelPaths: [path, path] }), { code: 'BAD_OPTION' })
+  await t.rejects(
+    native.createSession({ ...OPTIONS, family: 'yolov5', modelPaths: [path, path] }), { code: 'BAD_OPTION' },
+  )
   await t.rejects(native.createSession({ ...OPTIONS, family: 'yolov5', modelPaths: [] }), { code: 'BAD_OPTION' })
 })
 
@@ -114,7 +130,8 @@ t.test('what is no model file', async (t) => {
   const whole = constantModel([square], [yolov5(1)])
   mkdirSync(join(directory, 'folder.onnx'))
   for (const name of [
-    path('empty.onnx', ''), path('text.onnx', 'this is no model'), path('cut.onnx', whole.subarray(0, whole.length / 2)),
+    path('empty.onnx', ''), path('text.onnx', 'this is no model'),
+    path('cut.onnx', whole.subarray(0, whole.length / 2)),
     path('zeros.onnx', Buffer.alloc(1000)), join(directory, 'absent.onnx'), join(directory, 'folder.onnx'),
   ]) {
     await t.rejects(load(name, 'yolov5'), { code: 'MODEL_LOAD', message: /cannot load the model/ }, name)
@@ -128,7 +145,9 @@ t.test('a provider the runtime lacks is named, or the CPU stands in for it', asy
     await t.rejects(load(path, 'yolov5', { device }), {
       code: 'PROVIDER_UNAVAILABLE', message: /lists .*CPUExecutionProvider/,
     })
-    const session = await load(path, 'yolov5', { device, fallbackToCpu: true, tensorrt: { fp16: true, engineCacheDirectory: directory } })
+    const session = await load(
+      path, 'yolov5', { device, fallbackToCpu: true, tensorrt: { fp16: true, engineCacheDirectory: directory } },
+    )
     t.equal(session.provider, 'CPUExecutionProvider')
     t.match(session.warnings, [/^The CPU is used instead\. /])
     await session.close()

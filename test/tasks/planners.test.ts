@@ -248,7 +248,9 @@ t.test('what is wrong with a request is said, with a code', async (t) => {
   const replaced = await parseTaskRequest(Buffer.from('{"image": [[1]], "note": "\ufffd \\ufffd"}'))
   t.strictSame(replaced.fields, { note: '\ufffd \ufffd' }, 'the replacement character itself is no mistake')
   const raw = await toNativeImage({ data: Buffer.alloc(12, 9), width: 2, height: 2, channels: 3, order: 'bgr' })
-  const request = { fields: {}, image: { image: raw, encoding: 'raw' as const }, imageList: undefined, faces: undefined }
+  const request = {
+    fields: {}, image: { image: raw, encoding: 'raw' as const }, imageList: undefined, faces: undefined,
+  }
   const plan = planners.car_detection(request, 'old', 1)
   t.equal(plan.jobs[0]?.images[0], raw)
 })

@@ -83,7 +83,8 @@ export const LABELLED_SETS: readonly LabelledSet[] = [
 
 /**
  * The sets that lie in `directory`; else, where one detection task is asked for, the directory as a set of one's own:
- * pictures in `images/`, and in `labels/` a text file of the same name for each, as {@link loadYolo} reads them. @throws EdgeInferError BAD_OPTION when there is none. */
+ * pictures in `images/`, and in `labels/` a text file of the same name for each, as {@link loadYolo} reads them.
+ * @throws EdgeInferError BAD_OPTION when there is none. */
 export function setsIn(directory: string, tasks?: readonly TaskName[]): LabelledSet[] {
   const wanted = LABELLED_SETS.filter(({ task }) => tasks === undefined || tasks.includes(task))
   const present = wanted.filter(({ folder }) => existsSync(join(directory, 'images', folder)))

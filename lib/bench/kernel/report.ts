@@ -103,7 +103,8 @@ function floorSection(results: readonly KernelResult[]): ReportSection {
       'The floor is cv::imdecode of the whole frame and session.run in C++ with nothing around them: the same ' +
         'runtime library, model, input size, session options, threads and bytes. ' +
         'RATIO: library ÷ floor, of the medians; ' +
-        "QUARTILES: of the ratios of single rounds. Below 1, the library's faster decode saves more than the rest costs.",
+        "QUARTILES: of the ratios of single rounds. Below 1, the library's faster decode saves more than the rest " +
+        "costs.",
     ],
   }
 }

@@ -38,7 +38,8 @@ function limitSection(results: readonly LimitResult[], cores: number): ReportSec
       columns: [
         { title: 'TASK' },
         ...[
-          'WORKERS', 'LIMIT', 'USED', 'ERROR', 'REQUESTS/S', 'p50', 'p99', 'p99/p50', 'RUN p50', 'RUN p99', 'THROTTLED', 'IDLE',
+          'WORKERS', 'LIMIT', 'USED', 'ERROR', 'REQUESTS/S', 'p50', 'p99', 'p99/p50', 'RUN p50', 'RUN p99', 'THROTTLED',
+          'IDLE',
         ].map((title) => ({ title, align: 'right' as const })),
         { title: 'VERDICT' },
       ],
@@ -47,13 +48,16 @@ function limitSection(results: readonly LimitResult[], cores: number): ReportSec
         return [
           result.task, String(result.workers), String(result.limit), result.cpu.toFixed(4), percent(errorOf(result), 1),
           rateOf(result).toFixed(1), at(latency, 50).toFixed(1), at(latency, 99).toFixed(1), tailOf(latency).toFixed(2),
-          at(run, 50).toFixed(1), at(run, 99).toFixed(1), percent(result.throttled), percent(result.idle), verdictOf(result),
+          at(run, 50).toFixed(1), at(run, 99).toFixed(1), percent(result.throttled), percent(result.idle),
+          verdictOf(result),
         ]
       }),
     },
     notes: [
-      'Latency is what the caller sees with two requests in flight a worker, one that runs and one that waits; RUN is the ' +
-        'part in the worker. THROTTLED: CFS periods in which the quota was used up. IDLE: of the whole machine. The load ' +
+      'Latency is what the caller sees with two requests in flight a worker, one that runs and one that waits; ' +
+      'RUN is the ' +
+        'part in the worker. THROTTLED: CFS periods in which the quota was used up. IDLE: of the whole machine. ' +
+        'The load ' +
         'comes from a process on the same cores, and the workers have the highest weight among their cores\' programs.',
       'demand-limited: the workers had no use for more while cores were idle (a request is decoded by one thread, ' +
         'and the model computes on several only in parts). machine full: the loader and other programs had the rest.',
@@ -72,7 +76,9 @@ function stepSection(steps: readonly StepResult[]): ReportSection {
         slowest.toFixed(1),
       ]),
     },
-    notes: ['The slowest request of the two seconds after the change waited for the model to be loaded with fewer threads.'],
+    notes: [
+      'The slowest request of the two seconds after the change waited for the model to be loaded with fewer threads.',
+    ],
   }
 }
 
@@ -130,9 +136,11 @@ function toRecord(result: LimitResult): RecordRow {
   const { task, workers, limit, cpu, throttled, idle, seconds, answered, errors } = result
   const { latency, run } = timesOf(result)
   return {
-    kind: 'limit', task, workers, limit, cpu_used: cpu, relative_error: errorOf(result), seconds, requests: answered.length,
+    kind: 'limit', task, workers, limit, cpu_used: cpu, relative_error: errorOf(result), seconds,
+    requests: answered.length,
     errors, requests_per_second: rateOf(result), p50_ms: at(latency, 50), p99_ms: at(latency, 99),
-    run_p50_ms: at(run, 50), run_p99_ms: at(run, 99), throttled_share: throttled, idle_share: idle, verdict: verdictOf(result),
+    run_p50_ms: at(run, 50), run_p99_ms: at(run, 99), throttled_share: throttled, idle_share: idle,
+    verdict: verdictOf(result),
   }
 }
 

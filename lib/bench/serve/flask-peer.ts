@@ -1,4 +1,7 @@
-/** The kind of server that is being replaced: Flask, a Python literal in JSON, `cv2.dnn` (`native/bench/flask_server.py`). */
+/**
+ * The kind of server that is being replaced: Flask, a Python literal in JSON, `cv2.dnn`
+ * (`native/bench/flask_server.py`).
+ */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -24,16 +27,24 @@ export class FlaskPeer {
     this.#process = process
   }
 
-  /** Face detection by as many worker processes. @throws EdgeInferError RUNTIME_UNAVAILABLE where a package is missing. */
+  /**
+   * Face detection by as many worker processes. @throws EdgeInferError RUNTIME_UNAVAILABLE where a package is missing.
+   */
   static async start(model: string, workers: number): Promise<FlaskPeer> {
     try {
       await promisify(execFile)(PYTHON, ['-c', 'import flask, cv2'])
     } catch (cause) {
-      throw new EdgeInferError('RUNTIME_UNAVAILABLE', `The Flask server needs Python's flask and cv2. Run "${INSTALL}"`, { cause })
+      throw new EdgeInferError(
+        'RUNTIME_UNAVAILABLE', `The Flask server needs Python's flask and cv2. Run "${INSTALL}"`, { cause },
+      )
     }
-    const { entry: { family, boxesDecoded, input, thresholds }, paths } = await resolveModel(model, { task: 'face_detection' })
+    const { entry: { family, boxesDecoded, input, thresholds }, paths } = await resolveModel(
+      model, { task: 'face_detection' },
+    )
     if (family !== 'ultraface' || !boxesDecoded || !input || !thresholds) {
-      throw new EdgeInferError('BAD_OPTION', `Expected an UltraFace with decoded boxes for the Flask server but received ${model}`)
+      throw new EdgeInferError(
+        'BAD_OPTION', `Expected an UltraFace with decoded boxes for the Flask server but received ${model}`,
+      )
     }
     const { scoreThreshold, iouThreshold } = thresholds
     const settings = [input.width, input.height, scoreThreshold, iouThreshold, workers].map(String)

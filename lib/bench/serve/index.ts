@@ -225,7 +225,9 @@ export function nameOfLevel(level: Level): string {
 
 /** Milliseconds that the server takes more than the library: of the medians, or of another percentile. */
 export function addedBy({ served, library }: FormResult, percent = 50): number {
-  const at = (measured: readonly Measurement[]): number => percentile(sorted(measured.map(({ total }) => total)), percent)
+  const at = (measured: readonly Measurement[]): number => percentile(
+    sorted(measured.map(({ total }) => total)), percent,
+  )
   return at(served) - at(library)
 }
 

@@ -78,7 +78,9 @@ async function measureWindow(load: Load, { measurementInterval, signal }: LevelP
   await pause(measurementInterval, signal)
   const milliseconds = performance.now() - begin
   const { user, system } = process.cpuUsage(cpu)
-  return { latencies: load.latencies, errors: load.errors, milliseconds, loaderCpu: (user + system) / 1000 / milliseconds }
+  return {
+    latencies: load.latencies, errors: load.errors, milliseconds, loaderCpu: (user + system) / 1000 / milliseconds,
+  }
 }
 
 function isSteady(windows: readonly Window[], tolerance: number): boolean {

@@ -16,7 +16,9 @@ export async function makeFrame(path: string, detector: Detector): Promise<Frame
   const image = await toNativeImage(path)
   const { width, height } = await detector.run(image)
   const pixels = scaleToFrame(await native.annotate(image, [], 'raw'), width, height)
-  const raw: NativeImage = { kind: 'raw', data: pixels, width: FRAME.width, height: FRAME.height, channels: 3, order: 'bgr' }
+  const raw: NativeImage = {
+    kind: 'raw', data: pixels, width: FRAME.width, height: FRAME.height, channels: 3, order: 'bgr',
+  }
   let jpeg = await native.annotate(raw, [], '.jpg', 1)
   for (let [low, high] = [1, 100]; high - low > 1;) {
     const quality = (low + high) >> 1

@@ -71,7 +71,8 @@ export function soakSection(soak: Soak): ReportSection {
         `${firstError === undefined ? '' : `, the first: ${firstError}`}; ` +
         `${lostWorkers} worker${lostWorkers === 1 ? '' : 's'} ended. ` +
         'Memory is what is no page of a file, shared memory counted once (Pss_Anon + Pss_Shmem); ' +
-        'thirds are compared by the median of their samples; the slope is that of the straight line nearest to all of ' +
+        'thirds are compared by the median of their samples; the slope is that of the straight line nearest to ' +
+        'all of ' +
         'them, of little meaning over a short time.',
     ],
   }

@@ -127,7 +127,8 @@ function besideSection({ task }: ServeResults, { name, agreement, levels }: Besi
         ...right('REQUESTS/S', 'THEIRS', 'RATIO (QUARTILES)', 'p50, ms', 'THEIRS, ms', 'RATIO (QUARTILES)'),
       ],
       rows: levels.map(({ form, level, ours, theirs }) => [
-        form, nameOfLevel(level), rateOf(ours).toFixed(1), rateOf(theirs).toFixed(1), showRatio(rateRatio(ours, theirs)),
+        form, nameOfLevel(level), rateOf(ours).toFixed(1), rateOf(theirs).toFixed(1),
+        showRatio(rateRatio(ours, theirs)),
         latencyOf(ours).toFixed(1), latencyOf(theirs).toFixed(1),
         showRatio(ratioOfMedians(ours.map(({ latency }) => latency), theirs.map(({ latency }) => latency))),
       ]),
@@ -190,7 +191,9 @@ function targetSection(results: ServeResults): ReportSection {
       const inTurns = levels.filter((level) => level.form === form)
       const ratio = Math.max(...inTurns.map(({ ours }) => rateOf(ours))) /
         Math.max(...inTurns.map(({ theirs }) => rateOf(theirs)))
-      judge(`requests/s at saturation ≥ ${PEER_TARGET} × ${name} (${form})`, ratio, ratio >= PEER_TARGET, ratio.toFixed(2))
+      judge(
+        `requests/s at saturation ≥ ${PEER_TARGET} × ${name} (${form})`, ratio, ratio >= PEER_TARGET, ratio.toFixed(2),
+      )
     }
   }
   for (const level of results.levels.filter(({ atEightyPercent }) => atEightyPercent)) {

@@ -21,7 +21,9 @@ export function healthRoutes(app: FastifyInstance, context: HttpContext): void {
       tags: TAGS,
       summary: 'Whether every task has a worker that is ready, and the server is not stopping',
       response: {
-        200: Type.Object({ status: Type.Literal('ready'), tasks: Type.Array(TaskNameSchema) }, { description: 'Ready' }),
+        200: Type.Object(
+          { status: Type.Literal('ready'), tasks: Type.Array(TaskNameSchema) }, { description: 'Ready' },
+        ),
         ...failures(Type.Ref('Failure'), 'CLOSED', 'NO_WORKER'),
       },
     },

@@ -27,7 +27,10 @@ export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpConte
   const config = { failure: 'inference-protocol' } as const
   const isReady = (task: TaskName): boolean => workers.tasks.includes(task)
 
-  app.get('/v2', { config, schema: metadataSchema }, () => ({ name: SERVER, version: context.version, extensions: EXTENSIONS }))
+  app.get(
+    '/v2', { config, schema: metadataSchema },
+    () => ({ name: SERVER, version: context.version, extensions: EXTENSIONS }),
+  )
   app.get('/v2/health/live', { config, schema: liveSchema }, () => ({ live: true }))
   app.get('/v2/health/ready', { config, schema: readySchema }, (_request, reply) => {
     const ready = !context.draining && workers.ready

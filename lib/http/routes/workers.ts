@@ -36,7 +36,9 @@ export function workersRoutes(app: FastifyInstance, context: HttpContext): void 
     changesNode: true,
     body: Type.Object({ ...TaskBody.properties, model_ctx: Type.Optional(ModelContextSchema) }),
     parse: parseAddBody,
-    answer: Type.Object({ pid: Pid, task_name: TaskNameSchema, model: Type.String() }, { description: 'The worker is ready' }),
+    answer: Type.Object(
+      { pid: Pid, task_name: TaskNameSchema, model: Type.String() }, { description: 'The worker is ready' },
+    ),
     failures: ['BAD_MODEL_CTX', 'UNKNOWN_TASK', 'UNKNOWN_MODEL', 'MODEL_LOAD', 'MODEL_DIGEST', 'MODEL_UNAVAILABLE',
       'PROVIDER_UNAVAILABLE', 'CLOSED'],
     async handle({ task_name: task, model_ctx: modelContext }) {

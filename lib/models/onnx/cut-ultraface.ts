@@ -1,5 +1,6 @@
 /**
- * UltraFace without the end of its graph. Exports turn the convolutions of four grids into lists, join these, and decode
+ * UltraFace without the end of its graph. Exports turn the convolutions of four grids into lists, join these, and
+ * decode
  * every prior; cut before that, only the priors that can pass the threshold are decoded, natively.
  */
 import { OnnxModel, type CutModel, type OnnxNode } from './model.js'

@@ -50,7 +50,9 @@ async function statisticsOf(
   })
   try {
     for (const [index, read] of pictures.entries()) {
-      if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The calibration was interrupted', { cause: signal.reason })
+      if (signal?.aborted) {
+        throw new EdgeInferError('ABORTED', 'The calibration was interrupted', { cause: signal.reason })
+      }
       onProgress?.(index, pictures.length)
       await session.calibrate({ kind: 'encoded', data: await read() }, index)
     }

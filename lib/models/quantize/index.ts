@@ -55,7 +55,9 @@ export class Quantizer {
     this.#options = options
   }
 
-  /** @throws EdgeInferError NOT_QUANTIZED where the graph does not allow it, MODEL_LOAD, BAD_IMAGE, INFERENCE, ABORTED. */
+  /**
+   * @throws EdgeInferError NOT_QUANTIZED where the graph does not allow it, MODEL_LOAD, BAD_IMAGE, INFERENCE, ABORTED.
+   */
   static async calibrate(entry: CatalogEntry, path: string, options: QuantizeOptions): Promise<Quantizer> {
     const model = await readModel(path)
     const plan = planQuantization(model)

@@ -26,7 +26,9 @@ export interface PlanOptions {
 }
 
 /** They hand on the values they get. */
-const MOVES = new Set(['MaxPool', 'Resize', 'Slice', 'Split', 'Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'])
+const MOVES = new Set(
+  ['MaxPool', 'Resize', 'Slice', 'Split', 'Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'],
+)
 const COMPUTES = new Set(['Sigmoid', 'LeakyRelu', 'Mul', 'Add', 'Concat', 'AveragePool', 'GlobalAveragePool'])
 const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul'])
 /** Behind these a convolution's values are results, not what a further layer works on. */

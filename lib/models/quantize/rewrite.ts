@@ -61,7 +61,9 @@ export function withLevels(
     const inputs = [roundedName(input), perChannel(`${output}_weights`, weights, whole, scales)]
     if (bias) {
       const biasScales = scales.map((scale) => scale * inputScale)
-      const wholeBias = Int32Array.from(bias.data, (value, channel) => Math.round(value / (biasScales[channel] as number)))
+      const wholeBias = Int32Array.from(
+        bias.data, (value, channel) => Math.round(value / (biasScales[channel] as number)),
+      )
       inputs.push(perChannel(`${output}_bias`, bias, wholeBias, biasScales))
     }
     return changedNode(node, { inputs })

@@ -1,6 +1,8 @@
 /** car_detection: `result`, one list a box, and how many there are of each class. */
 import type { JobItem } from '../../inference/job.js'
-import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from '../plan.js'
+import {
+  firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner,
+} from '../plan.js'
 
 export const plan: Planner = (request, style, workers) => {
   const render = wantsRender(request)

@@ -4,7 +4,8 @@ import type { BoundingBox } from '../../inference/detector.js'
 import { UP_PITCH } from '../../inference/head-pose.js'
 import type { JobItem, JobResult } from '../../inference/job.js'
 import {
-  firstResolution, itemsOf, jobsFor, planImageList, renderedMember, requireImage, split, wantsRender, type Plan, type Planner,
+  firstResolution, itemsOf, jobsFor, planImageList, renderedMember, requireImage, split, wantsRender, type Plan,
+  type Planner,
 } from '../plan.js'
 import type { AnswerStyle, PostedImage, TaskRequest } from '../request.js'
 
@@ -13,7 +14,9 @@ type WirePose = [yaw: number, pitch: number, roll: number, cx: number, cy: numbe
 
 export const plan: Planner = (request, style, workers) => {
   if (request.imageList) {
-    return planImageList(request.imageList, workers, {}, (item) => ({ head_pose: [poseOf(item, 0, wholePicture(item))] }))
+    return planImageList(
+      request.imageList, workers, {}, (item) => ({ head_pose: [poseOf(item, 0, wholePicture(item))] }),
+    )
   }
   const shared = style === 'concurrent' ? workers : 1
   const drawn = wantsRender(request) && request.image !== undefined
@@ -89,7 +92,9 @@ function parseBoxes(value: unknown): BoundingBox[] | undefined {
   if (value === undefined || value === null) return undefined
   if (!Array.isArray(value)) throw new EdgeInferError('BAD_REQUEST', 'Expected bbox to be a list of boxes')
   if (value.length > MAX_BOXES) {
-    throw new EdgeInferError('TOO_LARGE', `Expected bbox to have at most ${MAX_BOXES} boxes but received ${value.length}`)
+    throw new EdgeInferError(
+      'TOO_LARGE', `Expected bbox to have at most ${MAX_BOXES} boxes but received ${value.length}`,
+    )
   }
   return value.map((box: unknown, index) => {
     // Callers that kept a score with its box send five numbers.

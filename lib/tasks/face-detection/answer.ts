@@ -1,7 +1,9 @@
 /** face_detection: `bbox` and `prob`, and on the newer routes `faces`, the encoded crops. */
 import type { JobItem } from '../../inference/job.js'
 import { encodeImage } from '../encode-image.js'
-import { firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner } from '../plan.js'
+import {
+  firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner,
+} from '../plan.js'
 
 export const plan: Planner = (request, style, workers) => {
   const render = wantsRender(request)

@@ -1,5 +1,6 @@
 /**
- * Jobs and their answers on the way to a worker process and back, as native/core/jobs/job_protocol.h reads and writes them:
+ * Jobs and their answers on the way to a worker process and back, as native/core/jobs/job_protocol.h reads and writes
+ * them:
  * headers are lists of 64-bit floating-point numbers.
  */
 import { EdgeInferError, isErrorCode } from '../../errors.js'
@@ -47,7 +48,9 @@ export function decodeAnswer(header: Uint8Array, data: Buffer): JobAnswer {
   const cut = (bytes: number): Buffer => data.subarray(byte, byte += bytes)
   const items = Array.from({ length: next() }, (): JobItem => {
     const [width, height, detections, poses, crops, rendered] = [next(), next(), next(), next(), next(), next()]
-    const item: JobItem = { width, height, boxes: [], scores: [], classIds: [], angles: [], crops: [], rendered: undefined }
+    const item: JobItem = {
+      width, height, boxes: [], scores: [], classIds: [], angles: [], crops: [], rendered: undefined,
+    }
     for (let i = 0; i < detections; i++) {
       item.boxes.push([next(), next(), next(), next()])
       item.scores.push(next())

@@ -53,7 +53,8 @@ t.test('a job in numbers', async (t) => {
   t.strictSame(numbers(encodeJob(3, { images: [{ kind: 'encoded', data }], crops: true }, 4096)),
     [3, 1, 4096, 1, 0, 0, 0, 0, 0, 0, 12])
   t.strictSame(numbers(encodeJob(4, {
-    images: [{ kind: 'raw', data, width: 2, height: 2, channels: 3, order: 'bgr' }], boxes: [[0.5, 1, 2, 3]], render: true,
+    images: [{ kind: 'raw', data, width: 2, height: 2, channels: 3, order: 'bgr' }], boxes: [[0.5, 1, 2, 3]],
+    render: true,
   }, undefined)), [4, 6, -1, 1, 1, 1, 2, 2, 3, 1, 12, 0.5, 1, 2, 3])
   t.strictSame(numbers(encodeJob(5, { images: [], boxes: [] }, 0)), [5, 2, 0, 0, 0])
 })
