@@ -99,7 +99,7 @@ std::string refusal(onnx::Graph& graph, const Family& family) {
   return error.second;
 }
 
-/// Given by core.test.ts and valgrind.sh.
+/// Given by core.unit.test.ts and valgrind.sh.
 const char* const kRuntime = std::getenv("EDGE_INFER_ORT_LIBRARY");
 
 }  // namespace

@@ -1,7 +1,7 @@
 /**
  * A control group v2 tree in memory, with the kernel's rules (cgroup-v2.rst and the checks in kernel/cgroup/cgroup.c):
  * what can be enabled, entered and removed, what a value must look like, what vanishes with a controller. It records
- * every change in order. `fake-cgroup2.test.ts` holds it against the real tree of the machine.
+ * every change in order. `fake-cgroup2.unit.test.ts` holds it against the real tree of the machine.
  */
 import { formatCpuList, parseCpuList } from '../../../lib/host/cgroup/index.js'
 import { HostFiles } from '../../../lib/host/host-files.js'
