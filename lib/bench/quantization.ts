@@ -1,15 +1,13 @@
 /** What a quantised model loses and gains against the float model it was made of. */
 import { readFile } from 'node:fs/promises'
 import { EdgeInferError } from '../errors.js'
-import { resolveModel } from '../models/index.js'
-import type { TaskName } from '../tasks/registry.js'
-import { Detector, HeadPoseEstimator, type DetectedObject } from '../tasks/index.js'
+import { createTask, Detector, type DetectedObject } from '../tasks/index.js'
+import { resolveTaskModel } from '../tasks/models.js'
+import { isTaskOfKind, type TaskName, type TaskOfKind } from '../tasks/registry.js'
 import { measureAccuracy, type Accuracy } from './accuracy/index.js'
 import { scoreDetections } from './accuracy/matching.js'
 import { interleave, type Contender } from './interleave.js'
 import { mean, median, ratioOfMedians, type Ratio } from './statistics.js'
-
-type DetectionTask = Exclude<TaskName, 'face_alignment'>
 
 export interface JudgeOptions {
   task: TaskName
@@ -58,7 +56,8 @@ const ROUNDS = 40
 /** Measures the float model once. @throws EdgeInferError those of the tasks and of {@link measureAccuracy}. */
 export async function createJudge(options: JudgeOptions): Promise<QuantizationJudge> {
   if (options.labels !== undefined) return judgeByLabels(options, options.labels)
-  return options.task === 'face_alignment' ? judgeByPoses(options) : judgeByDetections(options, options.task)
+  const { task } = options
+  return isTaskOfKind('head_pose', task) ? judgeByPoses(options, task) : judgeByDetections(options, task)
 }
 
 async function judgeByLabels(options: JudgeOptions, data: string): Promise<QuantizationJudge> {
@@ -87,10 +86,10 @@ function changeOf(before: Accuracy, after: Accuracy): AccuracyChange {
 
 const ANSWERS = "calibration pictures, the float model's answers"
 
-async function judgeByDetections(options: JudgeOptions, task: DetectionTask): Promise<QuantizationJudge> {
+async function judgeByDetections(options: JudgeOptions, task: TaskOfKind<'detection'>): Promise<QuantizationJudge> {
   const { pictures } = options
   const answers = async (model: string, form: string): Promise<DetectedObject[][]> => {
-    const detector = await Detector.open(task, { model, threads: options.threads })
+    const detector = await createTask(task, { model, threads: options.threads })
     try {
       return await onEach(options, form, async (image) =>
         (await detector.run(image, { scoreThreshold: MIN_SCORE, signal: options.signal })).objects)
@@ -98,7 +97,7 @@ async function judgeByDetections(options: JudgeOptions, task: DetectionTask): Pr
       await detector.close()
     }
   }
-  const { entry } = await resolveModel(options.model, { task })
+  const { entry } = await resolveTaskModel(task, options.model)
   const scoreThreshold = entry.thresholds?.scoreThreshold ?? 0
   const truths = (await answers(options.model, 'float')).map((objects) => objects
     .filter(({ score }) => score >= DOUBTFUL_SHARE * scoreThreshold)
@@ -115,10 +114,10 @@ async function judgeByDetections(options: JudgeOptions, task: DetectionTask): Pr
   }
 }
 
-async function judgeByPoses(options: JudgeOptions): Promise<QuantizationJudge> {
+async function judgeByPoses(options: JudgeOptions, task: TaskOfKind<'head_pose'>): Promise<QuantizationJudge> {
   const { pictures } = options
   const answers = async (model: string, form: string): Promise<number[][]> => {
-    const estimator = await HeadPoseEstimator.open({ model, threads: options.threads })
+    const estimator = await createTask(task, { model, threads: options.threads })
     try {
       return await onEach(options, form, async (image) => {
         const { poses: [pose] } = await estimator.runFaces([image], { signal: options.signal })
@@ -153,10 +152,7 @@ export async function compareSpeed(
 ): Promise<SpeedChange> {
   const image = await readFile(pictures[0] as string)
   const open = async (name: string): Promise<Contender & { close(): Promise<void> }> => {
-    const options = { model: name, threads }
-    const opened = task === 'face_alignment'
-      ? await HeadPoseEstimator.open(options)
-      : await Detector.open(task, options)
+    const opened = await createTask(task, { model: name, threads })
     return {
       name,
       async measure() {

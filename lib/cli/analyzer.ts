@@ -1,6 +1,6 @@
 /** A task as people mean it: a whole picture in, and for head poses the faces are found first. */
 import { EdgeInferError } from '../errors.js'
-import type { TaskName } from '../tasks/registry.js'
+import { isTaskOfKind, pipelineOf, type TaskName, type TaskOfKind } from '../tasks/registry.js'
 import type { NativeImage, StageTimings } from '../native.js'
 import {
   createTask, type DetectedObject, type DetectionThresholds, type Detector, type HeadPose, type HeadPoseEstimator,
@@ -10,7 +10,7 @@ import { addTimings } from '../inference/stage-timings.js'
 import { fetchModel } from './fetch.js'
 
 export interface AnalyzerOptions extends Pick<ModelOptions, 'model' | 'device' | 'threads' | 'fallback'> {
-  /** The model that finds the faces of face_alignment; the default one of face_detection when absent. */
+  /** Of the task that finds what this one starts from; its default one when absent. */
   faceModel?: string | undefined
   thresholds?: Omit<DetectionThresholds, 'classes'> | undefined
   /** Names or ids of the classes to keep; all when absent. */
@@ -24,7 +24,7 @@ export interface Analysis {
   height: number
   /** Best first. */
   objects: DetectedObject[]
-  /** face_alignment: one an object. */
+  /** Head poses: one an object. */
   poses: HeadPose[] | undefined
   /** Milliseconds of each stage; where two models ran, of both together. */
   timings: StageTimings
@@ -50,14 +50,14 @@ export class Analyzer {
   /** Loads the models, and fetches those that are not on this machine. */
   static async open(task: TaskName, options: AnalyzerOptions, signal: AbortSignal): Promise<Analyzer> {
     const { model, faceModel, thresholds, classes, ...common } = options
-    const poses = task === 'face_alignment'
-    const [detection, detectionModel] = poses ? ['face_detection' as const, faceModel] : [task, model]
-    await fetchModel(detection, detectionModel, signal)
-    const detector = await createTask(detection, { ...common, ...thresholds, model: detectionModel })
+    const [first = task, ...more] = pipelineOf(task)
+    const detectionModel = more.length > 0 ? faceModel : model
+    await fetchModel(first, detectionModel, signal)
+    const detector = await createTask(first as TaskOfKind<'detection'>, { ...common, ...thresholds, model: detectionModel })
     try {
       const kept = classes && classIdsOf(classes, detector.model.entry.labels)
-      if (poses) await fetchModel(task, model, signal)
-      const estimator = poses ? await createTask(task, { ...common, model }) : undefined
+      if (more.length > 0) await fetchModel(task, model, signal)
+      const estimator = isTaskOfKind('head_pose', task) ? await createTask(task, { ...common, model }) : undefined
       return new Analyzer(task, detector, estimator, kept)
     } catch (error) {
       await detector.close()

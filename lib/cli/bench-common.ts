@@ -33,7 +33,7 @@ export function addCommonOptions(command: Command): Command {
 
 /** Options of the benches that measure one task. */
 export function addTaskOptions(command: Command, tasks: readonly TaskName[] = TASK_NAMES): Command {
-  const task = new Option('--task <name>', 'the task to measure').choices(tasks).default('face_detection')
+  const task = new Option('--task <name>', 'the task to measure').choices(tasks).default(tasks[0])
   return addOutputOptions(command
     .addOption(task)
     .option('--model <name>', "a model to measure in place of the task's default"))

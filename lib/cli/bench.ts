@@ -6,7 +6,7 @@ import {
 } from '../bench/index.js'
 import { EdgeInferError } from '../errors.js'
 import { findModel } from '../models/index.js'
-import type { TaskName } from '../tasks/registry.js'
+import { isTaskName, type TaskName } from '../tasks/registry.js'
 import {
   addCommonOptions, parseCount, parseCounts, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles,
   type CommonOptions,
@@ -74,11 +74,11 @@ function configureKernel(command: Command): void {
     .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
     .option('--threads <counts>', 'intra-op threads; several, separated by commas, are swept', parseCounts, [1])
     .option('--full-decode', 'decode every pixel even where a reduced decode would do')
-    .option('--crops', 'face_detection also answers a JPEG of each face')
+    .option('--crops', 'detections that another task starts from also answer a JPEG of each object')
     .option('--as-exported', "run a model's file as it is, not its faster form")
     .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
     .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
-    .option('--concurrent-runs <count>', 'car_detection runs while the event loop is watched; 0: none', parseWhole, 8)
+    .option('--concurrent-runs <count>', 'runs of a detection while the event loop is watched; 0: none', parseWhole, 8)
   addCommonOptions(command).action(runKernel)
 }
 
@@ -132,7 +132,7 @@ function modelsByTask({ task, model = [] }: CommonOptions): {
   const models: Partial<Record<TaskName, string>> = {}
   for (const name of model) {
     const of = findModel(name)?.task ?? (task?.length === 1 ? task[0] : undefined)
-    if (of === undefined) {
+    if (!isTaskName(of)) {
       throw new EdgeInferError('BAD_OPTION', `${name} is no model of the catalogue: say with one --task what it is for`)
     }
     models[of] = name

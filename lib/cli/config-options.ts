@@ -110,7 +110,7 @@ const tasks: OptionType<Partial<Record<TaskName, TaskWorkers>>> = {
   schema: Type.Object(Object.fromEntries(TASK_NAMES.map((name) => [name, Type.Optional(TaskSetting)])), {
     additionalProperties: false,
     minProperties: 1,
-    expected: `tasks with their number of workers (1 to ${MAX_WORKERS}), such as face_detection=2; ` +
+    expected: `tasks with their number of workers (1 to ${MAX_WORKERS}), such as ${TASK_NAMES[0]}=2; ` +
       `tasks are ${TASK_NAMES.join(', ')}`,
   }),
   fromText: (value) => Object.fromEntries(value.split(/[\s,]+/).filter(Boolean).map((pair) => {

@@ -1,11 +1,12 @@
 /** Models and sample pictures, brought to this machine with a progress bar where they are not on it. */
-import { defaultModelFor, resolveModel, resolveSample, type FetchOptions } from '../models/index.js'
+import { resolveSample, type FetchOptions } from '../models/index.js'
+import { resolveTaskModel } from '../tasks/models.js'
 import type { TaskName } from '../tasks/registry.js'
 import { createProgressBar } from './progress.js'
 
 /** A task's model; its default one when `model` is absent. */
 export async function fetchModel(task: TaskName, model: string | undefined, signal: AbortSignal): Promise<void> {
-  await withBar(signal, (options) => resolveModel(model ?? defaultModelFor(task).name, { ...options, task }))
+  await withBar(signal, (options) => resolveTaskModel(task, model, options))
 }
 
 /** Path of a sample picture. */

@@ -1,11 +1,12 @@
 /** `edge-infer inspect`: what is here, what each task is missing, and the command that mends it. */
 import { freemem, totalmem } from 'node:os'
 import type { Command } from 'commander'
-import { defaultModelFor, listModels, type ListedModel } from '../models/index.js'
+import { listModels, type ListedModel } from '../models/index.js'
 import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { addonPaths, loadRuntime, native, toEdgeInferError, type NativeVersions, type RuntimeInfo } from '../native.js'
 import { readCpuFeatures, type CpuFeatures } from '../host/index.js'
 import { createTask } from '../tasks/index.js'
+import { defaultModelFor } from '../tasks/models.js'
 import { CONTROLLER_NEEDS, openLimits } from '../workers/limits/index.js'
 import { formatBytes, indent, renderFacts, renderTable, wrap } from './table.js'
 import { packageVersion } from './program.js'

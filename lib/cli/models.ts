@@ -2,9 +2,10 @@
 import type { Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
 import {
-  describeSource, findModel, listModels, loadCatalog, pullModels, verifyModels,
+  describeSource, findModel, listModels, pullModels, verifyModels,
   type CatalogEntry, type ListedModel, type Pullable,
 } from '../models/index.js'
+import { isDefaultModel, loadTaskCatalog } from '../tasks/models.js'
 import { interruptSignal } from './signals.js'
 import { configureQuantize } from './models-quantize.js'
 import { createProgressBar } from './progress.js'
@@ -39,10 +40,11 @@ interface PullOptions {
 }
 
 async function list(json: boolean): Promise<void> {
+  loadTaskCatalog()
   const models = await listModels()
   if (json) return print(JSON.stringify(models.map(toJson), null, 2))
   const rows = models.map((model) => [
-    model.entry.default ? `${model.entry.name} *` : model.entry.name,
+    isDefaultModel(model.entry) ? `${model.entry.name} *` : model.entry.name,
     model.entry.task,
     stateOf(model),
     sizeOf(model.entry) === undefined ? '?' : formatBytes(sizeOf(model.entry) as number),
@@ -66,7 +68,7 @@ function toJson(model: ListedModel): Record<string, unknown> {
     name: entry.name,
     task: entry.task,
     family: entry.family,
-    default: entry.default,
+    default: isDefaultModel(entry),
     state: stateOf(model),
     licence: entry.licence,
     input: entry.input,
@@ -102,8 +104,8 @@ function sourceOf({ files }: CatalogEntry): string {
 
 async function pull(names: readonly string[], options: PullOptions): Promise<void> {
   const { samples = false, quiet = false, offline = false } = options
-  const catalog = loadCatalog()
-  const models = names.length === 0 ? catalog.models.filter((entry) => entry.default) : names.map(known)
+  const catalog = loadTaskCatalog()
+  const models = names.length === 0 ? catalog.models.filter(isDefaultModel) : names.map(known)
   const wanted: Pullable[] = [...models, ...(samples ? catalog.samples : [])]
   const bar = createProgressBar('bytes')
   const fetched = new Set<string>()
@@ -140,7 +142,7 @@ async function pull(names: readonly string[], options: PullOptions): Promise<voi
 function known(name: string): CatalogEntry {
   const entry = findModel(name)
   if (entry !== undefined) return entry
-  const all = loadCatalog().models.map((model) => model.name).join(', ')
+  const all = loadTaskCatalog().models.map((model) => model.name).join(', ')
   throw new EdgeInferError('UNKNOWN_MODEL', `The catalogue has no model "${name}" (known: ${all})`)
 }
 

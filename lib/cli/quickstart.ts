@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
-import type { TaskName } from '../tasks/registry.js'
+import { TASKS, type TaskName } from '../tasks/registry.js'
 import { annotate } from '../inference/annotate.js'
 import { toNativeImage } from '../tasks/index.js'
 import { Analyzer } from './analyzer.js'
@@ -22,10 +22,7 @@ interface Step {
   title: string
 }
 
-const STEPS: readonly Step[] = [
-  { task: 'face_alignment', sample: 'faces', title: 'faces, and where they look (degrees)' },
-  { task: 'car_detection', sample: 'car', title: 'cars, and 79 other kinds of things' },
-]
+const STEPS: readonly Step[] = TASKS.flatMap(({ name, quickstart }) => quickstart ? [{ task: name, ...quickstart }] : [])
 
 export function configure(command: Command): void {
   command
@@ -41,15 +38,16 @@ async function quickstart(directory: string): Promise<void> {
   })
   const written: string[] = []
   for (const step of STEPS) written.push(await runStep(step, directory, signal))
-  const [faces, car] = await Promise.all(STEPS.map(({ sample }) => fetchSample(sample, signal)))
-  print(`${await runOverHttp(faces as string, car as string)}\n`)
+  const pictures = await Promise.all(STEPS.map(async ({ task, sample }) =>
+    ({ task, path: await fetchSample(sample, signal) })))
+  print(`${await runOverHttp(pictures)}\n`)
   const command = commandName()
   print(`The pictures with what was found drawn on them:
   ${written.join('\n  ')}
 
 What to try next:
-  ${command} run face_alignment photo.jpg --out annotated.jpg
-  ${command} run car_detection video.mp4 --out annotated.mp4
+  ${command} run ${STEPS[0]?.task} photo.jpg --out annotated.jpg
+  ${command} run ${STEPS.at(-1)?.task} video.mp4 --out annotated.mp4
   ${command} serve
   ${command} inspect`)
 }

@@ -1,40 +1,17 @@
 /** What was found, for people and for programs. */
-import type { TaskName } from '../tasks/registry.js'
+import { definitionOf, type TaskName } from '../tasks/registry.js'
 import type { StageTimings } from '../native.js'
-import { UP_PITCH, type DetectedObject, type HeadPose } from '../tasks/index.js'
+import { countUp, isUp } from '../tasks/head-pose.js'
+import type { DetectedObject, HeadPose } from '../tasks/index.js'
+import { countEach, describeCounts, rounded } from '../tasks/present.js'
 import type { Analysis } from './analyzer.js'
 import { indent, renderTable } from './table.js'
 
 /** One picture or frame as the HTTP interface names things, with its file, size and stage times (milliseconds). */
 export function toJson(task: TaskName, file: string, analysis: Analysis): Record<string, unknown> {
-  const { width, height, timings } = analysis
+  const { width, height, objects, poses = [], timings } = analysis
   const stages = Object.fromEntries(Object.entries(timings).map(([stage, time]) => [stage, rounded(time)]))
-  return { file, width, height, ...resultOf(task, analysis), timings: stages }
-}
-
-function resultOf(task: TaskName, { objects, poses = [] }: Analysis): Record<string, unknown> {
-  const boxes = objects.map(({ box }) => box.map(rounded))
-  const prob = objects.map(({ score }) => rounded(score))
-  const label = objects.map((object) => object.label)
-  switch (task) {
-    case 'face_detection': return { bbox: boxes, prob, label }
-    case 'face_alignment': return {
-      bbox: boxes,
-      prob,
-      head_pose: poses.map((pose, index) => headPoseRow(pose, objects[index] as DetectedObject)),
-      count_result: { up: countUp(poses), total: poses.length },
-    }
-    case 'car_detection': return {
-      result: objects.map(({ classId }, index) => [...boxes[index] as number[], prob[index], classId]),
-      label,
-      count_result: Object.fromEntries(countLabels(objects)),
-    }
-    case 'helmet_detection': return { bbox_list: boxes, prob, label }
-  }
-}
-
-function headPoseRow({ yaw, pitch, roll }: HeadPose, { box: [x1, y1, x2, y2] }: DetectedObject): number[] {
-  return [yaw, pitch, roll, (x1 + x2) / 2, (y1 + y2) / 2, (y2 - y1) / 2].map(rounded)
+  return { file, width, height, ...definitionOf(task).present.toJson(objects, poses), timings: stages }
 }
 
 /** A heading, a table of the objects and the stage times. */
@@ -62,7 +39,7 @@ function table(objects: readonly DetectedObject[], poses: readonly HeadPose[] | 
 /** `car × 4, truck × 2`; for faces with head poses `face × 5 (up: 3)`. */
 export function summarize(objects: readonly DetectedObject[], poses?: readonly HeadPose[]): string {
   if (objects.length === 0) return 'nothing found'
-  const counts = [...countLabels(objects)].map(([label, count]) => `${label} × ${count}`).join(', ')
+  const counts = describeCounts(countEach(objects.map(({ label }) => label)))
   return poses ? `${counts} (up: ${countUp(poses)})` : counts
 }
 
@@ -70,22 +47,4 @@ export function stageLine(timings: StageTimings): string {
   const stages = Object.entries(timings).filter(([stage, time]) => time > 0 || stage !== 'encode')
   const total = stages.reduce((sum, [, time]) => sum + time, 0)
   return `${stages.map(([stage, time]) => `${stage} ${time.toFixed(1)}`).join(' + ')} = ${total.toFixed(1)} ms`
-}
-
-function countLabels(objects: readonly DetectedObject[]): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const { label } of objects) counts.set(label, (counts.get(label) ?? 0) + 1)
-  return counts
-}
-
-export function countUp(poses: readonly HeadPose[]): number {
-  return poses.filter(isUp).length
-}
-
-function isUp({ pitch }: HeadPose): boolean {
-  return pitch > UP_PITCH
-}
-
-function rounded(value: number): number {
-  return Number(value.toFixed(4))
 }

@@ -5,10 +5,12 @@ import {
   native, type NativeImage, type NativeVideoReader, type NativeVideoWriter, type StageTimings,
 } from '../native.js'
 import { annotate } from '../inference/annotate.js'
+import { countUp } from '../tasks/head-pose.js'
+import { countEach } from '../tasks/present.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
 import { createProgressBar } from './progress.js'
-import { countUp, stageLine } from './run-report.js'
+import { stageLine } from './run-report.js'
 import { indent, renderTable } from './table.js'
 
 /** Frames under way at once, each of them in memory: as many as the stages that work on them. */
@@ -108,8 +110,7 @@ export class VideoSummary {
   add({ objects, poses, timings }: Analysis): void {
     this.frames += 1
     this.#timings.push(timings)
-    const counts = new Map<string, number>()
-    for (const { label } of objects) counts.set(label, (counts.get(label) ?? 0) + 1)
+    const counts = countEach(objects.map(({ label }) => label))
     if (poses && countUp(poses) > 0) counts.set('face (up)', countUp(poses))
     for (const [label, count] of counts) {
       const { frames, objects, most } = this.#occurrences.get(label) ?? { frames: 0, objects: 0, most: 0 }

@@ -1,13 +1,15 @@
 /** `edge-infer run`: a task on pictures, directories of pictures, and videos. */
 import { Argument, type Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
-import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
+import { isTaskOfKind, TASK_NAMES, tasksOfKind, type TaskName } from '../tasks/registry.js'
 import { Analyzer } from './analyzer.js'
 import { numberBetween, wholeNumberBetween } from './arguments.js'
 import { interruptSignal } from './signals.js'
 import { findInputs, type Input } from './run-inputs.js'
 import { planOutputs } from './run-outputs.js'
 import { Runner, type RunnerOptions } from './runner.js'
+
+const POSE_TASKS = tasksOfKind('head_pose').join(', ')
 
 export function configure(command: Command): void {
   command
@@ -16,7 +18,7 @@ export function configure(command: Command): void {
     .option('-o, --out <path>', 'write annotated pictures and videos: a file for one input, a directory for several')
     .option('--json', 'one JSON object a picture or frame and line, with the keys of the HTTP interface')
     .option('--model <name>', "name of a model or path of an ONNX file (default: the task's)")
-    .option('--face-model <name>', 'the model that finds the faces of face_alignment')
+    .option('--face-model <name>', `the model that finds the faces of ${POSE_TASKS}`)
     .option('--device <device>', 'cpu, cuda[:n] or tensorrt[:n]', 'cpu')
     .option('--fallback', 'use the CPU where the device is not to be had')
     .option('--threads <count>', 'threads that compute one picture (default: all cores)', wholeNumberBetween(1, 256))
@@ -53,8 +55,8 @@ interface RunOptions extends RunnerOptions {
 }
 
 async function run(task: TaskName, paths: string[], options: RunOptions): Promise<void> {
-  if (options.faceModel !== undefined && task !== 'face_alignment') {
-    throw new EdgeInferError('BAD_OPTION', `Expected --face-model with face_alignment only but the task is ${task}`)
+  if (options.faceModel !== undefined && !isTaskOfKind('head_pose', task)) {
+    throw new EdgeInferError('BAD_OPTION', `Expected --face-model with ${POSE_TASKS} only but the task is ${task}`)
   }
   const inputs = await findInputs(paths)
   const outputs = options.out === undefined ? new Map<Input, string>() : await planOutputs(options.out, inputs)

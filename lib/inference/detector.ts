@@ -1,12 +1,12 @@
-/** Objects in a picture: what the three detection tasks share. */
-import type { CatalogEntry, TaskName, Thresholds } from '../models/index.js'
+/** Objects in a picture. */
+import type { CatalogEntry, Thresholds } from '../models/index.js'
 import type { NativeDetections, NativeJobServer, StageTimings, ImageEncoding } from '../native.js'
+import type { BoundingBox } from './bounding-box.js'
 import { toNativeImage, type ImageInput } from './image.js'
-import { ModelSession, type CallOptions, type ModelOptions } from './model-session.js'
+import { ModelSession, type CallOptions, type ModelFinder, type SessionOptions } from './model-session.js'
 import { classIds, integerIn, numberIn } from './options.js'
 
-/** x1, y1, x2, y2 in pixels of the posted image. */
-export type BoundingBox = [number, number, number, number]
+export type { BoundingBox }
 
 export interface DetectionThresholds {
   /** Least confidence, 0 to 1. */
@@ -56,22 +56,24 @@ const DEFAULT_CROP_QUALITY = 95
 
 /** A loaded detection model. */
 export class Detector {
-  readonly task: TaskName
   readonly model: ModelSession
   readonly #defaults: Thresholds & Pick<DetectionThresholds, 'classes'>
 
-  private constructor(
-    task: TaskName, model: ModelSession, defaults: Thresholds & Pick<DetectionThresholds, 'classes'>,
-  ) {
-    this.task = task
+  private constructor(model: ModelSession, defaults: Thresholds & Pick<DetectionThresholds, 'classes'>) {
     this.model = model
     this.#defaults = defaults
   }
 
-  static async open(task: TaskName, options: ModelOptions & DetectionThresholds): Promise<Detector> {
+  /** Name of the task that its model is for. */
+  get task(): string {
+    return this.model.entry.task
+  }
+
+  /** @see ModelSession.open */
+  static async open(findModel: ModelFinder, options: SessionOptions & DetectionThresholds): Promise<Detector> {
     const wanted = checkThresholds(options)
-    const model = await ModelSession.open(task, options)
-    return new Detector(task, model, { ...defaultsOf(model.entry), ...wanted })
+    const model = await ModelSession.open(findModel, options)
+    return new Detector(model, { ...defaultsOf(model.entry), ...wanted })
   }
 
   /** @throws EdgeInferError BAD_IMAGE, TOO_LARGE, BAD_OPTION, ABORTED, CLOSED, INFERENCE. */

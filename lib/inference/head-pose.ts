@@ -1,8 +1,8 @@
 /** The directions heads look in. */
 import type { NativeJobServer, StageTimings, ImageEncoding } from '../native.js'
-import type { BoundingBox } from './detector.js'
+import type { BoundingBox } from './bounding-box.js'
 import { toNativeImage, type ImageInput } from './image.js'
-import { ModelSession, type CallOptions, type ModelOptions } from './model-session.js'
+import { ModelSession, type CallOptions, type ModelFinder, type SessionOptions } from './model-session.js'
 import { numberIn, refuse } from './options.js'
 
 /**
@@ -29,22 +29,24 @@ export interface HeadPoses {
   timings: StageTimings
 }
 
-/** A face whose pitch is above this many degrees is up. */
-export const UP_PITCH = -10
-
 const DEFAULT_MARGIN = 0.3
 
 /** A loaded head-pose model. */
 export class HeadPoseEstimator {
-  readonly task = 'face_alignment'
   readonly model: ModelSession
 
   private constructor(model: ModelSession) {
     this.model = model
   }
 
-  static async open(options: ModelOptions): Promise<HeadPoseEstimator> {
-    return new HeadPoseEstimator(await ModelSession.open('face_alignment', options))
+  /** Name of the task that its model is for. */
+  get task(): string {
+    return this.model.entry.task
+  }
+
+  /** @see ModelSession.open */
+  static async open(findModel: ModelFinder, options: SessionOptions): Promise<HeadPoseEstimator> {
+    return new HeadPoseEstimator(await ModelSession.open(findModel, options))
   }
 
   /**

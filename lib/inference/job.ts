@@ -1,6 +1,6 @@
 /** One piece of work for one worker: pictures in, what was found in each out. */
 import type { NativeImage, StageTimings } from '../native.js'
-import type { BoundingBox } from './detector.js'
+import type { BoundingBox } from './bounding-box.js'
 
 export interface Job {
   /**

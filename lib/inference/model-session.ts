@@ -1,6 +1,6 @@
-/** A model of the catalogue, loaded; calls that can be aborted. What the tasks have in common. */
+/** A model, loaded; calls that can be aborted. */
 import { availableParallelism } from 'node:os'
-import { defaultModelFor, resolveModel, variantOf, type CatalogEntry, type TaskName } from '../models/index.js'
+import { variantOf, type CatalogEntry, type ResolvedModel } from '../models/index.js'
 import { EdgeInferError } from '../errors.js'
 import {
   loadRuntime, native, toEdgeInferError, type NativeJobServer, type NativeJobSettings, type NativeSession,
@@ -9,9 +9,7 @@ import {
 import { parseDevice } from './device.js'
 import { integerIn, refuse } from './options.js'
 
-export interface ModelOptions {
-  /** A name of the catalogue (the task's default when absent), or the path of an ONNX file. */
-  model?: string | undefined
+export interface SessionOptions {
   /** `cpu` (default), `cuda[:n]`, `tensorrt[:n]`. */
   device?: string | undefined
   /** Use the CPU where the device's provider is missing; `warnings` then says so. */
@@ -32,18 +30,19 @@ export interface ModelOptions {
   /** Run the model's file as it is, not its faster form. */
   asExported?: boolean | undefined
   tensorrt?: { fp16?: boolean; engineCacheDirectory?: string } | undefined
-  /** Fetch the model when it is not on this machine; true unless said otherwise. */
-  download?: boolean | undefined
   /** Path of the ONNX Runtime library; see the search order in the documentation. One a process. */
   runtimeLibrary?: string | undefined
 }
+
+/** Brings a model to this machine. */
+export type ModelFinder = () => Promise<ResolvedModel>
 
 export interface CallOptions {
   /** Stops the call, also while the model runs; the promise rejects with the code ABORTED. */
   signal?: AbortSignal | undefined
 }
 
-/** A task's model, loaded and warmed. */
+/** A model, loaded and warmed. */
 export class ModelSession {
   readonly entry: CatalogEntry
   /** Files that are run: the model's own, or the one of its faster form. */
@@ -58,17 +57,16 @@ export class ModelSession {
     this.#session = session
   }
 
-  /** @throws EdgeInferError BAD_OPTION, UNKNOWN_MODEL, MODEL_*, RUNTIME_UNAVAILABLE, PROVIDER_UNAVAILABLE. */
-  static async open(task: TaskName, options: ModelOptions): Promise<ModelSession> {
+  /**
+   * The model is looked for when the options have been found to be right.
+   * @throws EdgeInferError BAD_OPTION, MODEL_*, RUNTIME_UNAVAILABLE, PROVIDER_UNAVAILABLE, and those of `findModel`.
+   */
+  static async open(findModel: ModelFinder, options: SessionOptions): Promise<ModelSession> {
     const device = parseDevice(options.device ?? 'cpu')
     const threads = integerIn('threads', options.threads, 1, 256) ?? availableParallelism()
     const concurrency = integerIn('concurrency', options.concurrency, 1, 64) ?? 1
     const inputSize = parseInputSize(options.inputSize)
-    const name = options.model ?? defaultModelFor(task).name
-    const { entry, paths } = await resolveModel(name, { task, download: options.download })
-    if (entry.task !== task) {
-      throw new EdgeInferError('BAD_OPTION', `Expected a model for ${task} but ${name} is one for ${entry.task}`)
-    }
+    const { entry, paths } = await findModel()
     loadRuntime(options.runtimeLibrary)
     const variant = options.asExported ? undefined : await variantOf(entry, paths[0] as string)
     const modelPaths = variant ? [variant.path] : paths
@@ -139,7 +137,7 @@ function aborted(signal: AbortSignal): EdgeInferError {
   return new EdgeInferError('ABORTED', 'The call was aborted', { cause: signal.reason })
 }
 
-function parseInputSize(value: ModelOptions['inputSize']): { width: number; height: number } | undefined {
+function parseInputSize(value: SessionOptions['inputSize']): { width: number; height: number } | undefined {
   if (value === undefined) return undefined
   const size = typeof value === 'number' ? { width: value, height: value } : value
   if (typeof size !== 'object' || size === null) refuse('inputSize', 'a number or {width, height}', value)

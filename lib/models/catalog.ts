@@ -4,7 +4,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EdgeInferError } from '../errors.js'
 import { parseCatalog } from './schema.js'
-import type { Catalog, CatalogEntry, SampleEntry, TaskName } from './types.js'
+import type { Catalog, CatalogEntry, SampleEntry } from './types.js'
 
 const BUILT_IN = fileURLToPath(new URL('../../../models/catalog.json', import.meta.url))
 
@@ -45,18 +45,9 @@ export function findSample(name: string, catalog = loadCatalog()): SampleEntry |
   return catalog.samples.find((entry) => entry.name === name)
 }
 
-export function defaultModelFor(task: TaskName, catalog = loadCatalog()): CatalogEntry {
-  const entry = catalog.models.find((candidate) => candidate.task === task && candidate.default)
-  if (entry === undefined) throw new EdgeInferError('UNKNOWN_TASK', `The catalogue has no default model for ${task}`)
-  return entry
-}
-
-/** The user's entries replace built-in ones of the same name; a user's default is its task's only one. */
+/** The user's entries replace built-in ones of the same name. */
 function merged(own: Catalog, builtIn: Catalog): Catalog {
-  const ownDefaults = own.models.filter((entry) => entry.default).map((entry) => entry.task)
-  const kept = builtIn.models
-    .filter((entry) => !own.models.some((other) => other.name === entry.name))
-    .map((entry) => (ownDefaults.includes(entry.task) ? { ...entry, default: false } : entry))
+  const kept = builtIn.models.filter((entry) => !own.models.some((other) => other.name === entry.name))
   const samples = builtIn.samples.filter((entry) => !own.samples.some((other) => other.name === entry.name))
   return { ...own, models: [...own.models, ...kept], samples: [...own.samples, ...samples] }
 }

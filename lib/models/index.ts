@@ -1,4 +1,4 @@
-export { defaultModelFor, findModel, findSample, loadCatalog } from './catalog.js'
+export { findModel, findSample, loadCatalog } from './catalog.js'
 export { describeSource, type FetchOptions, type FetchProgress } from './fetch.js'
 export { searchPath, storeDirectory } from './paths.js'
 export { Quantizer, type Layer, type QuantizedModel, type QuantizeOptions } from './quantize/index.js'

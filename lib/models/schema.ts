@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { EdgeInferError } from '../errors.js'
 import { DETECTION_FAMILIES, HEAD_POSE_FAMILIES, type ModelFamily, type Preprocessing } from '../native.js'
 import {
-  TASK_NAMES, type Catalog, type CatalogEntry, type CatalogFile, type FamilyDefaults, type FileSource, type Licence,
+  type Catalog, type CatalogEntry, type CatalogFile, type FamilyDefaults, type FileSource, type Licence,
   type SampleEntry, type Thresholds,
 } from './types.js'
 
@@ -122,7 +122,7 @@ export function parseCatalog(text: string, file: string, directory: string, base
   const samples = (root.samples.optional((node) => node.list()) ?? []).map((node) => readSample(node, context))
   refuseRepeated(models, root.models)
   refuseRepeated(samples, root.samples)
-  return { families: context.families, labelSets: context.labelSets, models, samples }
+  return { path: file, families: context.families, labelSets: context.labelSets, models, samples }
 }
 
 function refuseRepeated(entries: readonly { name: string }[], list: Node): void {
@@ -162,7 +162,7 @@ function readModel(node: Node, context: Context): CatalogEntry {
   }
   return {
     name: fields.name.string('a name of small letters, digits, dots and dashes', /^[a-z0-9][a-z0-9.-]*$/),
-    task: fields.task.oneOf(TASK_NAMES),
+    task: fields.task.string(),
     family,
     default: fields.default.optional((flag) => flag.boolean()) ?? false,
     licence: readLicence(fields.licence),

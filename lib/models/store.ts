@@ -3,12 +3,12 @@ import { access, readdir, stat } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { EdgeInferError } from '../errors.js'
 import { DETECTION_FAMILIES, HEAD_POSE_FAMILIES, type ModelFamily } from '../native.js'
-import { defaultModelFor, findModel, findSample, loadCatalog } from './catalog.js'
+import { findModel, findSample, loadCatalog } from './catalog.js'
 import { computeDigest, digestOf } from './digest.js'
 import { fetchFiles, type FetchOptions } from './fetch.js'
 import { originOf } from './metadata.js'
 import { searchPath, storeDirectory } from './paths.js'
-import type { CatalogEntry, CatalogFile, TaskName } from './types.js'
+import type { CatalogEntry, CatalogFile } from './types.js'
 
 export interface PullOptions extends FetchOptions {
   /** Fetch what is not on this machine; true unless said otherwise. */
@@ -16,9 +16,11 @@ export interface PullOptions extends FetchOptions {
 }
 
 export interface ResolveOptions extends PullOptions {
-  /** What a file that the catalogue does not know is used for, and its family where its name does not tell. */
-  task?: TaskName | undefined
+  /** What a file that the catalogue does not know is used for. */
+  task?: string | undefined
   family?: ModelFamily | undefined
+  /** Its family where nothing tells. */
+  usualFamily?: ModelFamily | undefined
 }
 
 /** A model or a sample picture. */
@@ -196,7 +198,7 @@ async function ownFile(nameOrPath: string): Promise<string | undefined> {
 }
 
 /** The catalogue's entry for a file it knows by digest; else its family's defaults, with the labels unknown. */
-async function describeOwn(path: string, { task, family }: ResolveOptions): Promise<CatalogEntry> {
+async function describeOwn(path: string, { task, family, usualFamily }: ResolveOptions): Promise<CatalogEntry> {
   const { size } = await stat(path)
   for (const entry of loadCatalog().models) {
     const [file] = entry.files
@@ -206,7 +208,7 @@ async function describeOwn(path: string, { task, family }: ResolveOptions): Prom
   const made = origin.model === undefined ? undefined : findModel(origin.model)
   const file = { name: basename(path), sha256: undefined, bytes: size, sources: [] }
   if (made !== undefined) return { ...made, name: basename(path, '.onnx'), default: false, files: [file] }
-  const used = family ?? origin.family ?? familyOf(basename(path)) ?? (task && defaultModelFor(task).family)
+  const used = family ?? origin.family ?? familyOf(basename(path)) ?? usualFamily
   if (used === undefined) {
     const families = [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES].join(', ')
     const message = `Which family is ${path} of? Its name does not tell; expected one of ${families}`
@@ -214,7 +216,7 @@ async function describeOwn(path: string, { task, family }: ResolveOptions): Prom
   }
   return {
     name: basename(path, '.onnx'),
-    task: task ?? taskOf(used),
+    task: task ?? taskOf(used, path),
     family: used,
     default: false,
     licence: { id: 'unknown', note: undefined },
@@ -231,7 +233,9 @@ function familyOf(name: string): ModelFamily | undefined {
   return [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES].find((family) => start.startsWith(family))
 }
 
-function taskOf(family: ModelFamily): TaskName {
-  if ((HEAD_POSE_FAMILIES as readonly string[]).includes(family)) return 'face_alignment'
-  return family === 'ultraface' ? 'face_detection' : 'car_detection'
+/** What the catalogue's models of that family are used for. */
+function taskOf(family: ModelFamily, path: string): string {
+  const like = loadCatalog().models.find((entry) => entry.family === family)
+  if (like) return like.task
+  throw new EdgeInferError('BAD_OPTION', `Which task is ${path} for? The catalogue has no model of its family, ${family}`)
 }

@@ -1,9 +1,6 @@
 /** What the catalogue says of models and sample pictures. */
 import type { ModelFamily, Preprocessing } from '../native.js'
 
-export const TASK_NAMES = ['face_detection', 'face_alignment', 'car_detection', 'helmet_detection'] as const
-export type TaskName = (typeof TASK_NAMES)[number]
-
 /**
  * Where a file can be had. A `file` source names a file, or a directory that holds one of the file's name. Plain http
  * will do for an `https` source on a network of one's own: the digest is what is trusted.
@@ -38,9 +35,10 @@ export interface Thresholds {
 /** What is known of a model; the family's defaults are filled in. */
 export interface CatalogEntry {
   name: string
-  task: TaskName
+  /** Name of its task; the tasks themselves are of no concern here. */
+  task: string
   family: ModelFamily
-  /** Whether it is its task's default model. */
+  /** Whether it is to be its task's default model, in a catalogue of the user's. */
   default: boolean
   licence: Licence
   /** How a user gets the model where no source has it. */
@@ -77,6 +75,8 @@ export interface FamilyDefaults {
 }
 
 export interface Catalog {
+  /** The file that the first models stand in. */
+  path: string
   families: Readonly<Record<ModelFamily, FamilyDefaults>>
   labelSets: ReadonlyMap<string, readonly string[]>
   models: readonly CatalogEntry[]

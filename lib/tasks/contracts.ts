@@ -1,14 +1,20 @@
-/** What each task takes and answers over HTTP. */
-import * as carDetection from './car-detection/answer.js'
-import * as faceAlignment from './face-alignment/answer.js'
-import * as faceDetection from './face-detection/answer.js'
-import * as helmetDetection from './helmet-detection/answer.js'
+/** What each task takes and answers over HTTP, found by the folder of its name, so that registry.ts is the only list. */
 import type { Planner } from './plan.js'
-import type { TaskName } from './registry.js'
+import { TASK_NAMES, type TaskName } from './registry.js'
+import type { TaskSchema } from './schema.js'
 
-export const planners: Readonly<Record<TaskName, Planner>> = {
-  face_detection: faceDetection.plan,
-  face_alignment: faceAlignment.plan,
-  car_detection: carDetection.plan,
-  helmet_detection: helmetDetection.plan,
+export interface Contract {
+  schema: TaskSchema
+  plan: Planner
+}
+
+const contracts = new Map(await Promise.all(TASK_NAMES.map(async (name): Promise<[TaskName, Contract]> => {
+  const folder = `./${name.replaceAll('_', '-')}`
+  const [{ schema }, { plan }] = await Promise.all([import(`${folder}/schema.js`), import(`${folder}/answer.js`)]) as
+    [Pick<Contract, 'schema'>, Pick<Contract, 'plan'>]
+  return [name, { schema, plan }]
+})))
+
+export function contractOf(task: TaskName): Contract {
+  return contracts.get(task) as Contract
 }

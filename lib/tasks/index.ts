@@ -1,19 +1,22 @@
 /** The tasks, by name. */
-import { isTaskName, TASK_NAMES, type TaskName } from './registry.js'
 import { Detector, type DetectionThresholds } from '../inference/detector.js'
 import { HeadPoseEstimator } from '../inference/head-pose.js'
-import type { ModelOptions } from '../inference/model-session.js'
+import type { SessionOptions } from '../inference/model-session.js'
 import { refuse } from '../inference/options.js'
+import { resolveTaskModel } from './models.js'
+import { isTaskOfKind, isTaskName, TASK_NAMES, type TaskName, type TaskOfKind } from './registry.js'
+
+export interface ModelOptions extends SessionOptions {
+  /** A name of the catalogue (the task's default when absent), or the path of an ONNX file. */
+  model?: string | undefined
+  /** Fetch the model when it is not on this machine; true unless said otherwise. */
+  download?: boolean | undefined
+}
 
 export type TaskOptions = ModelOptions & DetectionThresholds
 
 /** What {@link createTask} gives for each name. */
-export interface Tasks {
-  face_detection: Detector
-  car_detection: Detector
-  helmet_detection: Detector
-  face_alignment: HeadPoseEstimator
-}
+export type Tasks = { [Name in TaskName]: Name extends TaskOfKind<'head_pose'> ? HeadPoseEstimator : Detector }
 
 /**
  * Loads and warms a task's model. Nothing it does afterwards blocks the event loop.
@@ -26,17 +29,19 @@ export interface Tasks {
  */
 export async function createTask<Name extends TaskName>(name: Name, options: TaskOptions = {}): Promise<Tasks[Name]> {
   if (!isTaskName(name)) refuse('task', `one of ${TASK_NAMES.join(', ')}`, name, 'UNKNOWN_TASK')
-  const task = name === 'face_alignment' ? await HeadPoseEstimator.open(options) : await Detector.open(name, options)
-  return task as Tasks[Name]
+  const { model, download, ...others } = options
+  const Kind = isTaskOfKind('head_pose', name) ? HeadPoseEstimator : Detector
+  return await Kind.open(() => resolveTaskModel(name, model, { download }), others) as Tasks[Name]
 }
 
-export { isTaskName, TASK_NAMES, type TaskName } from './registry.js'
 export { Detector } from '../inference/detector.js'
 export type {
   BoundingBox, DetectedObject, Detections, DetectionThresholds, DetectOptions,
 } from '../inference/detector.js'
-export { HeadPoseEstimator, UP_PITCH } from '../inference/head-pose.js'
+export { HeadPoseEstimator } from '../inference/head-pose.js'
 export type { HeadPose, HeadPoseCallOptions, HeadPoses } from '../inference/head-pose.js'
 export { toNativeImage } from '../inference/image.js'
 export type { ImageInput, MatLike, RawImage } from '../inference/image.js'
-export type { CallOptions, ModelOptions } from '../inference/model-session.js'
+export type { CallOptions } from '../inference/model-session.js'
+export { UP_PITCH } from './head-pose.js'
+export { isTaskName, TASK_NAMES, type TaskName } from './registry.js'

@@ -1,10 +1,10 @@
 /** From a request to the jobs it takes, and from their results to the answer of the interface document. */
 import { EdgeInferError } from '../errors.js'
-import type { TaskName } from './registry.js'
 import type { ImageEncoding } from '../native.js'
 import type { Job, JobItem, JobResult } from '../inference/job.js'
 import { encodeImage } from './encode-image.js'
-import type { AnswerStyle, PostedImage, TaskRequest } from './request.js'
+import type { PostedImage, TaskRequest } from './request.js'
+import type { AnswerStyle } from './schema.js'
 
 export interface Plan {
   /** Independent of each other; at least one. */
@@ -20,8 +20,6 @@ export interface Plan {
  * @throws EdgeInferError BAD_REQUEST, BAD_IMAGE when the task's inputs are missing or do not fit together.
  */
 export type Planner = (request: TaskRequest, style: AnswerStyle, workers: number) => Plan
-
-export type Planners = Readonly<Record<TaskName, Planner>>
 
 /** The results of all jobs, one item a picture, in the order of the request. */
 export function itemsOf(results: readonly JobResult[]): JobItem[] {

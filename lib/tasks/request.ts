@@ -18,11 +18,6 @@ export interface TaskRequest {
   faces: readonly PostedImage[] | undefined
 }
 
-/**
- * What the routes answer: `/execute_task_old`, `/execute_task` and `/execute_task_new`, `/concurrent_execute_task_new`.
- */
-export type AnswerStyle = 'old' | 'new' | 'concurrent'
-
 /** @throws EdgeInferError BAD_REQUEST (no JSON object), BAD_IMAGE, TOO_LARGE. */
 export async function parseTaskRequest(body: Uint8Array): Promise<TaskRequest> {
   const { rest, images, lists } = await native.extractImages(body)

@@ -1,11 +1,11 @@
 /** All the workers of this node: a pool a task, their control groups, and the limits on them. */
 import type { Logger } from 'pino'
 import { EdgeInferError } from '../errors.js'
-import { defaultModelFor, resolveModel } from '../models/index.js'
 import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { isTaskName, type TaskOptions } from '../tasks/index.js'
 import type { Job } from '../inference/job.js'
 import { parseModelContext } from '../tasks/model-context.js'
+import { resolveTaskModel } from '../tasks/models.js'
 import { toEdgeInferError } from '../native.js'
 import { NO_LIMITS, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool/pool.js'
@@ -186,13 +186,9 @@ export class Workers implements WorkerService {
   async #resolve(task: TaskName, modelContext: ModelContext | undefined): Promise<TaskOptions> {
     const asked = parseModelContext(modelContext)
     const options = { device: this.#options.device, fallback: this.#options.fallback, ...asked }
-    const model = asked.model ?? defaultModelFor(task).name
-    const { entry } = await resolveModel(model, { task, download: this.#options.download })
-    if (entry.task !== task) {
-      throw new EdgeInferError(
-        'BAD_MODEL_CTX', `Expected weights for ${task} but ${model} is a model for ${entry.task}`)
-    }
-    return { ...options, model }
+    const download = this.#options.download
+    const { entry } = await resolveTaskModel(task, asked.model, { download }, 'BAD_MODEL_CTX')
+    return { ...options, model: asked.model ?? entry.name }
   }
 
   #group(task: TaskName): TaskGroup {

@@ -2,7 +2,8 @@ import t, { type Test } from 'tap'
 import { Value } from 'typebox/value'
 import type { TaskName } from '../../lib/tasks/registry.js'
 import { SHARED_SCHEMAS } from '../../lib/http/schemas/common.js'
-import { answerSchema } from '../../lib/http/schemas/execute.js'
+import { contractOf } from '../../lib/tasks/contracts.js'
+import { answerSchema } from '../../lib/tasks/schema.js'
 import { createTask } from '../../lib/tasks/index.js'
 import { HELMETS, helmetBoxes, useConstantHelmets } from '../helpers/models.js'
 import { nestedList, post, sample, startServer, TEXT_FORMS, type Answer } from './server.js'
@@ -16,7 +17,7 @@ const ROUTES = Object.keys(STYLES) as Route[]
 const REFERENCES = Object.fromEntries(SHARED_SCHEMAS.map((schema) => [(schema as { $id?: string }).$id, schema]))
 
 function documented(test: Test, task: TaskName, route: Route, answer: Answer): void {
-  const schema = answerSchema(task, STYLES[route])
+  const schema = answerSchema(contractOf(task).schema, STYLES[route])
   const errors = [...Value.Errors(REFERENCES as never, schema, answer)].slice(0, 3)
   test.same(errors, [], `${route}/${task} answers in the documented shape`)
 }

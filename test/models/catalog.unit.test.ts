@@ -2,33 +2,29 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { EdgeInferError } from '../../lib/errors.js'
 import { readCatalog } from '../../lib/models/catalog.js'
-import { defaultModelFor, findModel, loadCatalog } from '../../lib/models/index.js'
-import { TASK_NAMES } from '../../lib/tasks/registry.js'
+import { findModel, loadCatalog } from '../../lib/models/index.js'
 import { parseCatalog } from '../../lib/models/schema.js'
 
 const PATH = new URL('../../../models/catalog.json', import.meta.url).pathname
 
-t.test('every task has one default model, and every file says where it comes from', async (t) => {
+t.test('every file says where it comes from', async (t) => {
   const { models, samples } = readCatalog(PATH)
-  for (const task of TASK_NAMES) {
-    t.equal(models.filter((entry) => entry.task === task && entry.default).length, 1, task)
-  }
   for (const { name, files, obtain } of [...models, ...samples.map((sample) => ({ ...sample, obtain: undefined }))]) {
     for (const file of files) {
       t.ok(file.sources.length > 0 ? file.sha256 && file.bytes : obtain, `${name}: ${file.name}`)
     }
   }
-  t.match(defaultModelFor('face_alignment').cropMargin, 0.3)
 })
 
 t.test('family defaults are filled in, and an entry may say otherwise', async (t) => {
   const { families } = loadCatalog()
   t.match(families.yolox.preprocessing, { channelOrder: 'bgr', mean: [0, 0, 0], scale: [1, 1, 1] })
-  const helmet = defaultModelFor('helmet_detection')
-  t.match(helmet.preprocessing, { resize: 'letterbox-top-left', channelOrder: 'rgb', pad: 114 })
-  t.ok(Math.abs(helmet.preprocessing.scale[0] - 1 / 58.395) < 1e-12)
-  t.strictSame(helmet.labels, ['helmet', 'head'])
-  t.strictSame(helmet.thresholds, { scoreThreshold: 0.35, iouThreshold: 0.45, maxDetections: 1000 })
+  t.equal(families.hopenet.cropMargin, 0.3)
+  const helmet = findModel('helmet-yolox')
+  t.match(helmet?.preprocessing, { resize: 'letterbox-top-left', channelOrder: 'rgb', pad: 114 })
+  t.ok(Math.abs((helmet?.preprocessing.scale[0] ?? 0) - 1 / 58.395) < 1e-12)
+  t.strictSame(helmet?.labels, ['helmet', 'head'])
+  t.strictSame(helmet?.thresholds, { scoreThreshold: 0.35, iouThreshold: 0.45, maxDetections: 1000 })
   t.equal(findModel('ultraface-rfb-320-raw')?.boxesDecoded, false)
   t.equal(findModel('yolov8n')?.labels[2], 'car')
 })
@@ -44,7 +40,7 @@ t.test('a broken catalogue is refused with the place and what was expected', asy
   const text = readFileSync(PATH, 'utf8')
   const file = ['models', 0, 'files', 0]
   const broken: Array<[path: Array<string | number>, value: unknown, message: RegExp]> = [
-    [['models', 0, 'task'], 'cars', /models\[0\]\.task: expected one of face_detection, .*received "cars"/],
+    [['models', 0, 'task'], '', /models\[0\]\.task: expected a non-empty string, received ""/],
     [['models', 1, 'input', 'width'], undefined, /models\[1\]\.input\.width: expected an integer above 0, received/],
     [['models', 0, 'thresold'], 1, /models\[0\]\.thresold: expected no such field \(known: name, /],
     [[...file, 'sha256'], 'abc', /files\[0\]\.sha256: expected a SHA-256 .*received "abc"/],

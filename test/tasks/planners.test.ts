@@ -1,11 +1,12 @@
 /** Every task, style and input of the interface document, answered by the real models. */
 import t, { type Test } from 'tap'
 import { toNativeImage } from '../../lib/tasks/index.js'
-import type { TaskName } from '../../lib/tasks/registry.js'
+import { TASK_NAMES, type TaskName } from '../../lib/tasks/registry.js'
 import { native, type ImageEncoding } from '../../lib/native.js'
 import type { JobResult } from '../../lib/inference/job.js'
-import { planners } from '../../lib/tasks/contracts.js'
-import { parseTaskRequest, type AnswerStyle } from '../../lib/tasks/request.js'
+import { contractOf } from '../../lib/tasks/contracts.js'
+import { parseTaskRequest } from '../../lib/tasks/request.js'
+import type { AnswerStyle } from '../../lib/tasks/schema.js'
 import { HELMETS, helmetBoxes, useConstantHelmets } from '../helpers/models.js'
 import { face, people, street } from '../helpers/pictures.js'
 import type { Workers } from '../../lib/workers/service.js'
@@ -14,7 +15,7 @@ import { encoded, start } from '../workers/helpers.js'
 let service: Workers
 t.before(async () => {
   useConstantHelmets(t)
-  const tasks = Object.fromEntries(Object.keys(planners).map((task) => [task, { workers: 1 }]))
+  const tasks = Object.fromEntries(TASK_NAMES.map((task) => [task, { workers: 1 }]))
   service = (await start(t, { tasks, threads: 2 })).service
 })
 
@@ -42,7 +43,7 @@ function bytesOf(body: unknown): Buffer {
 }
 
 async function ask(task: TaskName, style: AnswerStyle, body: unknown, workers = 1): Promise<Asked> {
-  const plan = planners[task](await parseTaskRequest(bytesOf(body)), style, workers)
+  const plan = contractOf(task).plan(await parseTaskRequest(bytesOf(body)), style, workers)
   const results: JobResult[] = []
   for (const job of plan.jobs) {
     results.push(await service.run(task, job))
@@ -251,6 +252,6 @@ t.test('what is wrong with a request is said, with a code', async (t) => {
   const request = {
     fields: {}, image: { image: raw, encoding: 'raw' as const }, imageList: undefined, faces: undefined,
   }
-  const plan = planners.car_detection(request, 'old', 1)
+  const plan = contractOf('car_detection').plan(request, 'old', 1)
   t.equal(plan.jobs[0]?.images[0], raw)
 })

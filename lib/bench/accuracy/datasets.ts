@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { EdgeInferError } from '../../errors.js'
-import type { TaskName } from '../../tasks/registry.js'
+import { isTaskOfKind, type TaskName, type TaskOfKind } from '../../tasks/registry.js'
 import type { BoundingBox, HeadPose } from '../../tasks/index.js'
 import type { TruthBox } from './matching.js'
 import { decodePixels, encodePixels, resizePixels } from './pixels.js'
@@ -25,7 +25,7 @@ export interface DetectionSet {
   name: string
   /** In `images/` and `labels/`. */
   folder: string
-  task: Exclude<TaskName, 'face_alignment'>
+  task: TaskOfKind<'detection'>
   /** What is counted, for people. */
   counts: string
   /** Pixels; see {@link MatchRules}. */
@@ -45,7 +45,7 @@ export interface HeadPoseSet {
   kind: 'head pose'
   name: string
   folder: string
-  task: 'face_alignment'
+  task: TaskOfKind<'head_pose'>
   counts: string
   load(directory: string): Promise<LabelledHead[]>
 }
@@ -90,7 +90,7 @@ export function setsIn(directory: string, tasks?: readonly TaskName[]): Labelled
   const present = wanted.filter(({ folder }) => existsSync(join(directory, 'images', folder)))
   if (present.length > 0) return present
   const [task, ...others] = tasks ?? []
-  if (task !== undefined && task !== 'face_alignment' && others.length === 0 && hasOwnLabels(directory)) {
+  if (task !== undefined && isTaskOfKind('detection', task) && others.length === 0 && hasOwnLabels(directory)) {
     return [{
       kind: 'detection', name: basename(directory), folder: '', task, counts: 'objects', minSide: 0,
       load: (data) => loadYolo(data, '', (name) => existsSync(labelsOf(data, '', name))),

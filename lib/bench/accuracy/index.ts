@@ -1,7 +1,8 @@
 /** How right the models are, on labelled pictures, with and without what makes the library fast. */
-import { defaultModelFor, resolveModel, variantOf } from '../../models/index.js'
+import { variantOf } from '../../models/index.js'
 import type { TaskName } from '../../tasks/registry.js'
-import { Detector, HeadPoseEstimator, type Detections, type ModelOptions } from '../../tasks/index.js'
+import { createTask, type Detections, type Detector, type ModelOptions } from '../../tasks/index.js'
+import { resolveTaskModel } from '../../tasks/models.js'
 import { mean } from '../statistics.js'
 import { setsIn, type DetectionSet, type HeadPoseSet, type LabelledImage, type LabelledSet } from './datasets.js'
 import { scoreDetections, type DetectionScores, type MatchRules, type Picture } from './matching.js'
@@ -109,16 +110,16 @@ interface ModeDetector {
 /** One a mode, the most exact first; modes that make no difference to the model are left out. */
 async function openDetectors(set: DetectionSet, options: AccuracyOptions): Promise<[ModeDetector, ...ModeDetector[]]> {
   const model = modelOptions(set, options)
-  if (options.onlyDefault) return [{ mode: 'default', detector: await Detector.open(set.task, model) }]
-  const { entry, paths } = await resolveModel(model.model ?? defaultModelFor(set.task).name, { task: set.task })
-  const usual = await Detector.open(set.task, model)
+  if (options.onlyDefault) return [{ mode: 'default', detector: await createTask(set.task, model) }]
+  const { entry, paths } = await resolveTaskModel(set.task, model.model)
+  const usual = await createTask(set.task, model)
   const others: ModeDetector[] = [
     { mode: 'full decode', detector: usual },
     ...(options.fullDecode ? [] : [{ mode: 'default' as const, detector: usual }]),
   ]
   const hasVariant = (await variantOf(entry, paths[0] as string)) !== undefined
   if (!hasVariant) return others as [ModeDetector, ...ModeDetector[]]
-  return [{ mode: 'as exported', detector: await Detector.open(set.task, { ...model, asExported: true }) }, ...others]
+  return [{ mode: 'as exported', detector: await createTask(set.task, { ...model, asExported: true }) }, ...others]
 }
 
 async function answer(
@@ -174,7 +175,7 @@ async function tile(images: readonly LabelledImage[], detector: Detector): Promi
 }
 
 async function measureHeadPose(set: HeadPoseSet, options: AccuracyOptions): Promise<HeadPoseAccuracy> {
-  const estimator = await HeadPoseEstimator.open(modelOptions(set, options))
+  const estimator = await createTask(set.task, modelOptions(set, options))
   try {
     const heads = await set.load(options.data)
     const errors: Array<[number, number, number]> = []

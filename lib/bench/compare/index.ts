@@ -1,8 +1,9 @@
 /** The library side by side with what people use in its place: answers first, then speeds, measured in turns. */
 import { basename } from 'node:path'
-import { defaultModelFor, resolveModel, resolveSample } from '../../models/index.js'
-import type { TaskName } from '../../tasks/registry.js'
-import { Detector, toNativeImage, type ModelOptions } from '../../tasks/index.js'
+import { resolveSample } from '../../models/index.js'
+import { tasksOfKind, type TaskName, type TaskOfKind } from '../../tasks/registry.js'
+import { createTask, toNativeImage, type ModelOptions } from '../../tasks/index.js'
+import { resolveTaskModel } from '../../tasks/models.js'
 import type { FoundBox } from '../accuracy/matching.js'
 import type { ContenderProcess } from '../contender-process.js'
 import { interleave, type Contender, type InterleavePlan, type Measurement } from '../interleave.js'
@@ -24,8 +25,8 @@ export interface CompareOptions extends
   onProgress?: ((label: string, done: number, total: number) => void) | undefined
 }
 
-export const COMPARED_TASKS = ['face_detection', 'car_detection', 'helmet_detection'] as const
-export type DetectionTask = (typeof COMPARED_TASKS)[number]
+type DetectionTask = TaskOfKind<'detection'>
+export const COMPARED_TASKS: readonly DetectionTask[] = tasksOfKind('detection')
 
 export interface ComparedContender {
   name: string
@@ -71,8 +72,8 @@ export async function measureComparison(options: CompareOptions): Promise<Compar
 
 async function compareOn(task: DetectionTask, image: string, options: CompareOptions): Promise<ComparedTask> {
   const { threads, signal } = options
-  const model = options.models?.[task] ?? defaultModelFor(task).name
-  const { entry, paths } = await resolveModel(model, { task })
+  const model = options.models?.[task]
+  const { entry, paths } = await resolveTaskModel(task, model)
   const file = (await toNativeImage(image)).data
   const entrants: Entrant[] = []
   const skipped: string[] = []
@@ -97,7 +98,7 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
       if (options.peers && !options.peers.includes(peer.id)) continue
       const reason = isCompared(entry.family) ? peer.unfit(entry) : `${peer.name}: it does not read ${entry.family}`
       if (reason !== undefined || !entry.thresholds) {
-        skipped.push(reason ?? `${peer.name}: the thresholds of ${model} are not known`)
+        skipped.push(reason ?? `${peer.name}: the thresholds of ${entry.name} are not known`)
         continue
       }
       const process = await peer.start({
@@ -143,7 +144,7 @@ interface LibraryEntrant extends Entrant {
 async function enterLibrary(
   name: string, library: LibraryForm, task: DetectionTask, file: Uint8Array, options: ModelOptions,
 ): Promise<LibraryEntrant> {
-  const detector = await Detector.open(task, options)
+  const detector = await createTask(task, options)
   const { width, height } = await detector.run(file)
   return {
     name,

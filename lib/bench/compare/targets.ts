@@ -1,9 +1,10 @@
 /** What the library is to be beside the others: ratios of medians, at most. */
 import { ratioOfMedians, type Ratio } from '../statistics.js'
-import type { ComparedContender, ComparedTask, DetectionTask, LibraryForm } from './index.js'
+import type { TaskName } from '../../tasks/registry.js'
+import type { ComparedContender, ComparedTask, LibraryForm } from './index.js'
 
 interface Target {
-  task?: DetectionTask
+  task?: TaskName
   library: LibraryForm
   other: string
   most: number

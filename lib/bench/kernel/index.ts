@@ -3,8 +3,9 @@ import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { EdgeInferError } from '../../errors.js'
 import { resolveSample } from '../../models/index.js'
-import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
-import { Detector, toNativeImage } from '../../tasks/index.js'
+import { defaultModelFor } from '../../tasks/models.js'
+import { TASK_NAMES, tasksOfKind, type TaskName, type TaskOfKind } from '../../tasks/registry.js'
+import { createTask, toNativeImage } from '../../tasks/index.js'
 import { measureEventLoopGaps, type EventLoopGaps } from '../event-loop.js'
 import { interleave, type InterleavePlan, type Measurement } from '../interleave.js'
 import { startFloor } from './floor.js'
@@ -21,7 +22,7 @@ export interface KernelOptions extends
   threads: readonly number[]
   /** Measure the floor in turns with the library. */
   floor: boolean
-  /** Measure the event loop under this many concurrent runs of car detection; 0: do not. */
+  /** Measure the event loop under this many concurrent runs of the detection with the largest input; 0: do not. */
   concurrentRuns: number
   onProgress?: ((label: string, done: number, total: number) => void) | undefined
 }
@@ -36,7 +37,7 @@ export interface KernelResult {
   width: number
   height: number
   threads: number
-  /** Times the model runs a frame: the faces of face_alignment. */
+  /** Times the model runs a frame: once a face for head poses. */
   runs: number
   library: Measurement[]
   /** Index `i` was measured next to index `i` of the library; undefined without a floor. */
@@ -58,7 +59,6 @@ export interface KernelResults {
 }
 
 const SAMPLE = 'faces'
-const EVENT_LOOP_TASK = 'car_detection'
 const EVENT_LOOP_ROUNDS = 5
 
 export async function measureKernel(options: KernelOptions): Promise<KernelResults> {
@@ -130,8 +130,9 @@ async function measureEventLoop(
   image: string, computedAtOnce: number, options: KernelOptions,
 ): Promise<EventLoopResult> {
   const { concurrentRuns, device, models, signal } = options
-  const detector = await Detector.open(EVENT_LOOP_TASK, {
-    model: models?.[EVENT_LOOP_TASK], device, threads: 1, concurrency: computedAtOnce,
+  const task = longestDetection()
+  const detector = await createTask(task, {
+    model: models?.[task], device, threads: 1, concurrency: computedAtOnce,
   })
   const label = `event loop, ${concurrentRuns} concurrent runs, ${computedAtOnce} at once`
   try {
@@ -146,4 +147,13 @@ async function measureEventLoop(
   } finally {
     await detector.close()
   }
+}
+
+/** Larger inputs take longer. */
+function longestDetection(): TaskOfKind<'detection'> {
+  const pixels = (task: TaskName): number => {
+    const { width = 0, height = 0 } = defaultModelFor(task).input ?? {}
+    return width * height
+  }
+  return tasksOfKind('detection').reduce((longest, task) => pixels(task) > pixels(longest) ? task : longest)
 }

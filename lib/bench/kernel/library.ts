@@ -1,13 +1,13 @@
 /** The library's own calls as contenders. */
-import type { TaskName } from '../../tasks/registry.js'
+import { definitionOf, feedsAnother, isTaskName, type TaskName } from '../../tasks/registry.js'
 import type { StageTimings } from '../../native.js'
-import { createTask, Detector, HeadPoseEstimator, type BoundingBox, type ModelOptions } from '../../tasks/index.js'
+import { createTask, HeadPoseEstimator, type Detector, type BoundingBox, type ModelOptions } from '../../tasks/index.js'
 import type { Contender, Measurement } from '../interleave.js'
 import { formOf, type ModelForm } from './form.js'
 
 export interface LibraryOptions extends ModelOptions {
   fullDecode?: boolean | undefined
-  /** Face detection also answers a JPEG of each face. */
+  /** Detections that another task starts from also answer a JPEG of each object. */
   crops?: boolean | undefined
 }
 
@@ -28,14 +28,15 @@ export const STAGES = ['decode', 'preprocess', 'inference', 'postprocess', 'enco
 export async function openLibrary(
   task: TaskName, file: Uint8Array, options: LibraryOptions,
 ): Promise<LibraryContender | undefined> {
-  const faces = task === 'face_alignment' ? await findFaces(file, options) : undefined
+  const { input } = definitionOf(task)
+  const faces = isTaskName(input) ? await findBoxes(input, file, options) : undefined
   if (faces?.length === 0) return undefined
   const { fullDecode, crops, ...modelOptions } = options
   // A call that decodes in full fills the whole input; the floor is to run the same.
   const opened = await createTask(task, fullDecode ? { ...modelOptions, rectangular: false } : modelOptions)
   const call = opened instanceof HeadPoseEstimator
     ? () => opened.run(file, faces ?? [])
-    : () => opened.run(file, { fullDecode, crops: crops === true && task === 'face_detection' })
+    : () => opened.run(file, { fullDecode, crops: crops === true && feedsAnother(task) })
   const first = await call()
   const { width, height } = 'sizes' in first ? first.sizes[0] as { width: number; height: number } : first
   return {
@@ -58,8 +59,10 @@ export async function timeCall(call: () => Promise<{ timings: StageTimings }>): 
   return { total, stages: { ...timings, overhead: total - inside } }
 }
 
-async function findFaces(file: Uint8Array, { threads, runtimeLibrary }: LibraryOptions): Promise<BoundingBox[]> {
-  const detector = await Detector.open('face_detection', { threads, runtimeLibrary })
+async function findBoxes(
+  task: TaskName, file: Uint8Array, { threads, runtimeLibrary }: LibraryOptions,
+): Promise<BoundingBox[]> {
+  const detector = await createTask(task, { threads, runtimeLibrary }) as Detector
   try {
     const { objects } = await detector.run(file)
     return objects.map(({ box }) => box)

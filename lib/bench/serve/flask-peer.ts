@@ -6,7 +6,8 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EdgeInferError } from '../../errors.js'
-import { resolveModel } from '../../models/index.js'
+import { resolveTaskModel } from '../../tasks/models.js'
+import type { TaskName } from '../../tasks/registry.js'
 import { ContenderProcess } from '../contender-process.js'
 
 /** The one that Debian's packages belong to. */
@@ -28,9 +29,9 @@ export class FlaskPeer {
   }
 
   /**
-   * Face detection by as many worker processes. @throws EdgeInferError RUNTIME_UNAVAILABLE where a package is missing.
+   * Detection by as many worker processes. @throws EdgeInferError RUNTIME_UNAVAILABLE where a package is missing.
    */
-  static async start(model: string, workers: number): Promise<FlaskPeer> {
+  static async start(task: TaskName, model: string | undefined, workers: number): Promise<FlaskPeer> {
     try {
       await promisify(execFile)(PYTHON, ['-c', 'import flask, cv2'])
     } catch (cause) {
@@ -38,12 +39,11 @@ export class FlaskPeer {
         'RUNTIME_UNAVAILABLE', `The Flask server needs Python's flask and cv2. Run "${INSTALL}"`, { cause },
       )
     }
-    const { entry: { family, boxesDecoded, input, thresholds }, paths } = await resolveModel(
-      model, { task: 'face_detection' },
-    )
+    const { entry, paths } = await resolveTaskModel(task, model)
+    const { name, family, boxesDecoded, input, thresholds } = entry
     if (family !== 'ultraface' || !boxesDecoded || !input || !thresholds) {
       throw new EdgeInferError(
-        'BAD_OPTION', `Expected an UltraFace with decoded boxes for the Flask server but received ${model}`,
+        'BAD_OPTION', `Expected an UltraFace with decoded boxes for the Flask server but received ${name}`,
       )
     }
     const { scoreThreshold, iouThreshold } = thresholds

@@ -1,8 +1,8 @@
 /** What HTTP and the hand-over to a worker add to the library call, and what the server does under load. */
 import { EdgeInferError } from '../../errors.js'
-import { defaultModelFor, resolveSample } from '../../models/index.js'
-import type { TaskName } from '../../tasks/registry.js'
-import { Detector } from '../../tasks/index.js'
+import { resolveSample } from '../../models/index.js'
+import { tasksOfKind, type TaskName, type TaskOfKind } from '../../tasks/registry.js'
+import { createTask, type Detector } from '../../tasks/index.js'
 import { interleave, type Measurement } from '../interleave.js'
 import { timeCall } from '../kernel/library.js'
 import { median, percentile, sorted } from '../statistics.js'
@@ -22,8 +22,8 @@ export type { Level } from './levels.js'
 export const SERVED_PEERS = ['flask'] as const
 export type ServedPeer = (typeof SERVED_PEERS)[number]
 
-export const SERVED_TASKS = ['face_detection', 'car_detection', 'helmet_detection'] as const
-export type ServedTask = (typeof SERVED_TASKS)[number]
+export type ServedTask = TaskOfKind<'detection'>
+export const SERVED_TASKS: readonly ServedTask[] = tasksOfKind('detection')
 
 export interface ServeBenchOptions {
   task: ServedTask
@@ -40,7 +40,7 @@ export interface ServeBenchOptions {
   /** Those that levels of load are run with. */
   loadForms: readonly Form[]
   levels: readonly Level[]
-  /** Servers of another make to measure beside this one: face_detection only. */
+  /** Servers of another make to measure beside this one, which take models of their own kind only. */
   peers?: readonly ServedPeer[] | undefined
   /** Milliseconds. */
   measurementInterval: number
@@ -95,7 +95,7 @@ export async function measureServe(options: ServeBenchOptions): Promise<ServeRes
     throw new EdgeInferError(
       'BAD_OPTION', 'Expected a soak of the server that the bench starts, but --url names another')
   }
-  const detector = await Detector.open(task, { model, device, threads: 1 })
+  const detector = await createTask(task, { model, device, threads: 1 })
   let server: BenchServer | undefined
   let caller: Caller | undefined
   try {
@@ -203,10 +203,7 @@ async function soakServer(
 async function measurePeers(caller: Caller, frame: Frame, options: ServeBenchOptions): Promise<Beside[]> {
   const { peers = [], task, model, workers, levels, signal, onProgress } = options
   if (peers.length === 0) return []
-  if (task !== 'face_detection') {
-    throw new EdgeInferError('BAD_OPTION', `The Flask server finds faces only, but the task is ${task}`)
-  }
-  const peer = await FlaskPeer.start(model ?? defaultModelFor(task).name, workers)
+  const peer = await FlaskPeer.start(task, model, workers)
   const theirs = new Caller(peer.url, task, MAX_CONNECTIONS)
   try {
     const measurementInterval = options.measurementInterval / 2

@@ -1,6 +1,7 @@
 /** The tasks as models of the protocol: their tensors, and from these to jobs and from results to these. */
 import { received } from '../../errors.js'
-import type { TaskName } from '../../tasks/registry.js'
+import type { TaskKind } from '../../tasks/definition.js'
+import { definitionOf, isTaskOfKind, type TaskName } from '../../tasks/registry.js'
 import type { NativeImage } from '../../native.js'
 import type { BoundingBox } from '../../tasks/index.js'
 import type { Job, JobItem, JobResult } from '../../inference/job.js'
@@ -36,13 +37,15 @@ const HEAD_POSE = {
   outputs: [{ name: 'angles', datatype: 'FP32', shape: [-1, 3] }, IMAGE_INDEX, IMAGE_SIZE],
 } as const satisfies Tensors
 
+const TENSORS: Readonly<Record<TaskKind, Tensors>> = { detection: DETECTION, head_pose: HEAD_POSE }
+
 interface Tensors {
   inputs: readonly TensorMetadata[]
   outputs: readonly TensorMetadata[]
 }
 
 export function tensorsOf(task: TaskName): Tensors {
-  return task === 'face_alignment' ? HEAD_POSE : DETECTION
+  return TENSORS[definitionOf(task).kind]
 }
 
 /** The jobs a request takes, at most one a worker. @throws EdgeInferError BAD_REQUEST. */
@@ -106,7 +109,7 @@ export function answerOf(task: TaskName, results: readonly JobResult[]): OutputT
     labels,
     angles: perObject(({ angles }) => angles.flat()),
     image_index: items.flatMap(({ boxes, angles }, index) =>
-      (task === 'face_alignment' ? angles : boxes).map(() => index)),
+      (isTaskOfKind('head_pose', task) ? angles : boxes).map(() => index)),
     image_size: items.flatMap(({ width, height }) => [width, height]),
   }
   return tensorsOf(task).outputs.map((tensor) => {

@@ -4,8 +4,8 @@ import { EdgeInferError } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
 import type { StageTimings } from '../../native.js'
 import { numberIn } from '../../inference/options.js'
-import { planners } from '../../tasks/contracts.js'
-import type { AnswerStyle } from '../../tasks/request.js'
+import { contractOf } from '../../tasks/contracts.js'
+import type { AnswerStyle } from '../../tasks/schema.js'
 import type { JobRun } from '../../workers/types.js'
 import type { HttpContext } from '../context.js'
 import type { RequestLifecycle } from '../lifecycle.js'
@@ -50,7 +50,7 @@ async function execute(
   const { lifecycle } = request
   refuseWithoutModel(workers, task)
   const posted = await readTaskRequest(request, bodies, settings)
-  const plan = planners[task](posted, style, Math.max(1, workers.count(task)))
+  const plan = contractOf(task).plan(posted, style, Math.max(1, workers.count(task)))
   const runs = await runJobs(workers, task, plan.jobs, lifecycle, deadline(posted.fields, lifecycle))
     .finally(() => reclaimImages(posted))
   reply.header('server-timing', serverTiming(runs))

@@ -2,6 +2,7 @@
 import { Type, type TSchema } from 'typebox'
 import { ERROR_TABLE, type ErrorCode } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
+import { TaskConfSchema } from '../../tasks/schema.js'
 import { EFFECTIVE_LIMIT_MEMBERS } from '../../workers/limits/index.js'
 
 export const TaskNameSchema = Type.Unsafe<TaskName>({
@@ -16,21 +17,13 @@ export const ErrorSchema = Type.Object({
 export const ProcResourceInfoSchema = Type.Object({
   ...EFFECTIVE_LIMIT_MEMBERS,
   cpu_util_use: Type.Number({ minimum: 0, description: 'Share of all cores that it used while it ran the task' }),
-  mem_util_use: share('Share of all memory that it holds'),
+  mem_util_use: Type.Number({ minimum: 0, maximum: 1, description: 'Share of all memory that it holds' }),
   compute_latency: seconds('From when the worker began until it was done'),
   latency: seconds('The same as compute_latency'),
   pid: Type.Integer({ description: 'Process of the worker; 0 where no worker ran the task' }),
   all_latency: seconds('From the last byte of the request to the first of the answer'),
   device_ip: Type.String({ description: 'Address of the node' }),
 }, { $id: 'ProcResourceInfo', description: 'What the task cost its worker, and what that may use. Shares are of the whole machine.' })
-
-export const TaskConfSchema = Type.Object({
-  fps: Type.Union([Type.Number(), Type.Null()]),
-  resolution: Type.Object({
-    w: Type.Union([Type.Number(), Type.Null()]),
-    h: Type.Union([Type.Number(), Type.Null()]),
-  }),
-}, { $id: 'TaskConf', description: "The request's own; the resolution is filled in from its image" })
 
 export const TaskFailureSchema = Type.Object({
   execute_flag: Type.Literal(false),
@@ -55,10 +48,6 @@ export function failures(schema: TSchema, ...codes: readonly ErrorCode[]): Recor
   }
   return Object.fromEntries([...statuses].map(([status, some]) =>
     [status, { ...schema, description: some.map((code) => `${code}: ${ERROR_TABLE[code].summary}`).join('\n\n') }]))
-}
-
-export function share(description: string): TSchema {
-  return Type.Number({ minimum: 0, maximum: 1, description })
 }
 
 function seconds(description: string): TSchema {

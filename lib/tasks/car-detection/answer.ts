@@ -3,6 +3,8 @@ import type { JobItem } from '../../inference/job.js'
 import {
   firstResolution, itemsOf, planImageList, renderedMember, requireImage, wantsRender, type Planner,
 } from '../plan.js'
+import { countEach } from '../present.js'
+import type { WireDetection } from './schema.js'
 
 export const plan: Planner = (request, style, workers) => {
   const render = wantsRender(request)
@@ -15,19 +17,13 @@ export const plan: Planner = (request, style, workers) => {
     answer: (results) => {
       const item = itemsOf(results)[0] as JobItem
       const labels = item.classIds.map((id) => results[0]?.labels[id] ?? String(id))
-      const details = style === 'old' ? {} : { label: labels, count_result: countOf(labels) }
+      const details = style === 'old' ? {} : { label: labels, count_result: Object.fromEntries(countEach(labels)) }
       return { result: rows(item), ...details, ...renderedMember(item, image.encoding) }
     },
   }
 }
 
-/** x1, y1, x2, y2, confidence, class id; best first. */
-function rows(item: JobItem): number[][] {
+/** Best first. */
+function rows(item: JobItem): WireDetection[] {
   return item.boxes.map((box, index) => [...box, item.scores[index] as number, item.classIds[index] as number])
-}
-
-function countOf(labels: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
-  return counts
 }

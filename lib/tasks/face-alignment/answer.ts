@@ -1,21 +1,19 @@
 /** face_alignment: where heads look, and how many of them look up. */
 import { EdgeInferError } from '../../errors.js'
 import type { BoundingBox } from '../../inference/detector.js'
-import { UP_PITCH } from '../../inference/head-pose.js'
 import type { JobItem, JobResult } from '../../inference/job.js'
+import { isUp, toWireHeadPose, type WireHeadPose } from '../head-pose.js'
 import {
   firstResolution, itemsOf, jobsFor, planImageList, renderedMember, requireImage, split, wantsRender, type Plan,
   type Planner,
 } from '../plan.js'
-import type { AnswerStyle, PostedImage, TaskRequest } from '../request.js'
-
-/** yaw, pitch, roll in degrees; centre and half height of the face in pixels. */
-type WirePose = [yaw: number, pitch: number, roll: number, cx: number, cy: number, halfHeight: number]
+import type { PostedImage, TaskRequest } from '../request.js'
+import type { AnswerStyle } from '../schema.js'
 
 export const plan: Planner = (request, style, workers) => {
   if (request.imageList) {
     return planImageList(
-      request.imageList, workers, {}, (item) => ({ head_pose: [poseOf(item, 0, wholePicture(item))] }),
+      request.imageList, workers, {}, (item) => ({ head_pose: [poseOf(item, wholePicture(item))] }),
     )
   }
   const shared = style === 'concurrent' ? workers : 1
@@ -39,7 +37,7 @@ function planFaces(request: TaskRequest, faces: readonly PostedImage[], style: A
     answer: (results) => {
       const items = itemsOf(results)
       const boxes = bbox ?? items.map(wholePicture)
-      return answer(boxes, items.map((item, index) => poseOf(item, 0, boxes[index] as BoundingBox)), style)
+      return answer(boxes, items.map((item, index) => poseOf(item, boxes[index] as BoundingBox)), style)
     },
   }
 }
@@ -56,16 +54,16 @@ function planBoxes(request: TaskRequest, image: PostedImage, style: AnswerStyle,
     answer: (results) => {
       const poses = posesOf(results)
       return {
-        ...answer(bbox, poses.map((angles, index) => withPlace(angles, bbox[index] as BoundingBox)), style),
+        ...answer(bbox, poses.map((angles, index) => toWireHeadPose(angles, bbox[index] as BoundingBox)), style),
         ...renderedMember(itemsOf(results)[0], image.encoding),
       }
     },
   }
 }
 
-function answer(bbox: readonly BoundingBox[], poses: readonly WirePose[], style: AnswerStyle): Record<string, unknown> {
+function answer(bbox: readonly BoundingBox[], poses: readonly WireHeadPose[], style: AnswerStyle): Record<string, unknown> {
   if (style === 'old') return { bbox, head_pose: poses }
-  const up = poses.filter(([, pitch]) => pitch > UP_PITCH).length
+  const up = poses.filter(([, pitch]) => isUp({ pitch })).length
   return { count_result: { up, total: poses.length }, head_pose: poses, bbox }
 }
 
@@ -73,12 +71,8 @@ function posesOf(results: readonly JobResult[]): JobItem['angles'] {
   return itemsOf(results).flatMap(({ angles }) => angles)
 }
 
-function poseOf(item: JobItem, index: number, box: BoundingBox): WirePose {
-  return withPlace(item.angles[index] as JobItem['angles'][number], box)
-}
-
-function withPlace(angles: JobItem['angles'][number], [x1, y1, x2, y2]: BoundingBox): WirePose {
-  return [...angles, (x1 + x2) / 2, (y1 + y2) / 2, (y2 - y1) / 2]
+function poseOf(item: JobItem, box: BoundingBox): WireHeadPose {
+  return toWireHeadPose(item.angles[0] as JobItem['angles'][number], box)
 }
 
 function wholePicture({ width, height }: JobItem): BoundingBox {

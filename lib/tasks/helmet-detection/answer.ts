@@ -1,9 +1,7 @@
 /** helmet_detection: the heads of a clip, with or without a helmet. */
 import type { JobItem, JobResult } from '../../inference/job.js'
 import { firstResolution, itemsOf, jobsFor, renderedMember, requireImage, wantsRender, type Planner } from '../plan.js'
-
-/** The class of a bare head in the catalogue's label set. */
-const BARE_HEAD = 'head'
+import { BARE_HEAD } from './present.js'
 
 export const plan: Planner = (request, style, workers) => {
   const images = request.imageList ?? (request.image ? [request.image] : requireImage('image_list (or image)'))
