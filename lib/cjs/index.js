@@ -4,20 +4,18 @@
  */
 'use strict'
 const { EdgeInferError, ERROR_TABLE } = require('./errors.js')
-const { TASK_NAMES } = require('./models/types.js')
+const { UP_PITCH } = require('./tasks/head-pose.js')
+const { isTaskName, TASK_NAMES } = require('./tasks/registry.js')
 
 const library = () => import('../lib/index.js')
 const later = (name) => async (...parameters) => (await library())[name](...parameters)
-
-/** Degrees, as in lib/inference/head-pose.ts. */
-const UP_PITCH = -10
 
 module.exports = {
   UP_PITCH,
   EdgeInferError,
   ERROR_TABLE,
   TASK_NAMES,
-  isTaskName: (name) => TASK_NAMES.includes(name),
+  isTaskName,
   createTask: later('createTask'),
   annotate: later('annotate'),
   listModels: later('listModels'),

@@ -1,4 +1,5 @@
-/** Figures as people read them. */
+/** Figures and names as people read them. */
+import { definitionOf, isTaskName } from '../tasks/registry.js'
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const fine = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
@@ -24,11 +25,5 @@ export function age(milliseconds: number): string {
   return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
 }
 
-const TASK_NAMES: Readonly<Record<string, string>> = {
-  face_detection: 'Faces',
-  face_alignment: 'Head poses',
-  car_detection: 'Vehicles',
-  helmet_detection: 'Helmets',
-}
-
-export const taskName = (task: string): string => TASK_NAMES[task] ?? task
+/** A node of another version may have tasks that this page does not know. */
+export const taskName = (task: string): string => isTaskName(task) ? definitionOf(task).title : task

@@ -3,9 +3,6 @@ import type { ClusterView, NodeView, ServiceState, WorkerState } from '../cluste
 
 export type { ClusterView as State, NodeView as Node, ServiceState as Service, WorkerState as Worker }
 
-export const TASKS = ['face_detection', 'face_alignment', 'car_detection', 'helmet_detection'] as const
-export type Task = (typeof TASKS)[number]
-
 /** Where calls to a node go. Its own page's node is called where the page came from, by whatever name that was. */
 export function baseOf({ kind, url }: Pick<NodeView, 'kind' | 'url'>): string {
   return kind === 'self' ? new URL('.', location.href).href.replace(/\/$/, '') : url

@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks'
 import { useActions } from '../actions'
 import { milliseconds, percent, share, taskName } from '../format'
-import { TASKS, type Node, type Service, type Worker } from '../state'
+import { TASK_NAMES } from '../../tasks/registry.js'
+import type { Node, Service, Worker } from '../state'
 import { ActionButton } from './button'
 import { LimitDialog, type LimitTarget } from './limit-dialog'
 
@@ -9,7 +10,7 @@ import { LimitDialog, type LimitTarget } from './limit-dialog'
 export function WorkersTable({ node }: { node: Node }) {
   const [target, setTarget] = useState<LimitTarget>()
   const services = Object.entries(node.service_state)
-  const absent = TASKS.filter((task) => !(task in node.service_state))
+  const absent = TASK_NAMES.filter((task) => !(task in node.service_state))
   const limit = isControllable(node) ? setTarget : undefined
   return (
     <>

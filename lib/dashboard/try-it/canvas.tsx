@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { draw } from './draw'
-import type { Mark } from './run'
+import type { Mark } from '../../tasks/definition.js'
 
 export interface ResultCanvasProps {
   bitmap: ImageBitmap

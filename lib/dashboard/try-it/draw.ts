@@ -1,8 +1,8 @@
 /** Draws a picture and what was found in it. */
-import type { Mark } from './run'
+import type { BoundingBox } from '../../inference/bounding-box.js'
+import type { Mark } from '../../tasks/definition.js'
 
 const COLOURS = ['#ffd400', '#00e5ff', '#ff7ad9', '#7dff6b', '#ff9f43', '#c9a7ff']
-const FIXED_COLOURS: Readonly<Record<string, string>> = { face: '#ffd400', helmet: '#7dff6b', 'no helmet': '#ff5c5c' }
 const AXES = ['#ff3b30', '#34c759', '#2f80ff'] as const
 const OUTLINE = 'rgb(0 0 0 / 0.75)'
 
@@ -12,16 +12,16 @@ export function draw(canvas: HTMLCanvasElement, bitmap: ImageBitmap, marks: read
   if (!context) return
   const scale = canvas.width / bitmap.width
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height)
-  const inPlace = marks.map((mark): Mark => ({ ...mark, box: mark.box.map((side) => side * scale) as Mark['box'] }))
+  const inPlace = marks.map((mark): Mark => ({ ...mark, box: mark.box.map((side) => side * scale) as BoundingBox }))
   const pen = { context, unit }
   for (const mark of inPlace) drawBox(pen, mark)
   for (const mark of inPlace) if (mark.pose) drawAxes(pen, mark.box, mark.pose)
   for (const mark of inPlace) drawLabel(pen, mark)
 }
 
-export function colourOf(label: string): string {
+export function colourOf({ label, colour }: Mark): string {
   const code = [...label].reduce((sum, letter) => sum + letter.charCodeAt(0), 0)
-  return FIXED_COLOURS[label] ?? COLOURS[code % COLOURS.length] as string
+  return colour ?? COLOURS[code % COLOURS.length] as string
 }
 
 interface Pen {
@@ -39,20 +39,22 @@ function stroke({ context, unit }: Pen, path: Path2D, colour: string, width: num
   }
 }
 
-function drawBox(pen: Pen, { box: [x1, y1, x2, y2], label }: Mark): void {
+function drawBox(pen: Pen, mark: Mark): void {
+  const { box: [x1, y1, x2, y2] } = mark
   const path = new Path2D()
   path.roundRect(x1, y1, x2 - x1, y2 - y1, 3 * pen.unit)
-  stroke(pen, path, colourOf(label), 2)
+  stroke(pen, path, colourOf(mark), 2)
 }
 
-function drawLabel({ context, unit }: Pen, { box: [x1, y1], label, score }: Mark): void {
+function drawLabel({ context, unit }: Pen, mark: Mark): void {
+  const { box: [x1, y1], label, score } = mark
   const text = score === undefined ? label : `${label} ${Math.round(score * 100)}%`
   context.font = `600 ${12 * unit}px system-ui, sans-serif`
   const width = context.measureText(text).width + 8 * unit
   const height = 17 * unit
   const x = Math.max(0, Math.min(x1, context.canvas.width - width))
   const y = y1 >= height ? y1 - height : y1
-  context.fillStyle = colourOf(label)
+  context.fillStyle = colourOf(mark)
   context.fillRect(x, y, width, height)
   context.fillStyle = '#000'
   context.textBaseline = 'middle'

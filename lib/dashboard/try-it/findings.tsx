@@ -1,11 +1,11 @@
-import type { Mark } from './run'
+import type { Mark } from '../../tasks/definition.js'
+import { countEach } from '../../tasks/present.js'
 import { colourOf } from './draw'
 
 /** How many of each kind, in a sentence. */
 export function summaryOf(marks: readonly Mark[]): string {
   if (marks.length === 0) return 'Nothing found'
-  const counts = new Map<string, number>()
-  for (const { label } of marks) counts.set(label, (counts.get(label) ?? 0) + 1)
+  const counts = countEach(marks.map(({ label }) => label))
   return `Found ${[...counts].map(([label, count]) => `${count} × ${label}`).join(', ')}`
 }
 
@@ -26,12 +26,12 @@ export function Findings({ marks }: { marks: readonly Mark[] }) {
             </tr>
           </thead>
           <tbody>
-            {marks.map(({ label, score, pose, box }, index) => (
+            {marks.map((mark, index) => (
               <tr key={index}>
-                <th scope="row"><Swatch colour={colourOf(label)} /> {label}</th>
-                <td class="number">{score?.toFixed(2)}</td>
-                {posed && [0, 1, 2].map((axis) => <td key={axis} class="number">{pose?.[axis]?.toFixed(0)}°</td>)}
-                <td>{box.map(Math.round).join(', ')}</td>
+                <th scope="row"><Swatch colour={colourOf(mark)} /> {mark.label}</th>
+                <td class="number">{mark.score?.toFixed(2)}</td>
+                {posed && [0, 1, 2].map((axis) => <td key={axis} class="number">{mark.pose?.[axis]?.toFixed(0)}°</td>)}
+                <td>{mark.box.map(Math.round).join(', ')}</td>
               </tr>
             ))}
           </tbody>
