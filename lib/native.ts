@@ -5,14 +5,17 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EdgeInferError, isErrorCode } from './errors.js'
 
-/** How the head of a model turns output tensors into results; one C++ file each in `native/core/heads`. */
-export const DETECTION_FAMILIES = ['yolov8', 'yolov5', 'yolox', 'ultraface'] as const
-export const HEAD_POSE_FAMILIES = ['hopenet', 'fsanet'] as const
-export type DetectionFamily = (typeof DETECTION_FAMILIES)[number]
-export type HeadPoseFamily = (typeof HEAD_POSE_FAMILIES)[number]
-export type ModelFamily = DetectionFamily | HeadPoseFamily
-/** `…-raw`: a graph cut before its decode; never a family of the catalogue. */
-export type NativeFamily = ModelFamily | 'yolov8-raw' | 'ultraface-raw'
+/** How the head of a model turns output tensors into results; a row in `native/core/heads/registry.cc` each. */
+export type ModelFamily = string
+
+export interface FamilyInfo {
+  name: ModelFamily
+  kind: 'detection' | 'head_pose'
+  /** Of graphs that the library cuts before their decode; never a family of the catalogue. */
+  internal: boolean
+  /** Shapes of the outputs, in words. */
+  outputs: string
+}
 
 export type ChannelOrder = 'rgb' | 'bgr'
 
@@ -34,7 +37,7 @@ export type DeviceKind = 'cpu' | 'cuda' | 'tensorrt'
 export interface NativeSessionOptions {
   /** One file, or several of one family whose head outputs are averaged (FSA-Net). */
   modelPaths: readonly string[]
-  family: NativeFamily
+  family: ModelFamily
   preprocessing: Preprocessing
   /** Pixels; needed where the model leaves its height and width open, refused where they differ from a baked size. */
   inputSize?: { width: number; height: number } | undefined
@@ -240,6 +243,7 @@ interface Addon {
   versions(): NativeVersions
   /** The codes of `lib/errors.ts` that errors of the addon may have. */
   errorCodes(): string[]
+  families(): FamilyInfo[]
   loadRuntime(path: string): RuntimeInfo
   createSession(options: NativeSessionOptions): Promise<NativeSession>
   extractImages(body: Uint8Array): Promise<ExtractedRequest>
@@ -389,8 +393,12 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+let families: readonly FamilyInfo[] | undefined
+
 export const native = {
   versions: (): NativeVersions => loadAddon().versions(),
+  /** Every family, in the order of the registry. */
+  families: (): readonly FamilyInfo[] => (families ??= loadAddon().families()),
   /** Loads and warms a model off the JavaScript thread. */
   createSession: (options: NativeSessionOptions): Promise<NativeSession> =>
     translated(async () => {

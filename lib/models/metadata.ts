@@ -1,6 +1,5 @@
 /** What a model file of our making says of itself: keys of its metadata. */
 import { readFile } from 'node:fs/promises'
-import { DETECTION_FAMILIES, HEAD_POSE_FAMILIES, type ModelFamily } from '../native.js'
 import { OnnxModel } from './onnx/model.js'
 
 /** The model of the catalogue it was made of. */
@@ -9,18 +8,14 @@ export const FAMILY_KEY = 'edge_infer.family'
 
 export interface ModelOrigin {
   model: string | undefined
-  family: ModelFamily | undefined
+  family: string | undefined
 }
 
 /** Nothing of a file that is no ONNX model: loading it will say so. */
 export async function originOf(path: string): Promise<ModelOrigin> {
   try {
     const { metadata } = new OnnxModel(await readFile(path))
-    const family = metadata.get(FAMILY_KEY)
-    return {
-      model: metadata.get(MODEL_KEY),
-      family: [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES].find((known) => known === family),
-    }
+    return { model: metadata.get(MODEL_KEY), family: metadata.get(FAMILY_KEY) }
   } catch {
     return { model: undefined, family: undefined }
   }

@@ -1,13 +1,12 @@
 /** Turns the text of a catalogue into typed entries; a broken one is refused with the place and what was expected. */
 import { resolve } from 'node:path'
 import { EdgeInferError } from '../errors.js'
-import { DETECTION_FAMILIES, HEAD_POSE_FAMILIES, type ModelFamily, type Preprocessing } from '../native.js'
+import type { ModelFamily, Preprocessing } from '../native.js'
 import {
   type Catalog, type CatalogEntry, type CatalogFile, type FamilyDefaults, type FileSource, type Licence,
   type SampleEntry, type Thresholds,
 } from './types.js'
 
-const FAMILIES = [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES]
 const RESIZE_MODES = ['stretch', 'letterbox-center', 'letterbox-top-left'] as const
 const CHANNEL_ORDERS = ['rgb', 'bgr'] as const
 
@@ -130,29 +129,30 @@ function refuseRepeated(entries: readonly { name: string }[], list: Node): void 
   if (repeated !== undefined) list.fail(`names used once, but "${repeated.name}" comes twice`)
 }
 
+/** A catalogue beside another describes its families anew, or leaves them out. */
 function readFamilies(node: Node, base: Catalog | undefined): Record<ModelFamily, FamilyDefaults> {
-  const given = node.optional((families) => families.fields(...FAMILIES))
-  const all = FAMILIES.map((family) => {
-    const own = given?.[family]
-    const inherited = base?.families[family]
-    if ((own === undefined || own.absent) && inherited !== undefined) return [family, inherited] as const
-    const fields = (own ?? node).fields('preprocessing', 'thresholds', 'boxesDecoded', 'cropMargin')
-    return [family, {
-      preprocessing: readPreprocessing(fields.preprocessing),
-      thresholds: fields.thresholds.optional(readThresholds),
-      boxesDecoded: fields.boxesDecoded.optional((flag) => flag.boolean()),
-      cropMargin: fields.cropMargin.optional((margin) => margin.fraction()),
-    }] as const
-  })
-  return Object.fromEntries(all) as Record<ModelFamily, FamilyDefaults>
+  const given = node.optional((families) => base
+    ? Object.entries(families.fields(...Object.keys(base.families))).filter(([, own]) => !own.absent)
+    : families.entries()) ?? []
+  return { ...base?.families, ...Object.fromEntries(given.map(([family, own]) => [family, readDefaults(own)])) }
+}
+
+function readDefaults(node: Node): FamilyDefaults {
+  const fields = node.fields('preprocessing', 'thresholds', 'boxesDecoded', 'cropMargin')
+  return {
+    preprocessing: readPreprocessing(fields.preprocessing),
+    thresholds: fields.thresholds.optional(readThresholds),
+    boxesDecoded: fields.boxesDecoded.optional((flag) => flag.boolean()),
+    cropMargin: fields.cropMargin.optional((margin) => margin.fraction()),
+  }
 }
 
 function readModel(node: Node, context: Context): CatalogEntry {
   const fields = node.fields(
     'name', 'task', 'family', 'default', 'licence', 'obtain', 'input', 'preprocessing', 'thresholds', 'labelSet',
     'boxesDecoded', 'cropMargin', 'files')
-  const family = fields.family.oneOf(FAMILIES)
-  const defaults = context.families[family]
+  const family = fields.family.oneOf(Object.keys(context.families))
+  const defaults = context.families[family] as FamilyDefaults
   const { name, width, height } = fields.input.fields('name', 'width', 'height')
   const files = fields.files.list().map((file) => readFile(file, context))
   if (files.length === 0) fields.files.fail('at least one file')

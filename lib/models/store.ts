@@ -2,13 +2,13 @@
 import { access, readdir, stat } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { EdgeInferError } from '../errors.js'
-import { DETECTION_FAMILIES, HEAD_POSE_FAMILIES, type ModelFamily } from '../native.js'
+import type { ModelFamily } from '../native.js'
 import { findModel, findSample, loadCatalog } from './catalog.js'
 import { computeDigest, digestOf } from './digest.js'
 import { fetchFiles, type FetchOptions } from './fetch.js'
 import { originOf } from './metadata.js'
 import { searchPath, storeDirectory } from './paths.js'
-import type { CatalogEntry, CatalogFile } from './types.js'
+import type { CatalogEntry, CatalogFile, FamilyDefaults } from './types.js'
 
 export interface PullOptions extends FetchOptions {
   /** Fetch what is not on this machine; true unless said otherwise. */
@@ -208,10 +208,9 @@ async function describeOwn(path: string, { task, family, usualFamily }: ResolveO
   const made = origin.model === undefined ? undefined : findModel(origin.model)
   const file = { name: basename(path), sha256: undefined, bytes: size, sources: [] }
   if (made !== undefined) return { ...made, name: basename(path, '.onnx'), default: false, files: [file] }
-  const used = family ?? origin.family ?? familyOf(basename(path)) ?? usualFamily
+  const used = family ?? known(origin.family) ?? familyOf(basename(path)) ?? usualFamily
   if (used === undefined) {
-    const families = [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES].join(', ')
-    const message = `Which family is ${path} of? Its name does not tell; expected one of ${families}`
+    const message = `Which family is ${path} of? Its name does not tell; expected one of ${familyNames().join(', ')}`
     throw new EdgeInferError('BAD_OPTION', message)
   }
   return {
@@ -223,14 +222,23 @@ async function describeOwn(path: string, { task, family, usualFamily }: ResolveO
     obtain: undefined,
     input: undefined,
     labels: [],
-    ...loadCatalog().families[used],
+    ...(loadCatalog().families[used] as FamilyDefaults),
     files: [file],
   }
 }
 
+/** Those that the catalogue has defaults for. */
+function familyNames(): ModelFamily[] {
+  return Object.keys(loadCatalog().families)
+}
+
+function known(family: ModelFamily | undefined): ModelFamily | undefined {
+  return familyNames().find((name) => name === family)
+}
+
 function familyOf(name: string): ModelFamily | undefined {
   const start = name.toLowerCase()
-  return [...DETECTION_FAMILIES, ...HEAD_POSE_FAMILIES].find((family) => start.startsWith(family))
+  return familyNames().find((family) => start.startsWith(family))
 }
 
 /** What the catalogue's models of that family are used for. */

@@ -5,7 +5,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
-  native, type ModelFamily, type NativeDetections, type NativeFamily, type NativeSessionOptions,
+  native, type ModelFamily, type NativeDetections, type NativeSessionOptions,
 } from '../native.js'
 import { digestOf } from './digest.js'
 import { cutUltraFace } from './onnx/cut-ultraface.js'
@@ -19,17 +19,17 @@ const VERSION = 1
 
 export interface ModelVariant {
   path: string
-  family: NativeFamily
+  family: ModelFamily
   /** The input the model was made for, pixels. */
   inputSize: { width: number; height: number }
 }
 
 interface Cut {
-  family: NativeFamily
+  family: ModelFamily
   cut(file: Buffer): CutModel | undefined
 }
 
-const CUTS: Partial<Record<ModelFamily, Cut>> = {
+const CUTS: Readonly<Record<ModelFamily, Cut>> = {
   yolov8: { family: 'yolov8-raw', cut: cutYoloV8 },
   ultraface: { family: 'ultraface-raw', cut: cutUltraFace },
 }

@@ -4,6 +4,7 @@
 
 #include "async.h"
 #include "convert.h"
+#include "heads/registry.h"
 #include "image/annotate.h"
 #include "job_server_object.h"
 #include "model/runtime.h"
@@ -28,6 +29,21 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
 /// `errorCodes()`: the codes that errors of the addon may have.
 Napi::Value error_codes(const Napi::CallbackInfo& info) {
   return from_strings(info.Env(), {std::begin(kErrorCodeNames), std::end(kErrorCodeNames)});
+}
+
+/// `families()`: `FamilyInfo` of lib/native.ts, one a row of the registry.
+Napi::Value list_families(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array list = Napi::Array::New(env);
+  for (const Family& family : families()) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", family.name);
+    object.Set("kind", family.detects_objects() ? "detection" : "head_pose");
+    object.Set("internal", family.scope == FamilyScope::internal);
+    object.Set("outputs", family.outputs);
+    list.Set(list.Length(), object);
+  }
+  return list;
 }
 
 Napi::Value load(const Napi::CallbackInfo& info) {
@@ -94,6 +110,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   VideoReaderObject::define(env);
   VideoWriterObject::define(env);
   exports.Set("versions", Napi::Function::New<versions>(env, "versions"));
+  exports.Set("families", Napi::Function::New<list_families>(env, "families"));
   exports.Set("errorCodes", Napi::Function::New<error_codes>(env, "errorCodes"));
   exports.Set("loadRuntime", Napi::Function::New<load>(env, "loadRuntime"));
   exports.Set("createSession", Napi::Function::New<SessionObject::create>(env, "createSession"));

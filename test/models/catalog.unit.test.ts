@@ -4,6 +4,7 @@ import { EdgeInferError } from '../../lib/errors.js'
 import { readCatalog } from '../../lib/models/catalog.js'
 import { findModel, loadCatalog } from '../../lib/models/index.js'
 import { parseCatalog } from '../../lib/models/schema.js'
+import { native } from '../../lib/native.js'
 
 const PATH = new URL('../../../models/catalog.json', import.meta.url).pathname
 
@@ -18,8 +19,8 @@ t.test('every file says where it comes from', async (t) => {
 
 t.test('family defaults are filled in, and an entry may say otherwise', async (t) => {
   const { families } = loadCatalog()
-  t.match(families.yolox.preprocessing, { channelOrder: 'bgr', mean: [0, 0, 0], scale: [1, 1, 1] })
-  t.equal(families.hopenet.cropMargin, 0.3)
+  t.match(families.yolox?.preprocessing, { channelOrder: 'bgr', mean: [0, 0, 0], scale: [1, 1, 1] })
+  t.equal(families.hopenet?.cropMargin, 0.3)
   const helmet = findModel('helmet-yolox')
   t.match(helmet?.preprocessing, { resize: 'letterbox-top-left', channelOrder: 'rgb', pad: 114 })
   t.ok(Math.abs((helmet?.preprocessing.scale[0] ?? 0) - 1 / 58.395) < 1e-12)
@@ -67,3 +68,10 @@ function set(root: unknown, path: readonly (string | number)[], value: unknown):
   const parent = parents.reverse().reduce((node, key) => (node as Record<string, unknown>)[key], root)
   Object.assign(parent as object, { [last]: value })
 }
+
+t.test('the catalogue describes the families of the addon, each of them once', async (t) => {
+  const families = native.families().filter(({ internal }) => !internal)
+  t.strictSame(families.map(({ name }) => name).sort(), Object.keys(readCatalog(PATH).families).sort())
+  t.strictSame(families.filter(({ kind }) => kind === 'head_pose').map(({ name }) => name), ['hopenet', 'fsanet'])
+  t.match(families.find(({ name }) => name === 'yolov5')?.outputs, /5 \+ classes/)
+})

@@ -95,7 +95,7 @@ t.test('outputs of another family, size or number of classes are refused with bo
   await t.rejects(load(path, 'hopenet'), { code: 'MODEL_LOAD', message: /1x66, 1x66 and 1x66/ })
   await t.rejects(load(path, 'fsanet'), { code: 'MODEL_LOAD', message: /1x3 \(yaw, pitch, roll\)/ })
   await t.rejects(
-    load(path, 'yolov11' as ModelFamily),
+    load(path, 'yolov11'),
     { code: 'BAD_OPTION', message: /yolov8, yolov8-raw, yolov5, .*received yolov11/ },
   )
 })
