@@ -174,8 +174,21 @@ export interface NativeJobSettings {
  * The end of a worker process of the socket its jobs come over, in the messages of lib/workers/process/job-protocol.ts.
  */
 export interface NativeJobServer {
-  /** Gives up the job with that id, running or still to come. One that is answered is ignored. */
+  /** Cancels the job with that id, running or still to come. One that is answered is ignored. */
   cancel(id: number): void
+}
+
+/** How jobs and their answers are written; native/core/jobs/job_protocol.cc describes it. */
+export interface JobProtocol {
+  /** Server and workers must have the same. */
+  version: number
+  /** Names of the numbers of each record, in their order. */
+  records: Readonly<Record<string, readonly string[]>>
+  /** Bits of a job's `flags`. */
+  flags: Readonly<Record<string, number>>
+  /** Names by number. */
+  imageKinds: readonly string[]
+  channelOrders: readonly string[]
 }
 
 /** An image that was found in the JSON of a request. */
@@ -252,6 +265,7 @@ interface Addon {
   reclaim(bytes: Uint8Array): void
   createSharedMemory(bytes: number): SharedMemory
   releaseSharedPages(fd: number, offset: number, bytes: number): void
+  jobProtocol(): JobProtocol
   openJobServer(socket: number, memory: number): NativeJobServer
   openVideo(path: string): Promise<NativeVideoReader>
   createVideo(path: string, width: number, height: number, framesPerSecond: number): Promise<NativeVideoWriter>
@@ -426,6 +440,7 @@ export const native = {
   /** Gives pages back to the system; offset and length in bytes. */
   releaseSharedPages: (fd: number, offset: number, bytes: number): void =>
     loadAddon().releaseSharedPages(fd, offset, bytes),
+  jobProtocol: (): JobProtocol => loadAddon().jobProtocol(),
   /** Takes the descriptors of a socket that jobs come over and of the shared memory their pictures lie in. */
   openJobServer: (socket: number, memory: number): NativeJobServer => loadAddon().openJobServer(socket, memory),
   openVideo: (path: string): Promise<NativeVideoReader> => translated(() => loadAddon().openVideo(path)),

@@ -47,18 +47,13 @@ Napi::Value list_families(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value load(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  try {
-    const RuntimeInfo runtime = load_runtime(to_text(info[0], "the path of a library"));
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("path", runtime.path);
-    object.Set("version", runtime.version);
-    object.Set("apiVersion", runtime.api_version);
-    object.Set("providers", from_strings(env, runtime.providers));
-    return object;
-  } catch (const Error& error) {
-    throw make_error(env, error.code(), error.what());
-  }
+  const RuntimeInfo runtime = load_runtime(to_text(info[0], "the path of a library"));
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("path", runtime.path);
+  object.Set("version", runtime.version);
+  object.Set("apiVersion", runtime.api_version);
+  object.Set("providers", from_strings(info.Env(), runtime.providers));
+  return object;
 }
 
 /// `annotate(image, marks, extension, quality)`: a picture file, or raw BGR pixels for the extension "raw".
@@ -97,10 +92,21 @@ Napi::Value encode_literal(const Napi::CallbackInfo& info) {
 
 /// `reclaim(bytes)`: frees the memory of a buffer at once. One that shares its memory with others is left alone.
 Napi::Value reclaim(const Napi::CallbackInfo& info) {
+  to_bytes(info[0]);
   const auto view = info[0].As<Napi::Uint8Array>();
   Napi::ArrayBuffer memory = view.ArrayBuffer();
   if (view.ByteLength() == memory.ByteLength()) memory.Detach();
   return info.Env().Undefined();
+}
+
+/// `jobProtocol()`: how jobs and their answers are written.
+Napi::Value describe_job_protocol(const Napi::CallbackInfo& info) {
+  return from_job_protocol(info.Env(), job_protocol());
+}
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+napi_value call(napi_env env, napi_callback_info raw) noexcept {
+  return run_callback(env, [&]() -> napi_value { return function(Napi::CallbackInfo(env, raw)); });
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
@@ -109,20 +115,28 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   JobServerObject::define(env);
   VideoReaderObject::define(env);
   VideoWriterObject::define(env);
-  exports.Set("versions", Napi::Function::New<versions>(env, "versions"));
-  exports.Set("families", Napi::Function::New<list_families>(env, "families"));
-  exports.Set("errorCodes", Napi::Function::New<error_codes>(env, "errorCodes"));
-  exports.Set("loadRuntime", Napi::Function::New<load>(env, "loadRuntime"));
-  exports.Set("createSession", Napi::Function::New<SessionObject::create>(env, "createSession"));
-  exports.Set("annotate", Napi::Function::New<annotate_image>(env, "annotate"));
-  exports.Set("extractImages", Napi::Function::New<extract>(env, "extractImages"));
-  exports.Set("encodeBytesLiteral", Napi::Function::New<encode_literal>(env, "encodeBytesLiteral"));
-  exports.Set("reclaim", Napi::Function::New<reclaim>(env, "reclaim"));
-  exports.Set("createSharedMemory", Napi::Function::New<create_shared_memory>(env, "createSharedMemory"));
-  exports.Set("releaseSharedPages", Napi::Function::New<release_shared_pages>(env, "releaseSharedPages"));
-  exports.Set("openJobServer", Napi::Function::New<JobServerObject::open>(env, "openJobServer"));
-  exports.Set("openVideo", Napi::Function::New<VideoReaderObject::open>(env, "openVideo"));
-  exports.Set("createVideo", Napi::Function::New<VideoWriterObject::open>(env, "createVideo"));
+  const std::pair<const char*, napi_callback> functions[] = {
+      {"versions", call<versions>},
+      {"families", call<list_families>},
+      {"errorCodes", call<error_codes>},
+      {"loadRuntime", call<load>},
+      {"createSession", call<SessionObject::create>},
+      {"annotate", call<annotate_image>},
+      {"extractImages", call<extract>},
+      {"encodeBytesLiteral", call<encode_literal>},
+      {"reclaim", call<reclaim>},
+      {"createSharedMemory", call<create_shared_memory>},
+      {"releaseSharedPages", call<release_shared_pages>},
+      {"jobProtocol", call<describe_job_protocol>},
+      {"openJobServer", call<JobServerObject::open>},
+      {"openVideo", call<VideoReaderObject::open>},
+      {"createVideo", call<VideoWriterObject::open>},
+  };
+  for (const auto& [name, function] : functions) {
+    napi_value value = nullptr;
+    NAPI_THROW_IF_FAILED(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value), exports);
+    exports.Set(name, value);
+  }
   return exports;
 }
 

@@ -4,20 +4,81 @@
 
 #include <functional>
 #include <memory>
-#include <string>
+#include <optional>
 #include <utility>
 
 #include "environment.h"
-#include "error.h"
+#include "errors.h"
 
 namespace edge_infer {
 
-/// A JavaScript Error with the code of lib/errors.ts.
-inline Napi::Error make_error(Napi::Env env, ErrorCode code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Value().Set("code", name_of(code));
-  return error;
-}
+/// Work on an executor that settles a promise. Made and destroyed on the JavaScript thread, because it holds references
+/// to JavaScript values. All the memory that its end takes is in it from the beginning.
+template <typename Work, typename Convert>
+class AsyncCall final : public Executor::Job, public Environment::Completion {
+ public:
+  AsyncCall(Napi::Env env, Napi::Object keep, Work work, Convert convert, std::function<void()> settled)
+      : environment_(Environment::of(env)),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        keep_(Napi::Persistent(keep)),
+        work_(std::move(work)),
+        convert_(std::move(convert)),
+        settled_(std::move(settled)) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+  void run(int thread) noexcept override {
+    try {
+      result_.emplace(work_(thread));
+    } catch (...) {
+      failure_ = current_failure();
+    }
+    complete();
+  }
+
+  void abandon() noexcept override {
+    abandoned_ = true;
+    complete();
+  }
+
+  /// Instead of being run.
+  void fail(Failure failure) noexcept {
+    failure_ = std::move(failure);
+    complete();
+  }
+
+  void settle(Napi::Env env) noexcept override {
+    ignore_failure([&] {
+      try {
+        if (abandoned_) throw Error(ErrorCode::closed, "It was closed before the call began");
+        if (failure_) throw Error(failure_->code, failure_->message);
+        deferred_.Resolve(convert_(env, *result_));
+      } catch (...) {
+        deferred_.Reject(current_js_error(env).Value());
+      }
+    });
+    ignore_failure([&] { keep_.Reset(); });
+    ignore_failure([&] {
+      if (settled_) settled_();
+    });
+    ignore_failure([&] { environment_.work_ends(env); });
+  }
+
+ private:
+  using Result = std::invoke_result_t<Work, int>;
+
+  void complete() noexcept { environment_.complete(std::unique_ptr<Environment::Completion>(this)); }
+
+  Environment& environment_;
+  Napi::Promise::Deferred deferred_;
+  Napi::ObjectReference keep_;
+  Work work_;
+  Convert convert_;
+  std::function<void()> settled_;
+  std::optional<Result> result_;
+  std::optional<Failure> failure_;
+  bool abandoned_ = false;
+};
 
 /// Runs `work(thread)` on an executor and settles the promise it returns with `convert(env, result)`.
 /// `keep` (buffers the work reads, the object it belongs to) is held until then.
@@ -25,58 +86,16 @@ inline Napi::Error make_error(Napi::Env env, ErrorCode code, const std::string& 
 template <typename Work, typename Convert>
 Napi::Promise run_async(Napi::Env env, Executor& executor, Napi::Object keep, Work work, Convert convert,
                         std::function<void()> settled = nullptr) {
-  struct State {
-    explicit State(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
-    Napi::Promise::Deferred deferred;
-    Napi::ObjectReference keep;
-    std::function<void()> settled;
-  };
-  Environment& environment = Environment::of(env);
-  auto state = std::make_shared<State>(env);
-  state->keep = Napi::Persistent(keep);
-  state->settled = std::move(settled);
-  const Napi::Promise promise = state->deferred.Promise();
-  const auto settle = [&environment](std::shared_ptr<State> held, std::function<void(Napi::Env, State&)> outcome) {
-    environment.complete([held = std::move(held), outcome = std::move(outcome), &environment](Napi::Env env) {
-      try {
-        try {
-          outcome(env, *held);
-        } catch (const Napi::Error& error) {
-          held->deferred.Reject(error.Value());
-        }
-      } catch (const Napi::Error&) {
-        // The JavaScript thread is being terminated: nobody waits for the promise any more.
-      }
-      held->keep.Reset();
-      if (held->settled) held->settled();
-      environment.work_ends(env);
-    });
-  };
-  const auto reject = [settle](std::shared_ptr<State> held, ErrorCode code, const std::string& message) {
-    settle(std::move(held), [code, message](Napi::Env env, State& state) {
-      state.deferred.Reject(make_error(env, code, message).Value());
-    });
-  };
-  environment.work_begins(env);
-  Executor::Job job;
-  job.run = [state, settle, reject, work = std::move(work), convert = std::move(convert)](int thread) mutable {
-    try {
-      using Result = decltype(work(thread));
-      auto result = std::make_shared<Result>(work(thread));
-      settle(state, [result, convert = std::move(convert)](Napi::Env env, State& held) mutable {
-        held.deferred.Resolve(convert(env, *result));
-      });
-    } catch (const Error& error) {
-      reject(state, error.code(), error.what());
-    } catch (const std::exception& error) {
-      reject(state, ErrorCode::internal, error.what());
-    }
-    // The last reference to JavaScript values must be given up on the JavaScript thread.
-    state.reset();
-  };
-  job.abandon = [state, reject] { reject(state, ErrorCode::closed, "It was closed before the call began"); };
-  state.reset();
-  if (!executor.post(job)) job.abandon();
+  using Call = AsyncCall<Work, Convert>;
+  auto call = std::make_unique<Call>(env, keep, std::move(work), std::move(convert), std::move(settled));
+  const Napi::Promise promise = call->promise();
+  Environment::of(env).work_begins(env);
+  std::unique_ptr<Executor::Job> job = std::move(call);
+  try {
+    executor.post(job);
+  } catch (...) {
+    static_cast<Call*>(job.release())->fail(current_failure());
+  }
   return promise;
 }
 

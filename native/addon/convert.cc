@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "error.h"
@@ -10,29 +12,48 @@
 namespace edge_infer {
 namespace {
 
-[[noreturn]] void wrong_type(Napi::Env env, const std::string& expected) {
-  throw Napi::TypeError::New(env, "Expected " + expected);
+/// Beyond this, whole numbers are not exact in JavaScript.
+constexpr double kMaxSafeInteger = 9007199254740991;
+
+std::string received(const Napi::Value& value) {
+  if (value.IsUndefined()) return "undefined";
+  if (value.IsNull()) return "null";
+  if (value.IsBoolean()) return value.As<Napi::Boolean>().Value() ? "true" : "false";
+  if (value.IsNumber()) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.15g", value.As<Napi::Number>().DoubleValue());
+    return std::string(text) + " of type number";
+  }
+  if (value.IsString()) {
+    const std::string text = value.As<Napi::String>().Utf8Value();
+    return (text.size() > 60 ? "a long text" : '"' + text + '"') + " of type string";
+  }
+  return value.IsFunction() ? "a function"
+         : value.IsArray()  ? "a list"
+         : value.IsObject() ? "an object"
+                            : "another value";
 }
 
 std::string text(const Napi::Object& object, const char* key) { return to_text(object.Get(key), key); }
 double number(const Napi::Object& object, const char* key) { return to_number(object.Get(key), key); }
-int integer(const Napi::Object& object, const char* key, int least = INT32_MIN, int most = INT32_MAX) {
-  return to_integer(object.Get(key), key, least, most);
+int integer(const Napi::Object& object, const char* key, int min = INT32_MIN, int max = INT32_MAX) {
+  return to_integer(object.Get(key), key, min, max);
 }
 
 /// False when it is absent.
 bool flag(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
   if (value.IsUndefined()) return false;
-  if (!value.IsBoolean()) wrong_type(object.Env(), std::string("true or false as ") + key);
+  if (!value.IsBoolean()) wrong_type(value, std::string("true or false as ") + key);
   return value.As<Napi::Boolean>().Value();
 }
 
 /// Beyond this, crops hold nothing but borders.
 double margin(const Napi::Object& object) {
-  const double value = number(object, "margin");
-  if (!(value >= 0 && value <= 10)) wrong_type(object.Env(), "a number from 0 to 10 as margin");
-  return value;
+  const Napi::Value value = object.Get("margin");
+  const double margin = to_number(value, "margin");
+  if (!(margin >= 0 && margin <= 10)) wrong_type(value, "a number from 0 to 10 as margin");
+  return margin;
 }
 
 bool present(const Napi::Object& object, const char* key) {
@@ -40,27 +61,19 @@ bool present(const Napi::Object& object, const char* key) {
   return !value.IsUndefined() && !value.IsNull();
 }
 
-Napi::Object member(const Napi::Object& object, const char* key) {
-  const Napi::Value value = object.Get(key);
-  if (!value.IsObject()) wrong_type(object.Env(), std::string("an object as ") + key);
-  return value.As<Napi::Object>();
-}
-
-Napi::Array list(const Napi::Value& value, const char* what) {
-  if (!value.IsArray()) wrong_type(value.Env(), what);
-  return value.As<Napi::Array>();
-}
+Napi::Object member(const Napi::Object& object, const char* key) { return to_object(object.Get(key), key); }
 
 /// One of the named values of an enumeration.
 template <typename Value, size_t Count>
 Value choice(const Napi::Object& object, const char* key, const std::pair<const char*, Value> (&choices)[Count]) {
-  const std::string name = text(object, key);
+  const Napi::Value value = object.Get(key);
+  const std::string name = to_text(value, key);
   std::string known;
-  for (const auto& [known_name, value] : choices) {
-    if (name == known_name) return value;
+  for (const auto& [known_name, choice] : choices) {
+    if (name == known_name) return choice;
     known += (known.empty() ? "" : ", ") + std::string(known_name);
   }
-  wrong_type(object.Env(), "one of " + known + " as " + key + " but received " + name);
+  wrong_type(value, "one of " + known + " as " + key);
 }
 
 constexpr std::pair<const char*, ChannelOrder> kChannelOrders[] = {{"rgb", ChannelOrder::rgb},
@@ -74,7 +87,7 @@ constexpr std::pair<const char*, ImageSource::Kind> kImageKinds[] = {
     {"encoded", ImageSource::Kind::encoded}, {"raw", ImageSource::Kind::raw}, {"json", ImageSource::Kind::json}};
 
 void to_channels(const Napi::Value& value, float (&out)[3]) {
-  const Napi::Array array = list(value, "three numbers");
+  const Napi::Array array = to_array(value, "three numbers");
   for (uint32_t i = 0; i < 3; ++i) out[i] = static_cast<float>(to_number(array.Get(i), "a channel's value"));
 }
 
@@ -94,10 +107,10 @@ Device to_device(const Napi::Object& object) {
 
 std::vector<Box> to_boxes(const Napi::Value& value) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
-    wrong_type(value.Env(), "boxes as a Float64Array");
+    wrong_type(value, "boxes as a Float64Array");
   }
   const auto numbers = value.As<Napi::Float64Array>();
-  if (numbers.ElementLength() % 4 != 0) wrong_type(value.Env(), "four numbers a box");
+  if (numbers.ElementLength() % 4 != 0) wrong_type(value, "four numbers a box");
   std::vector<Box> boxes;
   for (size_t i = 0; i < numbers.ElementLength(); i += 4) {
     boxes.push_back({numbers[i], numbers[i + 1], numbers[i + 2], numbers[i + 3]});
@@ -111,7 +124,7 @@ DetectionLimits to_limits(const Napi::Object& object) {
   limits.iou_threshold = static_cast<float>(number(object, "iouThreshold"));
   limits.max_detections = integer(object, "maxDetections", 0);
   if (present(object, "classes")) {
-    const Napi::Array classes = list(object.Get("classes"), "an array of class ids");
+    const Napi::Array classes = to_array(object.Get("classes"), "class ids");
     for (uint32_t i = 0; i < classes.Length(); ++i) {
       limits.classes.push_back(to_integer(classes.Get(i), "a class id", 0));
     }
@@ -136,31 +149,50 @@ Napi::Value from_timings(Napi::Env env, const StageTimings& timings) {
 
 }  // namespace
 
+void wrong_type(const Napi::Value& value, const std::string& expected) {
+  throw Napi::TypeError::New(value.Env(), "Expected " + expected + " but received " + received(value));
+}
+
+Napi::Object to_object(const Napi::Value& value, const std::string& what) {
+  if (!value.IsObject()) wrong_type(value, "an object as " + what);
+  return value.As<Napi::Object>();
+}
+
+Napi::Array to_array(const Napi::Value& value, const std::string& what) {
+  if (!value.IsArray()) wrong_type(value, "an array as " + what);
+  return value.As<Napi::Array>();
+}
+
 ByteView to_bytes(const Napi::Value& value) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    wrong_type(value.Env(), "a Uint8Array");
+    wrong_type(value, "a Uint8Array");
   }
   const auto array = value.As<Napi::Uint8Array>();
   return {array.Data(), array.ByteLength()};
 }
 
 std::string to_text(const Napi::Value& value, const std::string& what) {
-  if (!value.IsString()) wrong_type(value.Env(), "a string as " + what);
+  if (!value.IsString()) wrong_type(value, "a string as " + what);
   return value.As<Napi::String>().Utf8Value();
 }
 
 double to_number(const Napi::Value& value, const std::string& what) {
-  if (!value.IsNumber()) wrong_type(value.Env(), "a number as " + what);
+  if (!value.IsNumber()) wrong_type(value, "a number as " + what);
   return value.As<Napi::Number>().DoubleValue();
 }
 
-int to_integer(const Napi::Value& value, const std::string& what, int least, int most) {
+double to_whole_number(const Napi::Value& value, const std::string& what, double min, double max) {
   const double number = to_number(value, what);
-  if (!(number >= least && number <= most) || number != std::floor(number)) {
-    wrong_type(value.Env(),
-               "a whole number from " + std::to_string(least) + " to " + std::to_string(most) + " as " + what);
+  if (!(number >= min && number <= max) || number != std::floor(number)) {
+    char range[64];
+    std::snprintf(range, sizeof range, "a whole number from %.0f to %.0f as ", min, max);
+    wrong_type(value, range + what);
   }
-  return static_cast<int>(number);
+  return number;
+}
+
+size_t to_size(const Napi::Value& value, const std::string& what, size_t min) {
+  return static_cast<size_t>(to_whole_number(value, what, static_cast<double>(min), kMaxSafeInteger));
 }
 
 int64_t to_token(const Napi::Value& value) {
@@ -169,8 +201,7 @@ int64_t to_token(const Napi::Value& value) {
 }
 
 ImageSource to_image_source(const Napi::Value& value, Napi::Array keep) {
-  if (!value.IsObject()) wrong_type(value.Env(), "an image object");
-  const auto object = value.As<Napi::Object>();
+  const Napi::Object object = to_object(value, "an image");
   ImageSource source;
   source.kind = choice(object, "kind", kImageKinds);
   if (source.kind == ImageSource::Kind::raw) {
@@ -187,7 +218,7 @@ ImageSource to_image_source(const Napi::Value& value, Napi::Array keep) {
 
 ModelOptions to_model_options(const Napi::Object& object) {
   ModelOptions options;
-  const Napi::Array paths = list(object.Get("modelPaths"), "an array of model paths");
+  const Napi::Array paths = to_array(object.Get("modelPaths"), "model paths");
   for (uint32_t i = 0; i < paths.Length(); ++i) options.model_paths.push_back(to_text(paths.Get(i), "a model path"));
   options.family = text(object, "family");
   options.preprocessing = to_preprocessing(member(object, "preprocessing"));
@@ -236,26 +267,24 @@ JobSettings to_job_settings(const Napi::Object& object) {
     settings.crops = to_crops(member(detection, "crops"));
   }
   if (present(object, "faceMargin")) settings.face_margin = number(object, "faceMargin");
-  const Napi::Array labels = list(object.Get("labels"), "an array of labels");
+  const Napi::Array labels = to_array(object.Get("labels"), "labels");
   for (uint32_t i = 0; i < labels.Length(); ++i) settings.labels.push_back(to_text(labels.Get(i), "a label"));
   return settings;
 }
 
 std::vector<Mark> to_marks(const Napi::Value& value) {
-  const Napi::Array array = list(value, "an array of marks");
+  const Napi::Array array = to_array(value, "marks");
   std::vector<Mark> marks;
   for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::Value item = array.Get(i);
-    if (!item.IsObject()) wrong_type(value.Env(), "a mark object");
-    const auto object = item.As<Napi::Object>();
-    const Napi::Array box = list(object.Get("box"), "four numbers as a mark's box");
+    const Napi::Object object = to_object(array.Get(i), "a mark");
+    const Napi::Array box = to_array(object.Get("box"), "a mark's box");
     const auto side = [&](uint32_t index) { return to_number(box.Get(index), "a side of a box"); };
     Mark mark;
     mark.box = {side(0), side(1), side(2), side(3)};
     mark.label = present(object, "label") ? text(object, "label") : "";
     mark.class_id = present(object, "classId") ? integer(object, "classId") : 0;
     if (present(object, "pose")) {
-      const Napi::Array pose = list(object.Get("pose"), "three angles as a mark's pose");
+      const Napi::Array pose = to_array(object.Get("pose"), "a mark's pose");
       const auto angle = [&](uint32_t index) { return static_cast<float>(to_number(pose.Get(index), "an angle")); };
       mark.pose = HeadPose{angle(0), angle(1), angle(2)};
     }
@@ -354,6 +383,20 @@ Napi::Value from_strings(Napi::Env env, const std::vector<std::string>& strings)
   return array;
 }
 
+Napi::Value from_job_protocol(Napi::Env env, const JobProtocol& protocol) {
+  Napi::Object records = Napi::Object::New(env);
+  for (const auto& [name, fields] : protocol.records) records.Set(name, from_strings(env, fields));
+  Napi::Object flags = Napi::Object::New(env);
+  for (const auto& [name, bit] : protocol.flags) flags.Set(name, bit);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("version", protocol.version);
+  object.Set("records", records);
+  object.Set("flags", flags);
+  object.Set("imageKinds", from_strings(env, protocol.image_kinds));
+  object.Set("channelOrders", from_strings(env, protocol.channel_orders));
+  return object;
+}
+
 Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
   Napi::Array images = Napi::Array::New(env, request.images.size());
   for (size_t i = 0; i < request.images.size(); ++i) {
@@ -381,9 +424,11 @@ Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
 }
 
 Napi::Value adopt_bytes(Napi::Env env, Bytes&& bytes) {
-  auto* const owned = new Bytes(std::move(bytes));
-  return Napi::Buffer<uint8_t>::NewOrCopy(
-      env, owned->data(), owned->size(), [](Napi::Env, uint8_t*, Bytes* held) { delete held; }, owned);
+  auto owned = std::make_unique<Bytes>(std::move(bytes));
+  const auto buffer = Napi::Buffer<uint8_t>::NewOrCopy(
+      env, owned->data(), owned->size(), [](Napi::Env, uint8_t*, Bytes* held) { delete held; }, owned.get());
+  (void)owned.release();
+  return buffer;
 }
 
 Napi::Value from_bytes(Napi::Env env, const Bytes& bytes) {

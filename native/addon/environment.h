@@ -2,7 +2,6 @@
 
 #include <napi.h>
 
-#include <functional>
 #include <memory>
 #include <set>
 
@@ -15,28 +14,37 @@ class Stoppable {
  public:
   virtual ~Stoppable() = default;
   /// Cancels what runs and waits for it.
-  virtual void shut_down() = 0;
+  virtual void shut_down() noexcept = 0;
 };
 
 /// What the addon keeps for one JavaScript environment (the main thread, or a worker_thread).
 class Environment {
  public:
+  /// The end of work that was done on another thread. Destroyed on the JavaScript thread.
+  class Completion {
+   public:
+    virtual ~Completion() = default;
+    /// Called on the JavaScript thread, unless that ends before.
+    virtual void settle(Napi::Env env) noexcept = 0;
+  };
+
+  /// Throws INTERNAL when no threads can be started.
   explicit Environment(Napi::Env env);
 
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-  /// Calls `completion` on the JavaScript thread; may be called from any thread.
-  void complete(std::function<void(Napi::Env)> completion);
+  /// Has `completion` settled on the JavaScript thread. Any thread.
+  void complete(std::unique_ptr<Completion> completion) noexcept;
 
   /// While work is under way the event loop stays alive. JavaScript thread only.
   void work_begins(Napi::Env env);
   void work_ends(Napi::Env env);
 
   /// Threads for what belongs to no session: loading models, drawing, video.
-  Executor& background() { return *background_; }
+  Executor& background() { return background_; }
 
   void add(Stoppable* stoppable) { stoppables_.insert(stoppable); }
-  void remove(Stoppable* stoppable) { stoppables_.erase(stoppable); }
+  void remove(Stoppable* stoppable) noexcept { stoppables_.erase(stoppable); }
 
   Napi::FunctionReference session_constructor;
   Napi::FunctionReference job_server_constructor;
@@ -44,15 +52,14 @@ class Environment {
   Napi::FunctionReference writer_constructor;
 
  private:
-  using Completion = std::function<void(Napi::Env)>;
   static void call(Napi::Env env, Napi::Function, void*, Completion* completion);
   using Dispatcher = Napi::TypedThreadSafeFunction<void, Completion, call>;
 
-  void shut_down();
+  void shut_down() noexcept;
 
+  Executor background_;
   Dispatcher dispatcher_;
   int under_way_ = 0;
-  std::unique_ptr<Executor> background_;
   std::set<Stoppable*> stoppables_;
 };
 

@@ -2,41 +2,55 @@
 
 #include <pthread.h>
 
+#include <string>
+#include <system_error>
 #include <utility>
+
+#include "error.h"
 
 namespace edge_infer {
 
 Executor::Executor(int threads) {
   try {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { work(i); });
+  } catch (const std::system_error& error) {
+    const size_t started = threads_.size();
+    stop();
+    throw Error(ErrorCode::internal, "Thread " + std::to_string(started + 1) + " of " + std::to_string(threads) +
+                                         " cannot be started: " + error.what());
   } catch (...) {
     stop();
     throw;
   }
 }
 
-bool Executor::post(Job& job) {
+void Executor::post(std::unique_ptr<Job>& job) {
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return false;
-    jobs_.push_back(std::move(job));
+    if (!stopping_) jobs_.push_back(std::move(job));
   }
-  ready_.notify_one();
-  return true;
+  if (job) {
+    job.release()->abandon();
+  } else {
+    ready_.notify_one();
+  }
 }
 
-void Executor::refuse() {
-  std::deque<Job> abandoned;
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    abandoned.swap(jobs_);
+void Executor::refuse() noexcept {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  while (!jobs_.empty()) {
+    Job* const job = jobs_.front().release();
+    jobs_.pop_front();
+    lock.unlock();
+    job->abandon();
+    lock.lock();
   }
+  lock.unlock();
   ready_.notify_all();
-  for (Job& job : abandoned) job.abandon();
 }
 
-void Executor::stop() {
+void Executor::stop() noexcept {
   refuse();
   const std::lock_guard lock(join_mutex_);
   for (std::thread& thread : threads_) {
@@ -44,10 +58,10 @@ void Executor::stop() {
   }
 }
 
-void Executor::work(int thread) {
+void Executor::work(int thread) noexcept {
   pthread_setname_np(pthread_self(), "edge-infer");
   while (true) {
-    Job job;
+    std::unique_ptr<Job> job;
     {
       std::unique_lock lock(mutex_);
       ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
@@ -55,7 +69,7 @@ void Executor::work(int thread) {
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
-    job.run(thread);
+    job.release()->run(thread);
   }
 }
 

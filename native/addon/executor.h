@@ -2,7 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
-#include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -12,32 +12,37 @@ namespace edge_infer {
 /// Threads of our own that work off one queue. libuv's pool is left to Node.
 class Executor {
  public:
-  struct Job {
+  /// From `run` or `abandon` on, one of which is called, a job owns itself.
+  class Job {
+   public:
+    virtual ~Job() = default;
     /// Called on one of the threads with its index.
-    std::function<void(int thread)> run;
+    virtual void run(int thread) noexcept = 0;
     /// Called instead, on the thread that stops the executor, when the job never began.
-    std::function<void()> abandon;
+    virtual void abandon() noexcept = 0;
   };
 
+  /// Throws INTERNAL when a thread cannot be started.
   explicit Executor(int threads);
   ~Executor() { stop(); }
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// Takes the job over; false, and the job untouched, when the executor is stopping.
-  bool post(Job& job);
+  /// Takes the job over, to abandon it at once when the executor is stopping. Throws where there is no memory for it,
+  /// and leaves the job to the caller then.
+  void post(std::unique_ptr<Job>& job);
   /// Takes no more jobs and abandons those that have not begun. Does not wait.
-  void refuse();
+  void refuse() noexcept;
   /// refuse(), then waits for the running jobs.
-  void stop();
+  void stop() noexcept;
 
  private:
-  void work(int thread);
+  void work(int thread) noexcept;
 
   std::mutex mutex_;
   std::mutex join_mutex_;
   std::condition_variable ready_;
-  std::deque<Job> jobs_;
+  std::deque<std::unique_ptr<Job>> jobs_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

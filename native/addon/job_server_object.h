@@ -2,26 +2,27 @@
 
 #include <napi.h>
 
-#include <memory>
-
 #include "jobs/job_server.h"
+#include "native_object.h"
 
 namespace edge_infer {
 
 /// `NativeJobServer` of lib/native.ts.
-class JobServerObject : public Napi::ObjectWrap<JobServerObject> {
+class JobServerObject : public NativeObject<JobServerObject, JobServer> {
  public:
+  static constexpr const char* kName = "a job server";
+  static constexpr const char* kMaker = "openJobServer";
+  static constexpr napi_type_tag kTypeTag{0x0f6a1c58d9b14e02, 0x9b5e3a77c1d24f90};
+
   static void define(Napi::Env env);
   /// `openJobServer(socket, memory)`.
   static Napi::Value open(const Napi::CallbackInfo& info);
-  static std::shared_ptr<JobServer> server_of(const Napi::Value& value);
+  static std::shared_ptr<JobServer> server_of(const Napi::Value& value) { return Unwrap(value)->core(); }
 
-  explicit JobServerObject(const Napi::CallbackInfo& info);
+  using NativeObject::NativeObject;
 
  private:
   Napi::Value cancel(const Napi::CallbackInfo& info);
-
-  std::shared_ptr<JobServer> server_;
 };
 
 }  // namespace edge_infer

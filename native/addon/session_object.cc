@@ -22,62 +22,64 @@ void SessionCore::close() {
 }
 
 void SessionObject::define(Napi::Env env) {
-  const Napi::Function constructor = DefineClass(
-      env, "NativeSession",
-      {InstanceMethod<&SessionObject::detect>("detect"), InstanceMethod<&SessionObject::head_pose>("headPose"),
-       InstanceMethod<&SessionObject::calibrate>("calibrate"), InstanceMethod<&SessionObject::statistics>("statistics"),
-       InstanceMethod<&SessionObject::serve_jobs>("serveJobs"), InstanceMethod<&SessionObject::cancel>("cancel"),
-       InstanceMethod<&SessionObject::close>("close"), InstanceMethod<&SessionObject::input_size_for>("inputSizeFor"),
-       InstanceAccessor<&SessionObject::inputs>("inputs"), InstanceAccessor<&SessionObject::outputs>("outputs"),
-       InstanceAccessor<&SessionObject::provider>("provider"), InstanceAccessor<&SessionObject::warnings>("warnings"),
-       InstanceAccessor<&SessionObject::pending>("pending")});
+  const Napi::Function constructor =
+      DefineClass(env, "NativeSession",
+                  {method<&SessionObject::detect>("detect"), method<&SessionObject::head_pose>("headPose"),
+                   method<&SessionObject::calibrate>("calibrate"), method<&SessionObject::statistics>("statistics"),
+                   method<&SessionObject::serve_jobs>("serveJobs"), method<&SessionObject::cancel>("cancel"),
+                   method<&SessionObject::close>("close"), method<&SessionObject::input_size_for>("inputSizeFor"),
+                   accessor<&SessionObject::inputs>("inputs"), accessor<&SessionObject::outputs>("outputs"),
+                   accessor<&SessionObject::provider>("provider"), accessor<&SessionObject::warnings>("warnings"),
+                   accessor<&SessionObject::pending>("pending")});
   Environment::of(env).session_constructor = Napi::Persistent(constructor);
 }
 
 Napi::Value SessionObject::create(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (info.Length() < 1 || !info[0].IsObject()) throw Napi::TypeError::New(env, "Expected session options");
-  const auto object = info[0].As<Napi::Object>();
+  const Napi::Object object = to_object(info[0], "session options");
   const ModelOptions options = to_model_options(object);
   const int concurrency = to_integer(object.Get("concurrency"), "concurrency", 1);
   return run_async(
       env, Environment::of(env).background(), object,
       [options, concurrency](int) { return std::make_shared<SessionCore>(options, concurrency); },
       [](Napi::Env env, const std::shared_ptr<SessionCore>& core) -> Napi::Value {
-        auto held = core;
-        return Environment::of(env).session_constructor.New(
-            {Napi::External<std::shared_ptr<SessionCore>>::New(env, &held)});
+        return wrap(Environment::of(env).session_constructor, core);
       });
 }
 
-SessionObject::SessionObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (info.Length() != 1 || !info[0].IsExternal()) {
-    throw Napi::TypeError::New(info.Env(), "Sessions are made by createSession()");
-  }
-  core_ = *info[0].As<Napi::External<std::shared_ptr<SessionCore>>>().Data();
-  const Session& session = *core_->model->sessions().front();
+SessionObject::SessionObject(const Napi::CallbackInfo& info)
+    : NativeObject(info), environment_(&Environment::of(info.Env())) {
+  const Session& session = *core()->model->sessions().front();
   inputs_ = session.inputs();
   outputs_ = session.outputs();
   provider_ = session.provider();
   warnings_ = session.warnings();
-  input_sizing_ = core_->model->input_sizing();
-  environment_ = &Environment::of(info.Env());
+  input_sizing_ = core()->model->input_sizing();
   environment_->add(this);
 }
 
 SessionObject::~SessionObject() {
-  if (environment_) environment_->remove(this);
-  if (!core_) return;
-  core_->executor->stop();
-  // Freeing a model takes long enough to be felt on the JavaScript thread.
-  Executor::Job free{[core = std::move(core_)](int) {}, [] {}};
-  environment_->background().post(free);
+  environment_->remove(this);
+  core()->executor->stop();
+  /// Freeing a model takes long enough to be felt on the JavaScript thread.
+  struct Free : Executor::Job {
+    explicit Free(std::shared_ptr<SessionCore> core) : core(std::move(core)) {}
+    void run(int) noexcept override { delete this; }
+    void abandon() noexcept override { delete this; }
+    std::shared_ptr<SessionCore> core;
+  };
+  ignore_failure([this] {
+    std::unique_ptr<Executor::Job> free = std::make_unique<Free>(core());
+    environment_->background().post(free);
+  });
 }
 
-void SessionObject::shut_down() {
-  for (const auto& [token, cancellation] : calls_) cancellation->cancel();
-  if (serving_) serving_->stop();
-  core_->executor->stop();
+void SessionObject::shut_down() noexcept {
+  for (const auto& [token, cancellation] : calls_) {
+    ignore_failure([&call = *cancellation] { call.cancel(); });
+  }
+  if (serving_) ignore_failure([this] { serving_->stop(); });
+  core()->executor->stop();
 }
 
 std::shared_ptr<Cancellation> SessionObject::begin_call(int64_t token) {
@@ -96,18 +98,22 @@ Napi::Value SessionObject::run_call(const Napi::CallbackInfo& info, int64_t toke
                                     Convert convert) {
   keep.Set(keep.Length(), info.This());
   auto cancellation = begin_call(token);
-  return run_async(
-      info.Env(), *core_->executor, keep,
-      [core = core_, work = std::move(work), cancellation](int thread) {
-        return work(*core->pipelines[static_cast<size_t>(thread)], *cancellation);
-      },
-      std::move(convert), end_call(token));
+  try {
+    return run_async(
+        info.Env(), *core()->executor, keep,
+        [core = core(), work = std::move(work), cancellation](int thread) {
+          return work(*core->pipelines[static_cast<size_t>(thread)], *cancellation);
+        },
+        std::move(convert), end_call(token));
+  } catch (...) {
+    calls_.erase(token);
+    throw;
+  }
 }
 
 Napi::Value SessionObject::detect(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!info[1].IsObject()) throw Napi::TypeError::New(env, "Expected detect options");
-  const DetectOptions options = to_detect_options(info[1].As<Napi::Object>());
+  const DetectOptions options = to_detect_options(to_object(info[1], "detect options"));
   const int64_t token = to_token(info[2]);
   Napi::Array keep = Napi::Array::New(env);
   const ImageSource image = to_image_source(info[0], keep);
@@ -121,9 +127,8 @@ Napi::Value SessionObject::detect(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::head_pose(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!info[0].IsArray() || !info[1].IsObject()) throw Napi::TypeError::New(env, "Expected images and options");
-  const auto images = info[0].As<Napi::Array>();
-  const HeadPoseOptions options = to_head_pose_options(info[1].As<Napi::Object>());
+  const Napi::Array images = to_array(info[0], "images");
+  const HeadPoseOptions options = to_head_pose_options(to_object(info[1], "head pose options"));
   const int64_t token = to_token(info[2]);
   std::vector<ImageSource> sources;
   Napi::Array keep = Napi::Array::New(env);
@@ -142,7 +147,7 @@ Napi::Value SessionObject::calibrate(const Napi::CallbackInfo& info) {
   const ImageSource image = to_image_source(info[0], keep);
   return run_call(
       info, token, keep,
-      [core = core_.get(), image](Pipeline& pipeline, Cancellation& cancellation) {
+      [core = core().get(), image](Pipeline& pipeline, Cancellation& cancellation) {
         pipeline.calibrate(image, core->statistics, cancellation);
         return true;
       },
@@ -151,22 +156,27 @@ Napi::Value SessionObject::calibrate(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::statistics(const Napi::CallbackInfo& info) {
   return run_async(
-      info.Env(), *core_->executor, info.This().As<Napi::Object>(), [core = core_](int) { return core->statistics; },
+      info.Env(), *core()->executor, info.This().As<Napi::Object>(), [core = core()](int) { return core->statistics; },
       from_statistics);
 }
 
 Napi::Value SessionObject::serve_jobs(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!info[1].IsObject()) throw Napi::TypeError::New(env, "Expected job settings");
-  const JobSettings settings = to_job_settings(info[1].As<Napi::Object>());
-  serving_ = JobServerObject::server_of(info[0]);
-  return run_async(
-      env, *core_->executor, info.This().As<Napi::Object>(),
-      [core = core_, server = serving_, settings](int thread) {
-        return server->serve(*core->pipelines[static_cast<size_t>(thread)], settings);
+  const std::shared_ptr<JobServer> server = JobServerObject::server_of(info[0]);
+  const JobSettings settings = to_job_settings(to_object(info[1], "job settings"));
+  if (serving_) throw Error(ErrorCode::internal, "This session serves jobs already");
+  const Napi::Value ended = run_async(
+      env, *core()->executor, info.This().As<Napi::Object>(),
+      [core = core(), server, settings](int thread) {
+        Pipeline& pipeline = *core->pipelines[static_cast<size_t>(thread)];
+        return server->serve([&pipeline, &settings](const Job& job, Cancellation& cancellation) {
+          return run_job(pipeline, settings, job, cancellation);
+        });
       },
       [](Napi::Env env, bool closed) -> Napi::Value { return Napi::Boolean::New(env, closed); },
       [this] { serving_.reset(); });
+  serving_ = server;
+  return ended;
 }
 
 Napi::Value SessionObject::cancel(const Napi::CallbackInfo& info) {
@@ -177,11 +187,11 @@ Napi::Value SessionObject::cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::close(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  core_->executor->refuse();
+  core()->executor->refuse();
   if (serving_) serving_->pause();
   return run_async(
       env, environment_->background(), info.This().As<Napi::Object>(),
-      [core = core_](int) {
+      [core = core()](int) {
         core->close();
         return true;
       },

@@ -10,6 +10,7 @@
 
 #include "environment.h"
 #include "jobs/job_server.h"
+#include "native_object.h"
 #include "pipeline.h"
 
 namespace edge_infer {
@@ -33,8 +34,12 @@ struct SessionCore {
 };
 
 /// `NativeSession` of lib/native.ts.
-class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
+class SessionObject : public NativeObject<SessionObject, SessionCore>, public Stoppable {
  public:
+  static constexpr const char* kName = "a session";
+  static constexpr const char* kMaker = "createSession";
+  static constexpr napi_type_tag kTypeTag{0x5a0e7c91d4f84c3b, 0xb2196fd83ea04c57};
+
   static void define(Napi::Env env);
   /// `createSession(options)`: loads and warms the model on a background thread.
   static Napi::Value create(const Napi::CallbackInfo& info);
@@ -42,7 +47,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
   explicit SessionObject(const Napi::CallbackInfo& info);
   ~SessionObject() override;
 
-  void shut_down() override;
+  void shut_down() noexcept override;
 
  private:
   Napi::Value detect(const Napi::CallbackInfo& info);
@@ -66,8 +71,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Stoppable {
   template <typename Work, typename Convert>
   Napi::Value run_call(const Napi::CallbackInfo& info, int64_t token, Napi::Array keep, Work work, Convert convert);
 
-  Environment* environment_ = nullptr;
-  std::shared_ptr<SessionCore> core_;
+  Environment* const environment_;
   std::map<int64_t, std::shared_ptr<Cancellation>> calls_;
   /// What serve_jobs() answers for, while it does.
   std::shared_ptr<JobServer> serving_;

@@ -4,29 +4,10 @@
 #include "convert.h"
 
 namespace edge_infer {
-namespace {
-
-/// Wraps what a background thread made in an object of `constructor`.
-template <typename T>
-Napi::Value wrap(Napi::Env env, const Napi::FunctionReference& constructor, const std::shared_ptr<T>& made) {
-  auto held = made;
-  return constructor.New({Napi::External<std::shared_ptr<T>>::New(env, &held)});
-}
-
-template <typename T>
-std::shared_ptr<T> unwrap(const Napi::CallbackInfo& info, const char* maker) {
-  if (info.Length() != 1 || !info[0].IsExternal()) {
-    throw Napi::TypeError::New(info.Env(), std::string("Made by ") + maker + "()");
-  }
-  return *info[0].As<Napi::External<std::shared_ptr<T>>>().Data();
-}
-
-}  // namespace
-
 void VideoReaderObject::define(Napi::Env env) {
-  Environment::of(env).reader_constructor = Napi::Persistent(DefineClass(
-      env, "NativeVideoReader",
-      {InstanceMethod<&VideoReaderObject::read>("read"), InstanceAccessor<&VideoReaderObject::info>("info")}));
+  Environment::of(env).reader_constructor = Napi::Persistent(
+      DefineClass(env, "NativeVideoReader",
+                  {method<&VideoReaderObject::read>("read"), accessor<&VideoReaderObject::info>("info")}));
 }
 
 Napi::Value VideoReaderObject::open(const Napi::CallbackInfo& info) {
@@ -36,19 +17,16 @@ Napi::Value VideoReaderObject::open(const Napi::CallbackInfo& info) {
       env, Environment::of(env).background(), Napi::Object::New(env),
       [path](int) { return std::make_shared<VideoReader>(path); },
       [](Napi::Env env, const std::shared_ptr<VideoReader>& reader) {
-        return wrap(env, Environment::of(env).reader_constructor, reader);
+        return wrap(Environment::of(env).reader_constructor, reader);
       });
 }
-
-VideoReaderObject::VideoReaderObject(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), reader_(unwrap<VideoReader>(info, "openVideo")) {}
 
 Napi::Value VideoReaderObject::read(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return run_async(
       env, Environment::of(env).background(), info.This().As<Napi::Object>(),
-      [reader = reader_, turns = turns_, number = turns_->take()](int) {
-        const Turns::Turn turn(*turns, number);
+      [reader = core(), order = order_, ticket = order_->draw()](int) {
+        const TicketLock::Guard guard(*order, ticket);
         return reader->read();
       },
       [](Napi::Env env, const cv::Mat& frame) -> Napi::Value {
@@ -57,7 +35,7 @@ Napi::Value VideoReaderObject::read(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value VideoReaderObject::info(const Napi::CallbackInfo& call) {
-  const VideoInfo& video = reader_->info();
+  const VideoInfo& video = core()->info();
   Napi::Object object = Napi::Object::New(call.Env());
   object.Set("width", video.width);
   object.Set("height", video.height);
@@ -67,9 +45,9 @@ Napi::Value VideoReaderObject::info(const Napi::CallbackInfo& call) {
 }
 
 void VideoWriterObject::define(Napi::Env env) {
-  Environment::of(env).writer_constructor = Napi::Persistent(DefineClass(
-      env, "NativeVideoWriter",
-      {InstanceMethod<&VideoWriterObject::write>("write"), InstanceMethod<&VideoWriterObject::close>("close")}));
+  Environment::of(env).writer_constructor = Napi::Persistent(
+      DefineClass(env, "NativeVideoWriter",
+                  {method<&VideoWriterObject::write>("write"), method<&VideoWriterObject::close>("close")}));
 }
 
 Napi::Value VideoWriterObject::open(const Napi::CallbackInfo& info) {
@@ -83,12 +61,9 @@ Napi::Value VideoWriterObject::open(const Napi::CallbackInfo& info) {
       env, Environment::of(env).background(), Napi::Object::New(env),
       [path, video](int) { return std::make_shared<VideoWriter>(path, video); },
       [](Napi::Env env, const std::shared_ptr<VideoWriter>& writer) {
-        return wrap(env, Environment::of(env).writer_constructor, writer);
+        return wrap(Environment::of(env).writer_constructor, writer);
       });
 }
-
-VideoWriterObject::VideoWriterObject(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), writer_(unwrap<VideoWriter>(info, "createVideo")) {}
 
 Napi::Value VideoWriterObject::write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -97,8 +72,8 @@ Napi::Value VideoWriterObject::write(const Napi::CallbackInfo& info) {
   const ImageSource image = to_image_source(info[0], keep);
   return run_async(
       env, Environment::of(env).background(), keep,
-      [writer = writer_, image, turns = turns_, number = turns_->take()](int) {
-        const Turns::Turn turn(*turns, number);
+      [writer = core(), image, order = order_, ticket = order_->draw()](int) {
+        const TicketLock::Guard guard(*order, ticket);
         writer->write(read_image(image, {}).frame.pixels);
         return true;
       },
@@ -109,8 +84,8 @@ Napi::Value VideoWriterObject::close(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return run_async(
       env, Environment::of(env).background(), info.This().As<Napi::Object>(),
-      [writer = writer_, turns = turns_, number = turns_->take()](int) {
-        const Turns::Turn turn(*turns, number);
+      [writer = core(), order = order_, ticket = order_->draw()](int) {
+        const TicketLock::Guard guard(*order, ticket);
         writer->close();
         return true;
       },

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -38,5 +39,31 @@ class Error : public std::runtime_error {
  private:
   ErrorCode code_;
 };
+
+/// What went wrong, once the exception is gone.
+struct Failure {
+  ErrorCode code = ErrorCode::internal;
+  std::string message;
+};
+
+/// The exception that is being handled, whatever its type. For use in a catch block.
+inline Failure current_failure() noexcept {
+  try {
+    try {
+      throw;
+    } catch (const Error& error) {
+      return {error.code(), error.what()};
+    } catch (const std::bad_alloc&) {
+      return {ErrorCode::internal, "Out of memory"};
+    } catch (const std::exception& error) {
+      return {ErrorCode::internal, error.what()};
+    } catch (...) {
+      return {ErrorCode::internal, "An exception of an unknown type was thrown"};
+    }
+  } catch (...) {
+    // There was no room for the message. This one is short enough to need none.
+    return {ErrorCode::internal, "Out of memory"};
+  }
+}
 
 }  // namespace edge_infer

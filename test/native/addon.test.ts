@@ -1,10 +1,13 @@
 /** Wrong arguments straight into the addon, past what TypeScript and lib/tasks check: an error each, never a crash. */
-import { readdirSync } from 'node:fs'
+import { once } from 'node:events'
+import { closeSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { types } from 'node:util'
 import t from 'tap'
 import { isErrorCode } from '../../lib/errors.js'
-import { addonPaths, loadRuntime, native, type NativeImage, type NativeMark, type NativeSession } from '../../lib/native.js'
+import { addonPaths, loadRuntime, native, type NativeImage, type NativeJobServer, type NativeMark, type NativeSession } from '../../lib/native.js'
 import { sparse, writeConstantModel } from '../helpers/onnx.js'
 import { runScript } from '../helpers/script.js'
 import { libraryUrl } from '../helpers/shared.js'
@@ -69,6 +72,13 @@ t.test('every argument of every function', async (t) => {
     ['annotate', addon.annotate as Callable, [raw, [], '.jpg', 90]],
     ['openVideo', addon.openVideo as Callable, [join(directory, 'none.mp4')]],
     ['createVideo', addon.createVideo as Callable, ['', 64, 64, 25]],
+    ['createSharedMemory', addon.createSharedMemory as Callable, [4096]],
+    ['releaseSharedPages', addon.releaseSharedPages as Callable, [1_000_000, 0, 4096]],
+    ['openJobServer', addon.openJobServer as Callable, [0, 1_000_000]],
+    ['extractImages', addon.extractImages as Callable, [Buffer.from('{}')]],
+    ['encodeBytesLiteral', addon.encodeBytesLiteral as Callable, [new Uint8Array(3)]],
+    ['reclaim', addon.reclaim as Callable, [new Uint8Array(3)]],
+    ['loadRuntime', addon.loadRuntime as Callable, ['none.so']],
     ['detect', (session.detect as Callable).bind(session), [raw, detect, 1]],
     ['headPose', (session.headPose as Callable).bind(session), [[raw], { margin: 0 }, 1]],
     ['cancel', (session.cancel as Callable).bind(session), [1]],
@@ -88,11 +98,88 @@ t.test('every argument of every function', async (t) => {
     t.ok(refused >= 8, `${name} refused ${refused} values`)
     t.ok(await outcomeOf(() => call()) instanceof Error, `${name} without arguments`)
   }
-  t.throws(() => (session.detect as Callable).call({}, raw, detect, 1))
-  t.throws(() => new (session.constructor as new () => unknown)(), TypeError)
   t.equal((await session.detect(raw, detect, 2)).scores.length, 1, 'it still works')
   t.equal(session.pending, 0)
   await session.close()
+})
+
+t.test('objects of another kind, and externals of another maker, are told apart', async (t) => {
+  const session = await addon.createSession?.(options) as NativeSession & Record<string, Callable>
+  const { fd } = addon.createSharedMemory?.(4096) as { fd: number }
+  const jobs = addon.openJobServer?.(fd, fd) as NativeJobServer
+  const pictures = join(directory, 'other.mp4')
+  const writer = await native.createVideo(pictures, 64, 64, 25)
+  await writer.write(raw)
+  await writer.close()
+  const reader = await native.openVideo(pictures)
+  closeSync(fd)
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  await once(socket, 'connect')
+  const external = (socket as unknown as { _handle: { _externalStream: unknown } })._handle._externalStream
+  t.ok(types.isExternal(external), 'an external of Node itself')
+  const natives: object[] = [session, jobs, writer, reader]
+  for (const object of natives) {
+    const Class = object.constructor as new (...values: unknown[]) => unknown
+    for (const values of [[], [external], [session], [{}], [external, external], [0, 0]]) {
+      t.throws(() => new Class(...values), TypeError, `new ${Class.name}(${values.length})`)
+    }
+    t.throws(() => (Class as unknown as Callable).call({}, external), TypeError)
+    for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(Class.prototype))) {
+      if (name === 'constructor') continue
+      const others = [...natives.filter((other) => other !== object), {}, external, Object.create(object), new Proxy(object, {}), undefined, 1]
+      for (const other of others) {
+        t.throws(() => (value ?? get).call(other, raw, detect, 1), TypeError, `${Class.name}.${name}`)
+      }
+    }
+  }
+  const disguised = Object.setPrototypeOf({}, jobs.constructor.prototype as object) as NativeJobServer
+  const wronglyNamed = Object.setPrototypeOf(reader, jobs.constructor.prototype as object) as NativeJobServer
+  for (const other of [disguised, wronglyNamed, session, external, {}, undefined] as NativeJobServer[]) {
+    t.throws(() => session.serveJobs(other, { labels: [] }), { name: 'TypeError', message: /^Expected a job server but received/ })
+  }
+  socket.destroy()
+  server.close()
+  await session.close()
+})
+
+t.test('descriptors: errors say what failed, and none is left open', async (t) => {
+  const open = (): number => readdirSync('/proc/self/fd').length
+  const before = open()
+  for (let i = 0; i < 50; i++) {
+    t.throws(() => native.createSharedMemory(2 ** 52), { code: 'INTERNAL', message: /^(mmap|ftruncate) failed: / })
+    t.throws(() => native.openJobServer(0, 1_000_000), { code: 'INTERNAL', message: 'fstat failed: Bad file descriptor' })
+    t.throws(() => native.openJobServer(0, 0), { code: 'INTERNAL' })
+  }
+  t.equal(open(), before)
+  t.throws(() => native.createSharedMemory(-1), { name: 'TypeError', message: 'Expected a whole number from 1 to 9007199254740991 as the bytes of a shared memory but received -1 of type number' })
+})
+
+t.test('a session serves one job server at a time, and a job server one session', async (t) => {
+  const first = await addon.createSession?.(options) as NativeSession
+  const second = await addon.createSession?.(options) as NativeSession
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  await once(socket, 'connect')
+  const { fd } = native.createSharedMemory(4096)
+  const jobs = native.openJobServer((socket as unknown as { _handle: { fd: number } })._handle.fd, fd)
+  const serving = first.serveJobs(jobs, { labels: [], faceMargin: 0.3 })
+  t.throws(() => first.serveJobs(jobs, { labels: [] }), { code: 'INTERNAL', message: /serves jobs already/ })
+  t.throws(() => jobs.cancel(-1), TypeError)
+  t.throws(() => jobs.cancel(NaN), TypeError)
+  jobs.cancel(1)
+  await t.rejects(second.serveJobs(jobs, { labels: [] }), { code: 'INTERNAL', message: /Another session serves/ })
+  await first.close()
+  t.equal(await serving, false)
+  const again = second.serveJobs(jobs, { labels: [] })
+  await second.close()
+  t.equal(await again, false)
+  await t.rejects(second.serveJobs(jobs, { labels: [] }), { code: 'CLOSED' })
+  closeSync(fd)
+  socket.destroy()
+  server.close()
 })
 
 t.test('every option of a session, of an image and of a call', async (t) => {

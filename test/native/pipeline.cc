@@ -50,13 +50,15 @@ std::vector<double> receive_header(int socket) {
   return header;
 }
 
+constexpr double kVersion = kJobProtocolVersion;
+
 void send_header(int socket, const std::vector<double>& header) {
   const MessagePrefix prefix{static_cast<uint32_t>(header.size() * sizeof(double)), 0};
   REQUIRE(send(socket, &prefix, sizeof prefix, 0) == sizeof prefix);
   REQUIRE(send(socket, header.data(), prefix.header_bytes, 0) == static_cast<ssize_t>(prefix.header_bytes));
 }
 
-/// As a server does with a worker: a job with everything, one that is no picture, one that is given up, the end.
+/// As a server does with a worker: a job with everything, one that is no picture, one that is cancelled, the end.
 void serve_jobs(Pipeline& pipeline, const Bytes& file) {
   int sockets[2];
   REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
@@ -67,22 +69,26 @@ void serve_jobs(Pipeline& pipeline, const Bytes& file) {
   settings.labels = {"face"};
   bool closed = false;
   std::thread worker([&] {
-    while (!closed) closed = server.serve(pipeline, settings);
+    while (!closed) {
+      closed = server.serve([&](const Job& job, Cancellation& cancellation) {
+        return run_job(pipeline, settings, job, cancellation);
+      });
+    }
   });
   const auto size = static_cast<double>(file.size());
-  send_header(sockets[0], {1, 1 + 4, 0, 1, 0, 0, 0, 0, 0, 0, size});
+  send_header(sockets[0], {kVersion, 1, 1 + 4, 0, 1, 0, 0, 0, 0, 0, 0, size});
   const std::vector<double> done = receive_header(sockets[0]);
-  CHECK(done[0] == 1);
-  CHECK(done[1] == 0);
+  CHECK(done[1] == 1);
+  CHECK(done[2] == 0);
   server.pause();
-  send_header(sockets[0], {2, 0, 1, 1, 0, 0, 0, 0, 0, 0, 20});
-  CHECK(receive_header(sockets[0]) == std::vector<double>{2, 1});
+  send_header(sockets[0], {kVersion, 2, 0, 1, 1, 0, 0, 0, 0, 0, 0, 20});
+  CHECK(receive_header(sockets[0]) == std::vector<double>{kVersion, 2, 1});
   server.cancel(1);
   server.cancel(3);
-  CHECK(receive_header(sockets[0]) == std::vector<double>{3, 1});
-  send_header(sockets[0], {3, 0, 0, 1, 0, 0, 0, 0, 0, 0, size});
-  send_header(sockets[0], {4, 0, 0, 1, 0, 0, 0, 0, 0, 0, size});
-  CHECK(receive_header(sockets[0])[0] == 4);
+  CHECK(receive_header(sockets[0]) == std::vector<double>{kVersion, 3, 1});
+  send_header(sockets[0], {kVersion, 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, size});
+  send_header(sockets[0], {kVersion, 4, 0, 0, 1, 0, 0, 0, 0, 0, 0, size});
+  CHECK(receive_header(sockets[0])[1] == 4);
   shutdown(sockets[0], SHUT_WR);
   worker.join();
   CHECK(closed);

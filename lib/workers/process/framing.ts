@@ -3,8 +3,11 @@
  * header and binary data.
  */
 import type { Socket } from 'node:net'
+import { EdgeInferError } from '../../errors.js'
 
 const PREFIX_BYTES = 8
+/** Of one message; native/core/jobs/job_protocol.h has the same limit. */
+const MAX_BYTES = 2 ** 31
 
 export class Framing {
   readonly #socket: Socket
@@ -16,10 +19,17 @@ export class Framing {
   #body: Buffer | undefined
   #bodyFilled = 0
 
+  /** A message that `onMessage` refuses by throwing destroys the socket with the same error. */
   constructor(socket: Socket, onMessage: (header: Buffer, data: Buffer) => void) {
     this.#socket = socket
     this.#onMessage = onMessage
-    socket.on('data', (chunk) => this.#receive(chunk))
+    socket.on('data', (chunk) => {
+      try {
+        this.#receive(chunk)
+      } catch (error) {
+        socket.destroy(error as Error)
+      }
+    })
   }
 
   /** Nothing is sent once the other side is gone. */
@@ -54,6 +64,9 @@ export class Framing {
         if (this.#prefixFilled < PREFIX_BYTES) return
         this.#prefixFilled = 0
         const bytes = this.#bodyBytes
+        if (bytes > MAX_BYTES) {
+          throw new EdgeInferError('INTERNAL', `Expected a message of at most ${MAX_BYTES} bytes but received one of ${bytes}`)
+        }
         if (chunk.length - at >= bytes) {
           this.#deliver(chunk.subarray(at, at + bytes))
           at += bytes

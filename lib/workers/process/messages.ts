@@ -14,12 +14,13 @@ export interface WireError {
 }
 
 export type ToWorker =
-  | { type: 'load'; task: TaskName; options: TaskOptions }
-  /** Give up a job, running or still to come. */
+  /** `protocol`: version of the job protocol. */
+  | { type: 'load'; protocol: number; task: TaskName; options: TaskOptions }
+  /** Cancel a job, running or still to come. */
   | { type: 'cancel'; id: number }
   /** Compute with another number of threads from the next job on. */
   | { type: 'threads'; threads: number }
 
 export type FromWorker =
-  | { type: 'ready'; model: string; labels: readonly string[]; provider: string; warnings: string[] }
+  | { type: 'ready'; protocol: number; model: string; labels: readonly string[]; provider: string; warnings: string[] }
   | { type: 'failed'; error: WireError }

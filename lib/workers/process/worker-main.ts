@@ -7,9 +7,11 @@ import type { TaskName } from '../../tasks/registry.js'
 import { native, toEdgeInferError } from '../../native.js'
 import { createTask, type Detector, type HeadPoseEstimator, type TaskOptions } from '../../tasks/index.js'
 import { Channel } from './channel.js'
+import { expectSameProtocol } from './job-protocol.js'
 import { CHANNEL_FD, JOBS_FD, MEMORY_FD, type FromWorker, type ToWorker, type WireError } from './messages.js'
 
 interface Load {
+  protocol: number
   task: TaskName
   options: TaskOptions
 }
@@ -48,13 +50,15 @@ class Worker {
   async #loadTask(): Promise<void> {
     const load = this.#load as Load
     try {
+      expectSameProtocol('server', load.protocol)
       this.#task = await createTask(load.task, { ...load.options, download: false })
     } catch (error) {
       this.#channel.send({ type: 'failed', error: wireError(error) })
       return
     }
     const { entry: { name, labels }, provider, warnings } = this.#task.model
-    this.#channel.send({ type: 'ready', model: name, labels, provider, warnings })
+    const protocol = native.jobProtocol().version
+    this.#channel.send({ type: 'ready', protocol, model: name, labels, provider, warnings })
     this.#serve().catch((error: unknown) => fail('cannot go on', error))
   }
 
@@ -104,5 +108,5 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true })
 socket.on('close', () => process.exit(0))
-socket.on('error', () => process.exit(0))
+socket.on('error', (error) => ('syscall' in error ? process.exit(0) : fail('cannot understand the server', error)))
 new Worker(socket)

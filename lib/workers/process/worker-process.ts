@@ -3,13 +3,14 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { EdgeInferError } from '../../errors.js'
+import { native, toEdgeInferError } from '../../native.js'
 import type { TaskName } from '../../tasks/registry.js'
 import type { TaskOptions } from '../../tasks/index.js'
 import type { Job, JobResult } from '../../inference/job.js'
 import { Channel } from './channel.js'
 import { Framing } from './framing.js'
 import { JobMemory } from './job-memory.js'
-import { decodeAnswer, encodeJob, type JobAnswer } from './job-protocol.js'
+import { decodeAnswer, encodeJob, expectSameProtocol, type JobAnswer } from './job-protocol.js'
 import { CHANNEL_FD, JOBS_FD, type FromWorker, type ToWorker } from './messages.js'
 
 const MAIN = fileURLToPath(new URL('./worker-main.js', import.meta.url))
@@ -23,6 +24,8 @@ export interface WorkerProcessOptions {
   slots: number
   /** Called with the pid before the model is loaded: memory does not move with a process. */
   confine(pid: number): void
+  /** Another program than the worker's, for a test. */
+  program?: string
 }
 
 /** How a worker ended. */
@@ -60,10 +63,10 @@ export class WorkerProcess {
   #stderr = ''
 
   /** @throws EdgeInferError WORKER_DIED when no process can be made or confined. */
-  constructor({ task, options, confine, slots }: WorkerProcessOptions) {
+  constructor({ task, options, confine, slots, program = MAIN }: WorkerProcessOptions) {
     this.#memory = new JobMemory(slots)
     // One thread for V8's own chores, few malloc arenas: a worker's cores belong to its model.
-    this.#child = spawn(process.execPath, ['--v8-pool-size=1', MAIN], {
+    this.#child = spawn(process.execPath, ['--v8-pool-size=1', program], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd, 'pipe'],
       env: { MALLOC_ARENA_MAX: '2', ...process.env },
     })
@@ -79,8 +82,10 @@ export class WorkerProcess {
       this.#stderr = (this.#stderr + text).slice(-KEPT_STDERR)
     })
     const [control, jobs] = [CHANNEL_FD, JOBS_FD].map((fd) => this.#child.stdio[fd]) as [Socket, Socket]
-    control.on('error', () => {})
-    jobs.on('error', () => {})
+    // An error of the system means that the process is gone or going, which its end reports.
+    const onError = (error: Error): void => { if (!('syscall' in error)) this.#break(error) }
+    control.on('error', onError)
+    jobs.on('error', onError)
     this.#channel = new Channel(control, (message) => this.#receive(message))
     this.#jobs = new Framing(jobs, (header, data) => this.#settle(decodeAnswer(header, data)))
     this.pid = this.#child.pid ?? -1
@@ -91,7 +96,7 @@ export class WorkerProcess {
       this.kill()
       throw error
     }
-    this.#channel.send({ type: 'load', task, options })
+    this.#channel.send({ type: 'load', protocol: native.jobProtocol().version, task, options })
   }
 
   /** Resolves when the model is loaded and warm. @throws EdgeInferError MODEL_*, WORKER_DIED. */
@@ -131,6 +136,7 @@ export class WorkerProcess {
       this.kill()
       return
     }
+    expectSameProtocol('worker', message.protocol)
     this.model = message.model
     this.#labels = message.labels
     this.warnings = message.warnings
@@ -143,6 +149,13 @@ export class WorkerProcess {
     sent?.release?.()
     if ('result' in answer) sent?.resolve({ ...answer.result, labels: this.#labels })
     else sent?.reject(answer.error)
+  }
+
+  /** Kills a worker that cannot be understood. */
+  #break(error: Error): void {
+    this.#settleReady.reject(toEdgeInferError(error))
+    this.#stderr = `${this.#stderr}\n${error.message}`.slice(-KEPT_STDERR)
+    this.kill()
   }
 
   #onEnd(end: WorkerEnd): void {

@@ -3,27 +3,23 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstdio>
-#include <cstring>
 #include <string>
 
 #include "error.h"
 
 namespace edge_infer {
 namespace {
-
-[[noreturn]] void fail(const char* what) {
-  throw Error(ErrorCode::internal, std::string(what) + " failed: " + std::strerror(errno));
-}
 
 double cpu_seconds() {
   rusage usage{};
@@ -56,77 +52,93 @@ class UsageMeter {
   double cpu_seconds_ = edge_infer::cpu_seconds();
 };
 
+size_t size_of_file(int descriptor) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) throw_errno("fstat");
+  return static_cast<size_t>(status.st_size);
+}
+
 }  // namespace
 
-JobServer::JobServer(int socket, int memory) : socket_(socket) {
-  struct stat status {};
-  if (fstat(memory, &status) != 0) fail("fstat");
-  memory_bytes_ = static_cast<size_t>(status.st_size);
-  void* const mapped = mmap(nullptr, memory_bytes_, PROT_READ, MAP_SHARED, memory, 0);
-  if (mapped == MAP_FAILED) fail("mmap");
-  memory_ = static_cast<const uint8_t*>(mapped);
-  wake_up_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (wake_up_ < 0) {
-    munmap(mapped, memory_bytes_);
-    fail("eventfd");
-  }
-}
+JobServer::JobServer(int socket, int memory)
+    : socket_(socket),
+      memory_(memory, size_of_file(memory), PROT_READ),
+      bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd") {}
 
-JobServer::~JobServer() {
-  close(wake_up_);
-  munmap(const_cast<uint8_t*>(memory_), memory_bytes_);
-}
-
-bool JobServer::serve(Pipeline& pipeline, const JobSettings& settings) {
+bool JobServer::serve(const Run& run) {
+  const std::unique_lock serving(serving_, std::try_to_lock);
+  if (!serving) throw Error(ErrorCode::internal, "Another session serves these jobs already");
   while (wait_for_message()) {
     const std::optional<Message> message = receive();
     if (!message) return true;
-    answer(pipeline, settings, *message);
+    answer(run, *message);
   }
   return false;
 }
 
 void JobServer::pause() {
-  const uint64_t one = 1;
-  (void)!write(wake_up_, &one, sizeof one);
-}
-
-void JobServer::cancel(uint32_t id) {
-  const std::lock_guard lock(mutex_);
-  if (running_ && running_id_ == id) {
-    running_->cancel();
-  } else if (id > last_answered_ && cancelled_.insert(id).second) {
-    send_failure(id, ErrorCode::aborted, "The call was cancelled");
-  }
+  pausing_ = true;
+  ring();
 }
 
 void JobServer::stop() {
-  pause();
+  stopping_ = true;
+  ring();
   const std::lock_guard lock(mutex_);
   if (running_) running_->cancel();
 }
 
+void JobServer::cancel(uint32_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (running_ && running_id_ == id) return running_->cancel();
+    if (id <= last_answered_ || cancelled_.count(id) > 0) return;
+    early_answers_.push_back({failure_message(id, {ErrorCode::aborted, "The call was cancelled"}), 0});
+    try {
+      cancelled_.insert(id);
+    } catch (...) {
+      early_answers_.pop_back();
+      throw;
+    }
+  }
+  try {
+    const std::unique_lock sending(sending_, std::try_to_lock);
+    if (sending && send_early_answers()) return;
+  } catch (...) {
+    // The serving thread meets the same failure and reports it.
+  }
+  ring();
+}
+
 /// False when serve() is to end.
 bool JobServer::wait_for_message() {
-  pollfd waited[] = {{wake_up_, POLLIN, 0}, {socket_, POLLIN, 0}};
-  while (poll(waited, 2, -1) < 0) {
-    if (errno != EINTR) fail("poll");
+  while (true) {
+    send({});
+    if (stopping_ || pausing_.exchange(false)) return false;
+    pollfd waited[] = {{bell_.get(), POLLIN, 0}, {socket_, POLLIN, 0}};
+    if (poll(waited, 2, -1) < 0 && errno != EINTR) throw_errno("poll");
+    if (waited[0].revents != 0) {
+      silence();
+    } else if (waited[1].revents != 0) {
+      return true;
+    }
   }
-  if (waited[0].revents == 0) return true;
-  uint64_t count = 0;
-  (void)!read(wake_up_, &count, sizeof count);
-  return false;
 }
 
 /// Nothing when the other side has closed.
 std::optional<JobServer::Message> JobServer::receive() {
   MessagePrefix prefix;
   if (!read_exactly(&prefix, sizeof prefix)) return std::nullopt;
+  if (prefix.header_bytes > kMaxHeaderBytes || prefix.header_bytes % sizeof(double) != 0) {
+    throw Error(ErrorCode::internal, "Expected a job's header of 64-bit numbers, at most " +
+                                         std::to_string(kMaxHeaderBytes) + " bytes, but received one of " +
+                                         std::to_string(prefix.header_bytes) + " bytes");
+  }
   Message message;
   message.header.resize(prefix.header_bytes / sizeof(double));
   message.data.resize(prefix.data_bytes);
-  const bool whole = read_exactly(message.header.data(), message.header.size() * sizeof(double)) &&
-                     read_exactly(message.data.data(), message.data.size());
+  const bool whole =
+      read_exactly(message.header.data(), prefix.header_bytes) && read_exactly(message.data.data(), prefix.data_bytes);
   if (!whole) return std::nullopt;
   return message;
 }
@@ -136,7 +148,7 @@ bool JobServer::read_exactly(void* target, size_t size) {
   while (size > 0) {
     const ssize_t count = recv(socket_, at, size, MSG_WAITALL);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno != ECONNRESET) fail("recv");
+    if (count < 0 && errno != ECONNRESET) throw_errno("recv");
     if (count <= 0) return false;
     at += count;
     size -= static_cast<size_t>(count);
@@ -144,46 +156,93 @@ bool JobServer::read_exactly(void* target, size_t size) {
   return true;
 }
 
-void JobServer::answer(Pipeline& pipeline, const JobSettings& settings, const Message& message) {
+void JobServer::answer(const Run& run, const Message& message) {
   const UsageMeter meter;
-  const JobRequest request = decode_job(message.header, {memory_, memory_bytes_}, message.data);
-  const std::shared_ptr<Cancellation> cancellation = begin(request.id);
-  if (!cancellation) return end(request.id);
+  const uint32_t id = decode_job_id(message.header);
+  const std::shared_ptr<Cancellation> cancellation = begin(id);
+  if (!cancellation) return end(id);
+  JobOutcome outcome;
+  std::vector<double> header;
   try {
-    const JobOutcome outcome = run_job(pipeline, settings, request.job, *cancellation);
-    end(request.id);
-    send(encode_outcome(request.id, outcome, meter.read()), pictures_of(outcome));
-  } catch (const Error& error) {
-    end(request.id);
-    send_failure(request.id, error.code(), error.what());
-  } catch (const std::exception& error) {
-    end(request.id);
-    send_failure(request.id, ErrorCode::internal, error.what());
+    const JobRequest request = decode_job(message.header, {memory_.data(), memory_.bytes()}, message.data);
+    outcome = run(request.job, *cancellation);
+    header = encode_outcome(id, outcome, meter.read());
+  } catch (...) {
+    const Failure failure = current_failure();
+    end(id);
+    return send_failure(id, failure);
+  }
+  end(id);
+  send_outcome(id, header, pictures_of(outcome));
+}
+
+void JobServer::send_outcome(uint32_t id, const std::vector<double>& header, const std::vector<ByteView>& pictures) {
+  MessagePrefix prefix;
+  std::vector<iovec> parts{{&prefix, sizeof prefix},
+                           {const_cast<double*>(header.data()), header.size() * sizeof(double)}};
+  size_t bytes = 0;
+  for (const ByteView& picture : pictures) {
+    bytes += picture.size;
+    parts.push_back({const_cast<uint8_t*>(picture.data), picture.size});
+  }
+  if (parts[1].iov_len > kMaxHeaderBytes || bytes > kMaxDataBytes) {
+    return send_failure(id, {ErrorCode::too_large, "The answer is larger than a message may be"});
+  }
+  prefix.header_bytes = static_cast<uint32_t>(parts[1].iov_len);
+  prefix.data_bytes = static_cast<uint32_t>(bytes);
+  send(std::move(parts));
+}
+
+void JobServer::send_failure(uint32_t id, const Failure& failure) {
+  Bytes message = failure_message(id, failure);
+  send({{message.data(), message.size()}});
+}
+
+/// Sends the early answers, then the parts, and waits for the other side to read. The serving thread only.
+void JobServer::send(std::vector<iovec> parts) {
+  const std::lock_guard sending(sending_);
+  size_t next = 0;
+  while (!send_early_answers() || !send_now(parts, next)) {
+    if (!wait_for_room()) return;
   }
 }
 
-void JobServer::send_failure(uint32_t id, ErrorCode code, const std::string& text) {
-  const std::string failure = name_of(code) + ("\n" + text);
-  send(encode_failure(id), {ByteView(failure)});
+/// Sends what the socket has room for; true when none is left. The caller holds `sending_`.
+bool JobServer::send_early_answers() {
+  while (true) {
+    EarlyAnswer* first = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (early_answers_.empty()) return true;
+      // Others only append, which leaves it where it is.
+      first = &early_answers_.front();
+    }
+    std::vector<iovec> parts{{first->message.data() + first->sent, first->message.size() - first->sent}};
+    size_t next = 0;
+    const bool whole = send_now(parts, next);
+    if (!whole) {
+      first->sent = first->message.size() - parts[0].iov_len;
+      return false;
+    }
+    const std::lock_guard lock(mutex_);
+    early_answers_.pop_front();
+  }
 }
 
-void JobServer::send(const std::vector<double>& header, const std::vector<ByteView>& data) {
-  MessagePrefix prefix;
-  prefix.header_bytes = static_cast<uint32_t>(header.size() * sizeof(double));
-  for (const ByteView& part : data) prefix.data_bytes += static_cast<uint32_t>(part.size);
-  std::vector<iovec> parts{{&prefix, sizeof prefix}, {const_cast<double*>(header.data()), prefix.header_bytes}};
-  for (const ByteView& part : data) parts.push_back({const_cast<uint8_t*>(part.data), part.size});
-  const std::lock_guard lock(sending_);
-  size_t next = 0;
+/// Sends what the socket has room for, of the parts from `next` on; true when that was all. To a server that is gone,
+/// nothing is sent: this process will end, too. The caller holds `sending_`.
+bool JobServer::send_now(std::vector<iovec>& parts, size_t& next) {
   while (next < parts.size()) {
     msghdr message{};
     message.msg_iov = &parts[next];
     message.msg_iovlen = std::min<size_t>(parts.size() - next, IOV_MAX);
-    ssize_t sent = sendmsg(socket_, &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    // The server is gone; so will this process be.
-    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return;
-    if (sent < 0) fail("sendmsg");
+    ssize_t sent = sendmsg(socket_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+      if (errno == EPIPE || errno == ECONNRESET) return true;
+      throw_errno("sendmsg");
+    }
     for (; next < parts.size() && static_cast<size_t>(sent) >= parts[next].iov_len; ++next) {
       sent -= static_cast<ssize_t>(parts[next].iov_len);
     }
@@ -192,14 +251,23 @@ void JobServer::send(const std::vector<double>& header, const std::vector<ByteVi
       parts[next].iov_len -= static_cast<size_t>(sent);
     }
   }
+  return true;
 }
 
-/// Nothing for a job that was given up.
+/// Waits until the socket takes more; false when stop() was called.
+bool JobServer::wait_for_room() {
+  pollfd waited[] = {{bell_.get(), POLLIN, 0}, {socket_, POLLOUT, 0}};
+  if (poll(waited, 2, -1) < 0 && errno != EINTR) throw_errno("poll");
+  if (waited[0].revents != 0) silence();
+  return !stopping_;
+}
+
+/// Nothing for a job that was cancelled.
 std::shared_ptr<Cancellation> JobServer::begin(uint32_t id) {
   const std::lock_guard lock(mutex_);
   if (cancelled_.count(id) > 0) return nullptr;
-  running_id_ = id;
   running_ = std::make_shared<Cancellation>();
+  running_id_ = id;
   return running_;
 }
 
@@ -208,6 +276,16 @@ void JobServer::end(uint32_t id) {
   running_.reset();
   last_answered_ = id;
   cancelled_.erase(cancelled_.begin(), cancelled_.upper_bound(id));
+}
+
+void JobServer::ring() const {
+  const uint64_t one = 1;
+  (void)!write(bell_.get(), &one, sizeof one);
+}
+
+void JobServer::silence() const {
+  uint64_t count = 0;
+  (void)!read(bell_.get(), &count, sizeof count);
 }
 
 }  // namespace edge_infer
