@@ -70,9 +70,8 @@ void serve_jobs(Pipeline& pipeline, const Bytes& file) {
   bool closed = false;
   std::thread worker([&] {
     while (!closed) {
-      closed = server.serve([&](const Job& job, Cancellation& cancellation) {
-        return run_job(pipeline, settings, job, cancellation);
-      });
+      closed = server.serve(
+          [&](const Job& job, Cancellation& cancellation) { return run_job(pipeline, settings, job, cancellation); });
     }
   });
   const auto size = static_cast<double>(file.size());

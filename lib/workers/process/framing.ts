@@ -65,7 +65,8 @@ export class Framing {
         this.#prefixFilled = 0
         const bytes = this.#bodyBytes
         if (bytes > MAX_BYTES) {
-          throw new EdgeInferError('INTERNAL', `Expected a message of at most ${MAX_BYTES} bytes but received one of ${bytes}`)
+          throw new EdgeInferError(
+            'INTERNAL', `Expected a message of at most ${MAX_BYTES} bytes but received one of ${bytes}`)
         }
         if (chunk.length - at >= bytes) {
           this.#deliver(chunk.subarray(at, at + bytes))

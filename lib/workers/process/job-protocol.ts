@@ -1,6 +1,6 @@
 /**
- * Jobs and their answers on the way to a worker process and back. native/core/jobs/job_protocol.cc describes the records
- * that a header consists of; where a number lies in its record is asked of the addon, once.
+ * Jobs and their answers on the way to a worker process and back. native/core/jobs/job_protocol.cc describes the
+ * records that a header consists of; where a number lies in its record is asked of the addon, once.
  */
 import { EdgeInferError, isErrorCode } from '../../errors.js'
 import { native } from '../../native.js'
@@ -83,7 +83,8 @@ export function decodeAnswer(header: Uint8Array, data: Buffer): JobAnswer {
   const read = (start: number, place: number): number => numbers[start + place] as number
   if (numbers.length <= answer.failed) malformed(`its header has ${numbers.length} numbers`)
   if (read(0, answer.version) !== version) {
-    malformed(`it is of version ${read(0, answer.version)} of the job protocol and this server knows version ${version}`)
+    const received = read(0, answer.version)
+    malformed(`it is of version ${received} of the job protocol and this server knows version ${version}`)
   }
   const id = read(0, answer.id)
   if (read(0, answer.failed)) return { id, error: decodeError(data) }
@@ -155,8 +156,8 @@ export function expectSameProtocol(other: 'server' | 'worker', version: unknown)
   const own = native.jobProtocol().version
   if (version === own) return
   throw new EdgeInferError('RUNTIME_UNAVAILABLE',
-    `Expected a ${other} of version ${own} of the job protocol but this one is of version ${String(version)}: the server ` +
-      'and its workers must be the same build of edge-infer. Restart the server')
+    `Expected a ${other} of version ${own} of the job protocol but this one is of version ${String(version)}: ` +
+      'the server and its workers must be the same build of edge-infer. Restart the server')
 }
 
 function decodeError(data: Buffer): EdgeInferError {

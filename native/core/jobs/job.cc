@@ -24,6 +24,7 @@ std::string caption(const Detection& detection, const std::vector<std::string>& 
 
 std::vector<Mark> marks_of(const std::vector<Detection>& detections, const std::vector<std::string>& labels) {
   std::vector<Mark> marks;
+  marks.reserve(detections.size());
   for (const Detection& found : detections) {
     marks.push_back({{found.x1, found.y1, found.x2, found.y2}, caption(found, labels), found.class_id, std::nullopt});
   }
@@ -32,6 +33,7 @@ std::vector<Mark> marks_of(const std::vector<Detection>& detections, const std::
 
 std::vector<Mark> marks_of(const std::vector<Box>& boxes, const std::vector<HeadPose>& poses) {
   std::vector<Mark> marks;
+  marks.reserve(boxes.size());
   for (size_t i = 0; i < boxes.size(); ++i) marks.push_back({boxes[i], "", 0, poses[i]});
   return marks;
 }
