@@ -11,7 +11,7 @@ export {
   compareSpeed, createJudge, type AccuracyChange, type JudgeOptions, type QuantizationJudge, type SpeedChange,
 } from './quantization.js'
 export {
-  FORMS, measureServe, SERVED_PEERS, SERVED_TASKS, type Form, type Level, type ServeBenchOptions, type ServedPeer,
+  REQUEST_ENCODINGS, measureServe, SERVED_PEERS, SERVED_TASKS, type RequestEncoding, type Level, type ServeBenchOptions, type ServedPeer,
   type ServedTask, type ServeResults,
 } from './serve/index.js'
 export { reportServe } from './serve/report.js'

@@ -6,7 +6,7 @@ import { resolveTaskModel } from '../tasks/models.js'
 import { isTaskOfKind, type TaskName, type TaskOfKind } from '../tasks/registry.js'
 import { measureAccuracy, type Accuracy } from './accuracy/index.js'
 import { scoreDetections } from './accuracy/matching.js'
-import { interleave, type Contender } from './interleave.js'
+import { interleave, type BenchTarget } from './interleave.js'
 import { mean, median, ratioOfMedians, type Ratio } from './statistics.js'
 
 export interface JudgeOptions {
@@ -62,9 +62,9 @@ export async function createJudge(options: JudgeOptions): Promise<QuantizationJu
 
 async function judgeByLabels(options: JudgeOptions, data: string): Promise<QuantizationJudge> {
   const { task, threads, signal } = options
-  const measure = (model: string, form: string): Promise<Accuracy[]> => measureAccuracy({
+  const measure = (model: string, variant: string): Promise<Accuracy[]> => measureAccuracy({
     data, tasks: [task], models: { [task]: model }, threads, signal, onlyDefault: true,
-    onProgress: (label, done, total) => options.onProgress?.(`${form}: ${label}`, done, total),
+    onProgress: (label, done, total) => options.onProgress?.(`${variant}: ${label}`, done, total),
   })
   const before = await measure(options.model, 'float')
   return async (quantized) => {
@@ -88,10 +88,10 @@ const ANSWERS = "calibration pictures, the float model's answers"
 
 async function judgeByDetections(options: JudgeOptions, task: TaskOfKind<'detection'>): Promise<QuantizationJudge> {
   const { pictures } = options
-  const answers = async (model: string, form: string): Promise<DetectedObject[][]> => {
+  const answers = async (model: string, variant: string): Promise<DetectedObject[][]> => {
     const detector = await createTask(task, { model, threads: options.threads })
     try {
-      return await onEach(options, form, async (image) =>
+      return await onEach(options, variant, async (image) =>
         (await detector.run(image, { scoreThreshold: MIN_SCORE, signal: options.signal })).objects)
     } finally {
       await detector.close()
@@ -116,10 +116,10 @@ async function judgeByDetections(options: JudgeOptions, task: TaskOfKind<'detect
 
 async function judgeByPoses(options: JudgeOptions, task: TaskOfKind<'head_pose'>): Promise<QuantizationJudge> {
   const { pictures } = options
-  const answers = async (model: string, form: string): Promise<number[][]> => {
+  const answers = async (model: string, variant: string): Promise<number[][]> => {
     const estimator = await createTask(task, { model, threads: options.threads })
     try {
-      return await onEach(options, form, async (image) => {
+      return await onEach(options, variant, async (image) => {
         const { poses: [pose] } = await estimator.runFaces([image], { signal: options.signal })
         return pose ? [pose.yaw, pose.pitch, pose.roll] : []
       })
@@ -136,11 +136,11 @@ async function judgeByPoses(options: JudgeOptions, task: TaskOfKind<'head_pose'>
 }
 
 async function onEach<T>(
-  { pictures, onProgress }: JudgeOptions, form: string, answer: (image: Buffer) => Promise<T>,
+  { pictures, onProgress }: JudgeOptions, variant: string, answer: (image: Buffer) => Promise<T>,
 ): Promise<T[]> {
   const answers: T[] = []
   for (const path of pictures) {
-    onProgress?.(`${form}: calibration pictures`, answers.length, pictures.length)
+    onProgress?.(`${variant}: calibration pictures`, answers.length, pictures.length)
     answers.push(await answer(await readFile(path)))
   }
   return answers
@@ -151,7 +151,7 @@ export async function compareSpeed(
   quantized: string, { task, model, pictures, threads, signal, onProgress }: JudgeOptions,
 ): Promise<SpeedChange> {
   const image = await readFile(pictures[0] as string)
-  const open = async (name: string): Promise<Contender & { close(): Promise<void> }> => {
+  const open = async (name: string): Promise<BenchTarget & { close(): Promise<void> }> => {
     const opened = await createTask(task, { model: name, threads })
     return {
       name,
@@ -162,15 +162,15 @@ export async function compareSpeed(
       close: () => opened.close(),
     }
   }
-  const contenders = [await open(model), await open(quantized)]
+  const benchTargets = [await open(model), await open(quantized)]
   try {
-    const rounds = await interleave(contenders, {
+    const rounds = await interleave(benchTargets, {
       warmupRequestCount: WARM_UP_ROUNDS, requestCount: ROUNDS, measurementInterval: 0, signal,
       onProgress: (done, total) => onProgress?.('speed', done, total),
     })
     const [before, after] = rounds.map((round) => round.map(({ total }) => total)) as [number[], number[]]
     return { before: median(before), after: median(after), ratio: ratioOfMedians(after, before) }
   } finally {
-    for (const contender of contenders) await contender.close()
+    for (const benchTarget of benchTargets) await benchTarget.close()
   }
 }

@@ -1,4 +1,4 @@
-/** Reports as files; the extension says which form. */
+/** Reports as files; the extension says which format. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { EdgeInferError } from '../errors.js'

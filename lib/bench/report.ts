@@ -24,7 +24,7 @@ export interface Report {
   machine: MachineInfo
   /** The options it ran with. */
   settings: Readonly<Record<string, unknown>>
-  /** The figures in tidy form: each row says in full what it is about. */
+  /** The figures as tidy data: each row says in full what it is about. */
   records: readonly RecordRow[]
   sections: readonly ReportSection[]
 }

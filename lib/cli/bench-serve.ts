@@ -2,7 +2,8 @@
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import {
-  FORMS, measureServe, reportServe, SERVED_PEERS, SERVED_TASKS, type Form, type Level, type ServedPeer, type ServedTask,
+  measureServe, reportServe, REQUEST_ENCODINGS, SERVED_PEERS, SERVED_TASKS,
+  type Level, type RequestEncoding, type ServedPeer, type ServedTask,
 } from '../bench/index.js'
 import {
   addTaskOptions, parseCount, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles, type TaskBenchOptions,
@@ -13,7 +14,7 @@ interface ServeCommandOptions extends TaskBenchOptions {
   task: ServedTask
   url?: string
   workers: number
-  form?: Form[]
+  form?: RequestEncoding[]
   concurrencyRange: number[]
   requestRateRange?: number[]
   measurementInterval: number
@@ -24,8 +25,8 @@ interface ServeCommandOptions extends TaskBenchOptions {
   peer?: ServedPeer[]
 }
 
-const ONE_CLIENT_FORMS: readonly Form[] = ['raw', 'base64', 'bytes-literal', 'nested-list']
-const LOAD_FORMS: readonly Form[] = ['raw']
+const ONE_CLIENT_ENCODINGS: readonly RequestEncoding[] = ['raw', 'base64', 'bytes-literal', 'nested-list']
+const LOAD_ENCODINGS: readonly RequestEncoding[] = ['raw']
 const MAX_LEVELS = 100
 /** Milliseconds. */
 const SHORTEST_SOAK = 3000
@@ -37,16 +38,17 @@ export function configureServe(command: Command): void {
     .argument('[image]', 'the picture to ask about, brought to 1280×720; the sample photograph unless said otherwise')
     .option('--url <url>', 'a server that runs on this machine; one is started unless said otherwise')
     .option('--workers <count>', 'workers of the server that is started', parseCount, availableParallelism())
-    .addOption(new Option('--form <form...>', 'forms of the body (one client: all but latin1, under load: raw)').choices(FORMS))
+    .addOption(new Option('--form <form...>', 'encodings of the body (one client: all but latin1, under load: raw)')
+      .choices(REQUEST_ENCODINGS))
     .addOption(new Option('--concurrency-range <start:end:step>', 'requests in flight')
       .argParser((text) => parseRange(text, parseCount)).default([1, 2, 4, 8], '1, 2, 4 and 8'))
     .addOption(new Option('--request-rate-range <start:end:step>', 'requests sent a second, whatever is answered')
       .argParser((text) => parseRange(text, parsePositive)).conflicts('concurrencyRange'))
-    .option('--measurement-interval <milliseconds>', 'of a window, and of each form with one client', parseCount, 2000)
+    .option('--measurement-interval <milliseconds>', 'of a window, and of each encoding with one client', parseCount, 2000)
     .option('--stability-percentage <percent>', 'steady: three windows in a row this close to their mean', parsePositive, 10)
-    .option('--percentile <percents>', 'percentiles beside 50, 90, 95 and 99, separated by commas', parsePercentiles, [])
-    .option('--soak <duration>', "watch the server's memory so long at 80 % load, for example 30m or 90s", parseDuration)
-    .addOption(new Option('--peer <name...>', 'servers of another make to measure beside it, in turns').choices(SERVED_PEERS))
+    .option('--percentile <percents>', 'percentiles besides 50, 90, 95 and 99, separated by commas', parsePercentiles, [])
+    .option('--soak <duration>', "watch the server's memory for this long at 80 % load, for example 30m or 90s", parseDuration)
+    .addOption(new Option('--peer <name...>', 'other servers to compare with it, in turns').choices(SERVED_PEERS))
     .option('--warmup-request-count <count>', 'requests before a measurement', parseWhole, 10)
   addTaskOptions(command, SERVED_TASKS).action(runServe)
 }
@@ -57,7 +59,7 @@ async function runServe(image: string | undefined, options: ServeCommandOptions)
     concurrencyRange.map((concurrency) => ({ concurrency }))
   await present(options, async (onProgress) => {
     const results = await measureServe({
-      ...options, image, levels, forms: form ?? ONE_CLIENT_FORMS, loadForms: form ?? LOAD_FORMS,
+      ...options, image, levels, encodings: form ?? ONE_CLIENT_ENCODINGS, loadEncodings: form ?? LOAD_ENCODINGS,
       peers: options.peer,
       signal: interruptSignal(), onProgress,
     })

@@ -70,14 +70,14 @@ interface KernelCommandOptions extends CommonOptions, LoadOptions {
 
 function configureKernel(command: Command): void {
   addLoadOptions(command)
-    .description('Latency of the library call by stage, beside decode + session.run with nothing around them')
+    .description('Latency of the library call by stage, compared with decode + session.run with nothing around them')
     .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
     .option('--threads <counts>', 'intra-op threads; several, separated by commas, are swept', parseCounts, [1])
     .option('--full-decode', 'decode every pixel even where a reduced decode would do')
     .option('--crops', 'detections that another task starts from also answer a JPEG of each object')
-    .option('--as-exported', "run a model's file as it is, not its faster form")
+    .option('--as-exported', "run a model's file as it is, not its faster variant")
     .option('--no-rectangular', 'letterbox every frame to the whole input, however flat it is')
-    .option('--no-floor', 'leave out the floor (a C++ program that the bench compiles)')
+    .option('--no-floor', 'leave out the baseline (a C++ program that the bench compiles)')
     .option('--concurrent-runs <count>', 'runs of a detection while the event loop is watched; 0: none', parseWhole, 8)
   addCommonOptions(command).action(runKernel)
 }
@@ -87,13 +87,13 @@ function addLoadOptions(command: Command): Command {
     .option('--warmup-request-count <count>', 'calls before the measurement', parseWhole, 10)
     .option('--request-count <count>', 'calls to measure, in place of an interval', parseCount)
     .option('--measurement-interval <milliseconds>', 'how long to measure each task', parseCount, 5000)
-    .option('--percentile <percents>', 'percentiles beside 50, 90 and 99, separated by commas', parsePercentiles, [])
+    .option('--percentile <percents>', 'percentiles besides 50, 90 and 99, separated by commas', parsePercentiles, [])
 }
 
 async function runKernel(images: string[], options: KernelCommandOptions): Promise<void> {
   await present(options, async (onProgress) => {
     const results = await measureKernel({
-      ...options, ...modelsByTask(options), images, signal: interruptSignal(), onProgress,
+      ...options, ...modelsByTask(options), baseline: options.floor, images, signal: interruptSignal(), onProgress,
     })
     return reportKernel(results, withUsualPercentiles(options.percentile), settingsOf(options))
   })
@@ -106,10 +106,10 @@ interface CompareCommandOptions extends CommonOptions, LoadOptions {
 
 function configureCompare(command: Command): void {
   addLoadOptions(command)
-    .description('The library beside what people use in its place: answers compared first, then speeds, in turns')
+    .description('The library compared with what people use in its place: answers first, then speeds, in turns')
     .argument('[image...]', 'pictures; the sample photograph unless said otherwise')
     .addOption(new Option('--peer <name...>', 'peers; all unless said otherwise').choices(PEERS.map(({ id }) => id)))
-    .option('--threads <count>', 'intra-op threads of each contender', parseCount, 1)
+    .option('--threads <count>', 'intra-op threads of each bench target', parseCount, 1)
   addCommonOptions(command).action(runCompare)
 }
 

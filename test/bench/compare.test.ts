@@ -28,14 +28,14 @@ t.test('answers are the same where boxes and classes are', async (t) => {
   t.match(compareAnswers([], []), { common: 0, apart: 0 })
 })
 
-t.test('bench compare: the same objects from every contender, measured in turns, with their stages', async (t) => {
+t.test('bench compare: the same objects from every bench target, measured in turns, with their stages', async (t) => {
   const output = join(t.testdir(), 'compare.json')
   const { code, stdout, stderr } = await runCli(
     'bench', 'compare', await samplePath('faces'), '--task', 'face_detection', 'car_detection',
     '--peer', 'opencv-dnn', '--request-count', '3', '--warmup-request-count', '1', '--output', output,
   )
   t.equal(code, 0, stderr)
-  t.match(stdout, /car_detection, library, model as exported ÷ floor ≤ 1.10 +[\d.]+ +[\d.]+–[\d.]+ +(holds|missed)/)
+  t.match(stdout, /car_detection, library, model as exported ÷ baseline ≤ 1.10 +[\d.]+ +[\d.]+–[\d.]+ +(holds|missed)/)
   const { records } = JSON.parse(await readFile(output, 'utf8')) as { records: Row[] }
   const of = (task: string): Row[] => records.filter((row) => row.task === task)
   t.same(of('face_detection').map(({ contender }) => contender),

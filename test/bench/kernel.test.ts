@@ -15,7 +15,7 @@ interface Row {
   ratio_to_floor?: number
 }
 
-t.test('bench kernel measures each stage, and the floor beside it', async (t) => {
+t.test('bench kernel measures each stage, and the baseline', async (t) => {
   const picture = join(t.testdir(), 'people.jpg')
   await writeFile(picture, people)
   const output = join(t.testdirName, 'kernel.json')
@@ -37,7 +37,7 @@ t.test('bench kernel measures each stage, and the floor beside it', async (t) =>
       const total = mean('library', 'total')
       t.ok(Math.abs(sum - total) < 1e-6, `${task}: the stages (${sum}) make the whole (${total})`)
       t.ok(mean('library', 'overhead') > 0, `${task}: no stage is counted twice`)
-      t.ok(mean('floor', 'decode') > 0 && mean('floor', 'inference') > 0, `${task}: a floor`)
+      t.ok(mean('floor', 'decode') > 0 && mean('floor', 'inference') > 0, `${task}: a baseline`)
       const whole = rows.find((row) => row.contender === 'library' && row.stage === 'total')
       t.equal(whole?.count, 5)
       t.equal(whole?.model_runs, task === 'face_alignment' ? 4 : 1, 'a frame has four faces')

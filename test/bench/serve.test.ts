@@ -34,14 +34,14 @@ async function rowsOf(path: string): Promise<Row[]> {
   return (JSON.parse(await readFile(path, 'utf8')) as { records: Row[] }).records
 }
 
-t.test('a server of its own: what each form adds, load by level, who uses the cores, memory over time', async (t) => {
+t.test('a server of its own: what each encoding adds, load by level, who uses the cores, memory over time', async (t) => {
   const output = join(t.testdir(), 'serve.json')
   const { code, stdout, stderr } = await runCli(
     'bench', 'serve', '--form', 'raw', 'bytes-literal', 'latin1', 'nested-list', '--concurrency-range', '1:3:2', ...QUICK,
     '--soak', '3s', '--output', output,
   )
   t.equal(code, 0, stderr)
-  t.match(stdout, /FORM +BODY +REQUESTS +SERVED +LIBRARY +ADDED/)
+  t.match(stdout, /ENCODING +BODY +REQUESTS +SERVED +LIBRARY +ADDED/)
   t.match(stdout, /nested list ≤ 40 ms around inference +[\d.]+ +(holds|missed)/)
   t.match(stdout, /longest stall at saturation ≤ 10 ms +[\d.]+ +(holds|missed)/)
   const rows = await rowsOf(output)
@@ -110,14 +110,14 @@ t.test('options that are wrong are refused', async (t) => {
   await refused(1, /did not answer.*NODE_UNREACHABLE/s, '--url', 'http://127.0.0.1:1')
 })
 
-t.test('beside a Flask server: the same faces, then both under load in turns', async (t) => {
+t.test('compared with a Flask server: the same faces, then both under load in turns', async (t) => {
   const output = join(t.testdir(), 'serve.json')
   const { code, stdout, stderr } = await runCli(
     'bench', 'serve', '--form', 'raw', '--concurrency-range', '2', ...QUICK, '--measurement-interval', '100',
     '--peer', 'flask', '--output', output,
   )
   t.equal(code, 0, stderr)
-  t.match(stdout, /beside Flask \(Flask [\d.]+, OpenCV [\d.]+\), in turns/)
+  t.match(stdout, /compared with Flask \(Flask [\d.]+, OpenCV [\d.]+\), in turns/)
   t.match(stdout, /Both found [2-9] objects.*the least IoU is 0\.[89]/)
   t.match(stdout, /requests\/s at saturation ≥ 3 × Flask .*\(bytes-literal\) +[\d.]+ +(holds|missed)/)
   const rows = (await rowsOf(output)).filter(({ kind }) => kind === 'beside') as (Row & { peer_requests_per_second: number })[]

@@ -37,8 +37,8 @@ function detectionSection(results: readonly DetectionAccuracy[]): Report['sectio
     notes: [
       "Precision and recall at the model's default score threshold; a hit overlaps its label by at least half " +
         '(intersection over union). MODE: as requests are answered by default; with every pixel decoded; and, ' +
-        "where the library runs a faster form of a model, the model's file as exported. DIFFERING: pictures whose " +
-        "boxes " +
+        "where the library runs a faster variant of a model, the model's file as exported. DIFFERING: pictures whose " +
+        'boxes ' +
         'are not exactly those of the first mode. ' +
         'Tiled 2×2: the same pictures, four to a frame, so that frames are large enough for a reduced decode.',
     ],

@@ -5,10 +5,9 @@ import { tasksOfKind, type TaskName, type TaskOfKind } from '../../tasks/registr
 import { createTask, toNativeImage, type ModelOptions } from '../../tasks/index.js'
 import { resolveTaskModel } from '../../tasks/models.js'
 import type { FoundBox } from '../accuracy/matching.js'
-import type { ContenderProcess } from '../contender-process.js'
-import { interleave, type Contender, type InterleavePlan, type Measurement } from '../interleave.js'
-import { startFloor } from '../kernel/floor.js'
-import { formOf, type ModelForm } from '../kernel/form.js'
+import type { TargetProcess } from '../target-process.js'
+import { interleave, type BenchTarget, type InterleavePlan, type Measurement } from '../interleave.js'
+import { configOf, startBaseline, type ModelConfig } from '../kernel/baseline.js'
 import { timeCall } from '../kernel/library.js'
 import { compareAnswers, type Agreement } from './agreement.js'
 import { COMPARED_FAMILIES, type ComparedFamily } from './peer.js'
@@ -28,19 +27,19 @@ export interface CompareOptions extends
 type DetectionTask = TaskOfKind<'detection'>
 export const COMPARED_TASKS: readonly DetectionTask[] = tasksOfKind('detection')
 
-export interface ComparedContender {
+export interface ComparedTarget {
   name: string
   /** Which of the library's own it is; undefined for the others. */
-  library?: LibraryForm | undefined
+  library?: LibraryVariant | undefined
   measured: Measurement[]
-  /** With the library's most exact answer; undefined for the floor, which answers nothing. */
+  /** With the library's most exact answer; undefined for the baseline, which answers nothing. */
   agreement: Agreement | undefined
 }
 
-/** `whole-input`: with the faster form's input not cut to the frame, where that makes a difference. */
-export type LibraryForm = 'default' | 'whole-input' | 'as-exported'
+/** `whole-input`: with the faster variant's input not cut to the frame, where that makes a difference. */
+export type LibraryVariant = 'default' | 'whole-input' | 'as-exported'
 
-/** All contenders on one picture, the library first; index `i` of every `measured` is one round. */
+/** All bench targets on one picture, the library first; index `i` of every `measured` is one round. */
 export interface ComparedTask {
   task: DetectionTask
   model: string
@@ -48,13 +47,13 @@ export interface ComparedTask {
   width: number
   height: number
   threads: number
-  contenders: ComparedContender[]
+  benchTargets: ComparedTarget[]
   /** Peers that cannot run the model, and why. */
   skipped: string[]
 }
 
-interface Entrant extends Contender {
-  library?: LibraryForm
+interface Entrant extends BenchTarget {
+  library?: LibraryVariant
   answer?(): Promise<readonly FoundBox[]>
   close(): Promise<void>
 }
@@ -78,21 +77,21 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
   const entrants: Entrant[] = []
   const skipped: string[] = []
   try {
-    const library = async (name: string, form: LibraryForm, more: ModelOptions): Promise<LibraryEntrant> => {
-      const entrant = await enterLibrary(name, form, task, file, { model, threads, ...more })
+    const library = async (name: string, variant: LibraryVariant, more: ModelOptions): Promise<LibraryEntrant> => {
+      const entrant = await enterLibrary(name, variant, task, file, { model, threads, ...more })
       entrants.push(entrant)
       return entrant
     }
     const fastest = await library('library', 'default', {})
     const { frame } = fastest
-    const hasVariant = fastest.form.paths[0] !== paths[0]
+    const hasVariant = fastest.config.paths[0] !== paths[0]
     const exported = hasVariant
       ? await library('library, model as exported', 'as-exported', { asExported: true })
       : fastest
-    const { form } = exported
-    const size = ({ width, height }: ModelForm['inputSize']): string => `${width}×${height}`
-    if (size(fastest.form.inputSize) !== size(form.inputSize)) {
-      await library(`library at ${size(form.inputSize)}`, 'whole-input', { rectangular: false })
+    const { config } = exported
+    const size = ({ width, height }: ModelConfig['inputSize']): string => `${width}×${height}`
+    if (size(fastest.config.inputSize) !== size(config.inputSize)) {
+      await library(`library at ${size(config.inputSize)}`, 'whole-input', { rectangular: false })
     }
     for (const peer of PEERS) {
       if (options.peers && !options.peers.includes(peer.id)) continue
@@ -102,12 +101,12 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
         continue
       }
       const process = await peer.start({
-        model: paths[0] as string, family: entry.family as ComparedFamily, image, threads, inputSize: form.inputSize,
+        model: paths[0] as string, family: entry.family as ComparedFamily, image, threads, inputSize: config.inputSize,
         preprocessing: entry.preprocessing, thresholds: entry.thresholds,
       }, signal)
       entrants.push(enterProcess(process))
     }
-    entrants.push(floorEntrant(await startFloor({ form, image, threads, runs: 1, signal })))
+    entrants.push(baselineEntrant(await startBaseline({ config, image, threads, runs: 1, signal })))
 
     const exact = await exported.exactAnswer()
     const agreements = await Promise.all(entrants.map(async (entrant) =>
@@ -118,7 +117,7 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
     })
     return {
       task, model: entry.name, image: basename(image), ...frame, threads, skipped,
-      contenders: entrants.map(({ name, library }, index) => ({
+      benchTargets: entrants.map(({ name, library }, index) => ({
         name, library, measured: measured[index] ?? [], agreement: agreements[index],
       })),
     }
@@ -132,8 +131,8 @@ function isCompared(family: string): family is ComparedFamily {
 }
 
 interface LibraryEntrant extends Entrant {
-  library: LibraryForm
-  form: ModelForm
+  library: LibraryVariant
+  config: ModelConfig
   /** Pixels of the picture. */
   frame: { width: number; height: number }
   answer(): Promise<readonly FoundBox[]>
@@ -142,14 +141,14 @@ interface LibraryEntrant extends Entrant {
 }
 
 async function enterLibrary(
-  name: string, library: LibraryForm, task: DetectionTask, file: Uint8Array, options: ModelOptions,
+  name: string, library: LibraryVariant, task: DetectionTask, file: Uint8Array, options: ModelOptions,
 ): Promise<LibraryEntrant> {
   const detector = await createTask(task, options)
   const { width, height } = await detector.run(file)
   return {
     name,
     library,
-    form: formOf(detector.model, { width, height }),
+    config: configOf(detector.model, { width, height }),
     frame: { width, height },
     measure: () => timeCall(() => detector.run(file)),
     answer: async () => (await detector.run(file)).objects,
@@ -158,7 +157,7 @@ async function enterLibrary(
   }
 }
 
-function enterProcess(process: ContenderProcess): Entrant {
+function enterProcess(process: TargetProcess): Entrant {
   return {
     name: process.name,
     measure: () => process.measure(),
@@ -168,6 +167,6 @@ function enterProcess(process: ContenderProcess): Entrant {
 }
 
 /** It runs the model's own file too, on its whole input. */
-function floorEntrant(process: ContenderProcess): Entrant {
-  return { name: 'floor', measure: () => process.measure(), close: () => process.close() }
+function baselineEntrant(process: TargetProcess): Entrant {
+  return { name: 'baseline', measure: () => process.measure(), close: () => process.close() }
 }

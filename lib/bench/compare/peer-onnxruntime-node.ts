@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EdgeInferError } from '../../errors.js'
-import { ContenderProcess } from '../contender-process.js'
+import { TargetProcess } from '../target-process.js'
 import { benchDirectory } from '../native-program.js'
 import type { Peer } from './peer.js'
 
@@ -21,7 +21,7 @@ export const onnxruntimeNodePeer: Peer = {
   unfit: () => undefined,
   async start(settings, signal) {
     const directory = await install(signal)
-    return ContenderProcess.start(this.name, process.execPath, [SCRIPT, JSON.stringify({ ...settings, directory })])
+    return TargetProcess.start(this.name, process.execPath, [SCRIPT, JSON.stringify({ ...settings, directory })])
   },
 }
 

@@ -1,5 +1,5 @@
 /** OpenCV's own DNN module in C++ (`native/bench/opencv_dnn.cc`), compiled against the system's OpenCV. */
-import { ContenderProcess } from '../contender-process.js'
+import { TargetProcess } from '../target-process.js'
 import { buildNativeProgram } from '../native-program.js'
 import type { Peer } from './peer.js'
 
@@ -13,7 +13,7 @@ export const opencvDnnPeer: Peer = {
     return family === 'ultraface' && !boxesDecoded ? 'OpenCV DNN: the peer reads decoded boxes only' : undefined
   },
   async start({ model, family, image, threads, inputSize, preprocessing, thresholds }, signal) {
-    return ContenderProcess.start(this.name, await buildNativeProgram(PROGRAM, signal), [
+    return TargetProcess.start(this.name, await buildNativeProgram(PROGRAM, signal), [
       `family=${family}`,
       `model=${model}`,
       `image=${image}`,

@@ -1,7 +1,7 @@
 /** What the library is compared with. */
 import type { CatalogEntry, Thresholds } from '../../models/index.js'
 import type { Preprocessing } from '../../native.js'
-import type { ContenderProcess } from '../contender-process.js'
+import type { TargetProcess } from '../target-process.js'
 
 /** Families that peers can read. */
 export const COMPARED_FAMILIES = ['ultraface', 'yolov8', 'yolox'] as const
@@ -25,5 +25,5 @@ export interface Peer {
   /** Why it cannot run a model; undefined where it can. */
   unfit(entry: CatalogEntry): string | undefined
   /** Brings what it needs to the cache directory and starts it. */
-  start(settings: PeerSettings, signal?: AbortSignal): Promise<ContenderProcess>
+  start(settings: PeerSettings, signal?: AbortSignal): Promise<TargetProcess>
 }

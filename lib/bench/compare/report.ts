@@ -4,7 +4,7 @@ import { describeMachine } from '../machine.js'
 import type { RecordRow, Report, ReportSection } from '../report.js'
 import { median, percentile, ratioOfMedians, sorted, summarize, type Ratio } from '../statistics.js'
 import { stackedBars } from '../svg.js'
-import type { ComparedContender, ComparedTask } from './index.js'
+import type { ComparedTarget, ComparedTask } from './index.js'
 import { judge, totals } from './targets.js'
 
 export function reportComparison(
@@ -16,7 +16,7 @@ export function reportComparison(
     machine: describeMachine(),
     settings,
     records: results.flatMap((result) =>
-      result.contenders.map((contender) => toRecord(result, contender, percentiles))),
+      result.benchTargets.map((benchTarget) => toRecord(result, benchTarget, percentiles))),
     sections: [
       ...results.flatMap((result) => [section(result, percentiles), stageSection(result)]),
       ...targetSections(results),
@@ -25,22 +25,22 @@ export function reportComparison(
 }
 
 function section(result: ComparedTask, percentiles: readonly number[]): ReportSection {
-  const { task, model, image, width, height, threads, contenders, skipped } = result
+  const { task, model, image, width, height, threads, benchTargets, skipped } = result
   return {
     title: `${task}: ${model}, ${image} ${width}×${height}, ${threads} thread${threads === 1 ? '' : 's'}, ` +
-      `${contenders[0]?.measured.length ?? 0} rounds`,
+      `${benchTargets[0]?.measured.length ?? 0} rounds`,
     table: {
       columns: [
-        { title: 'CONTENDER' },
+        { title: 'BENCH TARGET' },
         ...[...percentiles.map((percent) => `p${percent}`), 'LIBRARY ÷ IT', 'QUARTILES', 'SAME OBJECTS', 'LEAST IoU',
           'SCORES WITHIN'].map((title) => ({ title, align: 'right' as const })),
       ],
-      rows: contenders.map((contender) => {
-        const ascending = sorted(totals(contender))
-        const ratio = ratioTo(contenders[0], contender)
-        const { agreement } = contender
+      rows: benchTargets.map((benchTarget) => {
+        const ascending = sorted(totals(benchTarget))
+        const ratio = ratioTo(benchTargets[0], benchTarget)
+        const { agreement } = benchTarget
         return [
-          contender.name,
+          benchTarget.name,
           ...percentiles.map((percent) => percentile(ascending, percent).toFixed(2)),
           ratio.median.toFixed(3), `${ratio.lowerQuartile.toFixed(3)}–${ratio.upperQuartile.toFixed(3)}`,
           ...(agreement
@@ -52,31 +52,31 @@ function section(result: ComparedTask, percentiles: readonly number[]): ReportSe
     },
     notes: [
       'Milliseconds a frame, measured in turns. SAME OBJECTS: found both by it and by the library with every pixel ' +
-        'decoded and the model as exported. The floor is decode and session.run with nothing around them, on the ' +
+        'decoded and the model as exported. The baseline is decode and session.run with nothing around them, on the ' +
         'model as exported.',
       ...skipped.map((reason) => `Left out: ${reason}.`),
     ],
   }
 }
 
-function stageSection({ task, contenders }: ComparedTask): ReportSection {
+function stageSection({ task, benchTargets }: ComparedTask): ReportSection {
   return {
     title: `${task}: stages, median milliseconds`,
     plots: [stackedBars(`${task}: median time of a frame, by stage`, { label: 'milliseconds' },
-      contenders.map((contender) => ({
-        name: contender.name,
-        parts: STAGES.map((stage) => ({ name: stage, value: Math.max(0, stageOf(contender, stage) ?? 0) })),
+      benchTargets.map((benchTarget) => ({
+        name: benchTarget.name,
+        parts: STAGES.map((stage) => ({ name: stage, value: Math.max(0, stageOf(benchTarget, stage) ?? 0) })),
       })))],
     table: {
       columns: [
-        { title: 'CONTENDER' },
+        { title: 'BENCH TARGET' },
         ...STAGES.map((stage) => ({ title: stage.toUpperCase(), align: 'right' as const })),
       ],
-      rows: contenders.map((contender) =>
-        [contender.name, ...STAGES.map((stage) => stageOf(contender, stage)?.toFixed(2) ?? '')]),
+      rows: benchTargets.map((benchTarget) =>
+        [benchTarget.name, ...STAGES.map((stage) => stageOf(benchTarget, stage)?.toFixed(2) ?? '')]),
     },
     notes: [
-      "A peer's decode also scales the frame where its decoder does both. Contenders in a process of their own time " +
+      "A peer's decode also scales the frame where its decoder does both. Bench targets in a process of their own time " +
         'themselves: they have no overhead.',
     ],
   }
@@ -94,23 +94,24 @@ function targetSections(results: readonly ComparedTask[]): ReportSection[] {
   return rows.length === 0 ? [] : [{ title: 'Targets', table: { columns, rows } }]
 }
 
-/** Undefined where the contender has no such stage. */
-function stageOf({ measured }: ComparedContender, stage: string): number | undefined {
+/** Undefined where the bench target has no such stage. */
+function stageOf({ measured }: ComparedTarget, stage: string): number | undefined {
   const values = measured.flatMap(({ stages }) => stages[stage] ?? [])
   return values.length === 0 ? undefined : median(values)
 }
 
-function toRecord(result: ComparedTask, contender: ComparedContender, percentiles: readonly number[]): RecordRow {
-  const { task, model, image, width, height, threads, contenders } = result
-  const { count, mean, min, max, percentiles: values } = summarize(totals(contender), percentiles)
-  const ratio = ratioTo(contenders[0], contender)
-  const { agreement } = contender
+function toRecord(result: ComparedTask, benchTarget: ComparedTarget, percentiles: readonly number[]): RecordRow {
+  const { task, model, image, width, height, threads, benchTargets } = result
+  const { count, mean, min, max, percentiles: values } = summarize(totals(benchTarget), percentiles)
+  const ratio = ratioTo(benchTargets[0], benchTarget)
+  const { agreement } = benchTarget
   return {
-    task, model, image, width, height, threads, contender: contender.name, count,
-    mean_ms: mean, min_ms: min, max_ms: max,
+    task, model, image, width, height, threads,
+    // The baseline under the name that scripts read.
+    contender: benchTarget.name === 'baseline' ? 'floor' : benchTarget.name, count, mean_ms: mean, min_ms: min, max_ms: max,
     ...Object.fromEntries(percentiles.map((percent) => [`p${percent}_ms`, values[percent] as number])),
     ...Object.fromEntries(STAGES.map((stage) =>
-      [`${stage}_p50_ms`, stageOf(contender, stage) ?? ''])),
+      [`${stage}_p50_ms`, stageOf(benchTarget, stage) ?? ''])),
     library_ratio: ratio.median, library_ratio_q25: ratio.lowerQuartile, library_ratio_q75: ratio.upperQuartile,
     ...(agreement && {
       same_objects: agreement.common, other_objects: agreement.apart, least_iou: agreement.leastIou,
@@ -119,6 +120,6 @@ function toRecord(result: ComparedTask, contender: ComparedContender, percentile
   }
 }
 
-function ratioTo(library: ComparedContender | undefined, contender: ComparedContender): Ratio {
-  return ratioOfMedians(library ? totals(library) : [], totals(contender))
+function ratioTo(library: ComparedTarget | undefined, benchTarget: ComparedTarget): Ratio {
+  return ratioOfMedians(library ? totals(library) : [], totals(benchTarget))
 }

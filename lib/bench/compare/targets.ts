@@ -1,11 +1,11 @@
-/** What the library is to be beside the others: ratios of medians, at most. */
+/** How fast the library must be compared with the others: ratios of medians, at most. */
 import { ratioOfMedians, type Ratio } from '../statistics.js'
 import type { TaskName } from '../../tasks/registry.js'
-import type { ComparedContender, ComparedTask, LibraryForm } from './index.js'
+import type { ComparedTarget, ComparedTask, LibraryVariant } from './index.js'
 
 interface Target {
   task?: TaskName
-  library: LibraryForm
+  library: LibraryVariant
   other: string
   most: number
 }
@@ -22,23 +22,23 @@ const TARGETS: readonly Target[] = [
   { task: 'face_detection', library: 'default', other: NPM_PEER, most: 0.55 },
   { task: 'car_detection', library: 'default', other: NPM_PEER, most: 0.52 },
   { task: 'car_detection', library: 'whole-input', other: NPM_PEER, most: 0.82 },
-  // As the floor runs it, so that a smaller input is no help.
-  { library: 'as-exported', other: 'floor', most: 1.1 },
+  // As the baseline runs it, so that a smaller input is no help.
+  { library: 'as-exported', other: 'baseline', most: 1.1 },
 ]
 
-/** Those whose two contenders were both measured. */
-export function judge({ task, contenders }: ComparedTask): JudgedTarget[] {
+/** Those whose two bench targets were both measured. */
+export function judge({ task, benchTargets }: ComparedTask): JudgedTarget[] {
   const targets = TARGETS.filter((target) => target.task === undefined || target.task === task)
   return targets.flatMap(({ library, other, most }) => {
-    const ours = contenders.find((contender) => contender.library === library) ??
-      // A model without a faster form is run as exported by default.
-      (library === 'as-exported' ? contenders.find((contender) => contender.library === 'default') : undefined)
-    const theirs = contenders.find(({ name }) => name === other)
+    const ours = benchTargets.find((benchTarget) => benchTarget.library === library) ??
+      // A model without a faster variant is run as exported by default.
+      (library === 'as-exported' ? benchTargets.find((benchTarget) => benchTarget.library === 'default') : undefined)
+    const theirs = benchTargets.find(({ name }) => name === other)
     if (ours === undefined || theirs === undefined) return []
     return [{ name: `${task}, ${ours.name} ÷ ${other}`, most, ratio: ratioOfMedians(totals(ours), totals(theirs)) }]
   })
 }
 
-export function totals({ measured }: ComparedContender): number[] {
+export function totals({ measured }: ComparedTarget): number[] {
   return measured.map(({ total }) => total)
 }

@@ -1,4 +1,4 @@
-/** The library call, stage by stage, beside its floor: one process, one frame after another. */
+/** The library call, stage by stage, compared with the baseline: one process, one frame after another. */
 import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { EdgeInferError } from '../../errors.js'
@@ -8,7 +8,7 @@ import { TASK_NAMES, tasksOfKind, type TaskName, type TaskOfKind } from '../../t
 import { createTask, toNativeImage } from '../../tasks/index.js'
 import { measureEventLoopGaps, type EventLoopGaps } from '../event-loop.js'
 import { interleave, type InterleavePlan, type Measurement } from '../interleave.js'
-import { startFloor } from './floor.js'
+import { startBaseline } from './baseline.js'
 import { openLibrary, type LibraryOptions } from './library.js'
 
 export interface KernelOptions extends
@@ -20,8 +20,8 @@ export interface KernelOptions extends
   models?: Partial<Record<TaskName, string>> | undefined
   /** Each number of intra-op threads is measured by itself. */
   threads: readonly number[]
-  /** Measure the floor in turns with the library. */
-  floor: boolean
+  /** Measure the baseline in turns with the library. */
+  baseline: boolean
   /** Measure the event loop under this many concurrent runs of the detection with the largest input; 0: do not. */
   concurrentRuns: number
   onProgress?: ((label: string, done: number, total: number) => void) | undefined
@@ -40,8 +40,8 @@ export interface KernelResult {
   /** Times the model runs a frame: once a face for head poses. */
   runs: number
   library: Measurement[]
-  /** Index `i` was measured next to index `i` of the library; undefined without a floor. */
-  floor: Measurement[] | undefined
+  /** Index `i` was measured next to index `i` of the library; undefined without a baseline. */
+  baseline: Measurement[] | undefined
 }
 
 /** Gaps of the event loop while `concurrentRuns` calls are under way, `computedAtOnce` of them on threads. */
@@ -102,21 +102,21 @@ async function measureTask(
     throw error
   }
   if (library === undefined) return `${task}: there is no face in ${name}`
-  const { form, width, height, runs } = library
-  let floor
+  const { config, width, height, runs } = library
+  let baseline
   try {
-    floor = options.floor ? await startFloor({ form, image, threads, runs, signal: options.signal }) : undefined
-    const contenders = [library, ...(floor ? [floor] : [])]
+    baseline = options.baseline ? await startBaseline({ config, image, threads, runs, signal: options.signal }) : undefined
+    const benchTargets = [library, ...(baseline ? [baseline] : [])]
     const label = `${task}, ${name}, ${threads} thread${threads === 1 ? '' : 's'}`
-    const [own, beside] = await interleave(contenders, {
+    const [own = [], compared] = await interleave(benchTargets, {
       ...options, onProgress: (done, total) => options.onProgress?.(label, done, total),
     })
-    const input = `${form.inputSize.width}×${form.inputSize.height}`
+    const input = `${config.inputSize.width}×${config.inputSize.height}`
     return {
-      task, model: form.model, input, image: name, width, height, threads, runs, library: own ?? [], floor: beside,
+      task, model: config.model, input, image: name, width, height, threads, runs, library: own, baseline: compared,
     }
   } finally {
-    await floor?.close()
+    await baseline?.close()
     await library.close()
   }
 }

@@ -1,9 +1,9 @@
-/** The library's own calls as contenders. */
+/** The library's own calls as bench targets. */
 import { definitionOf, feedsAnother, isTaskName, type TaskName } from '../../tasks/registry.js'
 import type { StageTimings } from '../../native.js'
 import { createTask, HeadPoseEstimator, type Detector, type BoundingBox, type ModelOptions } from '../../tasks/index.js'
-import type { Contender, Measurement } from '../interleave.js'
-import { formOf, type ModelForm } from './form.js'
+import type { BenchTarget, Measurement } from '../interleave.js'
+import { configOf, type ModelConfig } from './baseline.js'
 
 export interface LibraryOptions extends ModelOptions {
   fullDecode?: boolean | undefined
@@ -11,8 +11,8 @@ export interface LibraryOptions extends ModelOptions {
   crops?: boolean | undefined
 }
 
-export interface LibraryContender extends Contender {
-  form: ModelForm
+export interface LibraryTarget extends BenchTarget {
+  config: ModelConfig
   /** Pixels of the picture. */
   width: number
   height: number
@@ -27,12 +27,12 @@ export const STAGES = ['decode', 'preprocess', 'inference', 'postprocess', 'enco
 /** `file` holds the picture's bytes. Undefined where the task has nothing to do: no face to align in the picture. */
 export async function openLibrary(
   task: TaskName, file: Uint8Array, options: LibraryOptions,
-): Promise<LibraryContender | undefined> {
+): Promise<LibraryTarget | undefined> {
   const { input } = definitionOf(task)
   const faces = isTaskName(input) ? await findBoxes(input, file, options) : undefined
   if (faces?.length === 0) return undefined
   const { fullDecode, crops, ...modelOptions } = options
-  // A call that decodes in full fills the whole input; the floor is to run the same.
+  // A call that decodes in full fills the whole input; the baseline must run the same.
   const opened = await createTask(task, fullDecode ? { ...modelOptions, rectangular: false } : modelOptions)
   const call = opened instanceof HeadPoseEstimator
     ? () => opened.run(file, faces ?? [])
@@ -41,7 +41,7 @@ export async function openLibrary(
   const { width, height } = 'sizes' in first ? first.sizes[0] as { width: number; height: number } : first
   return {
     name: 'library',
-    form: formOf(opened.model, { width, height }),
+    config: configOf(opened.model, { width, height }),
     width,
     height,
     runs: faces?.length ?? 1,

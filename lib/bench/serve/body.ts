@@ -1,17 +1,17 @@
-/** The forms that a frame may travel in. */
+/** The encodings that a frame may travel in. */
 import { native } from '../../native.js'
 import { FRAME, type Frame } from './picture.js'
 
-export const FORMS = ['raw', 'base64', 'bytes-literal', 'latin1', 'nested-list'] as const
-export type Form = (typeof FORMS)[number]
+export const REQUEST_ENCODINGS = ['raw', 'base64', 'bytes-literal', 'latin1', 'nested-list'] as const
+export type RequestEncoding = (typeof REQUEST_ENCODINGS)[number]
 
 export interface RequestBody {
   contentType: string
   bytes: Buffer
 }
 
-export function makeBody({ jpeg, pixels }: Frame, form: Form): RequestBody {
-  switch (form) {
+export function makeBody({ jpeg, pixels }: Frame, encoding: RequestEncoding): RequestBody {
+  switch (encoding) {
     case 'raw': return { contentType: 'image/jpeg', bytes: jpeg }
     case 'base64': return json(JSON.stringify(jpeg.toString('base64')))
     case 'bytes-literal': return json(JSON.stringify(native.encodeBytesLiteral(jpeg)))

@@ -1,7 +1,7 @@
 /** Requests over kept-alive connections, loopback only; cheap ones, since the loader shares the server's cores. */
 import { Pool, type Dispatcher } from 'undici'
 import { EdgeInferError } from '../../errors.js'
-import type { TaskName } from '../../tasks/registry.js'
+import type { TaskName } from '../../tasks/index.js'
 import type { RequestBody } from './body.js'
 
 const ANSWER_TIMEOUT = 60_000

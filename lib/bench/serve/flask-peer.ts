@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { EdgeInferError } from '../../errors.js'
 import { resolveTaskModel } from '../../tasks/models.js'
 import type { TaskName } from '../../tasks/registry.js'
-import { ContenderProcess } from '../contender-process.js'
+import { TargetProcess } from '../target-process.js'
 
 /** The one that Debian's packages belong to. */
 const PYTHON = '/usr/bin/python3'
@@ -19,9 +19,9 @@ export class FlaskPeer {
   readonly url: string
   /** `Flask 2.2.2, OpenCV 4.6.0` */
   readonly versions: string
-  readonly #process: ContenderProcess
+  readonly #process: TargetProcess
 
-  private constructor(process: ContenderProcess) {
+  private constructor(process: TargetProcess) {
     const { port, flask, opencv } = process.greeting
     this.url = `http://127.0.0.1:${String(port)}`
     this.versions = `Flask ${String(flask)}, OpenCV ${String(opencv)}`
@@ -48,7 +48,7 @@ export class FlaskPeer {
     }
     const { scoreThreshold, iouThreshold } = thresholds
     const settings = [input.width, input.height, scoreThreshold, iouThreshold, workers].map(String)
-    return new FlaskPeer(await ContenderProcess.start(
+    return new FlaskPeer(await TargetProcess.start(
       'Flask', PYTHON, [PROGRAM, paths[0] as string, ...settings], { env: { ...process.env, QUIET: '1' } }))
   }
 

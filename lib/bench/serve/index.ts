@@ -6,8 +6,8 @@ import { createTask, type Detector } from '../../tasks/index.js'
 import { interleave, type Measurement } from '../interleave.js'
 import { timeCall } from '../kernel/library.js'
 import { median, percentile, sorted } from '../statistics.js'
-import { measureBeside, type Beside } from './beside.js'
-import { makeBody, type Form } from './body.js'
+import { measureServers, type ServerComparison } from './comparison.js'
+import { makeBody, type RequestEncoding } from './body.js'
 import { Caller } from './caller.js'
 import { FlaskPeer } from './flask-peer.js'
 import { measureLevel, type Level, type LevelResult } from './levels.js'
@@ -16,7 +16,7 @@ import type { ServerFigures } from './server-process.js'
 import { BenchServer } from './server.js'
 import { measureSoak, type Soak } from './soak.js'
 
-export { FORMS, type Form } from './body.js'
+export { REQUEST_ENCODINGS, type RequestEncoding } from './body.js'
 export type { Level } from './levels.js'
 
 export const SERVED_PEERS = ['flask'] as const
@@ -35,12 +35,12 @@ export interface ServeBenchOptions {
   workers: number
   /** The sample photograph when absent. */
   image?: string | undefined
-  /** Those that the time added is measured of. */
-  forms: readonly Form[]
-  /** Those that levels of load are run with. */
-  loadForms: readonly Form[]
+  /** Encodings to measure the added time of. */
+  encodings: readonly RequestEncoding[]
+  /** Encodings to run the levels of load with. */
+  loadEncodings: readonly RequestEncoding[]
   levels: readonly Level[]
-  /** Servers of another make to measure beside this one, which take models of their own kind only. */
+  /** Other servers to compare with this one, in turns, which take models of their own kind only. */
   peers?: readonly ServedPeer[] | undefined
   /** Milliseconds. */
   measurementInterval: number
@@ -53,8 +53,8 @@ export interface ServeBenchOptions {
 }
 
 /** One client, in turns with the library: index `i` of all is one round. */
-export interface FormResult {
-  form: Form
+export interface EncodingResult {
+  encoding: RequestEncoding
   /** Bytes of the request's body. */
   bytes: number
   /** The call over HTTP; stages are the worker's. */
@@ -64,7 +64,7 @@ export interface FormResult {
 }
 
 export interface ServedLevel extends LevelResult {
-  form: Form
+  encoding: RequestEncoding
   /** Undefined for a server that was there before. */
   server: ServerFigures | undefined
   /** Whether it was run for being 80 % of the most that was served. */
@@ -75,10 +75,10 @@ export interface ServeResults {
   task: TaskName
   workers: number | undefined
   jpegBytes: number
-  forms: FormResult[]
+  encodings: EncodingResult[]
   levels: ServedLevel[]
   soak: Soak | undefined
-  beside: Beside[]
+  comparisons: ServerComparison[]
 }
 
 const COMFORTABLE_LOAD = 0.8
@@ -102,16 +102,16 @@ export async function measureServe(options: ServeBenchOptions): Promise<ServeRes
     const frame = await makeFrame(options.image ?? await resolveSample('faces'), detector)
     server = url === undefined ? await BenchServer.start({ task, model, device, workers }, signal) : undefined
     caller = new Caller(url ?? server?.url ?? '', task, MAX_CONNECTIONS)
-    const forms = await measureForms(detector, caller, frame, options)
+    const encodings = await measureEncodings(detector, caller, frame, options)
     const levels = await measureLevels(caller, server, frame, options)
     return {
       task,
       workers: server ? workers : undefined,
       jpegBytes: frame.jpeg.length,
-      forms,
+      encodings,
       levels,
       // The soak last: what is missing for a peer is told before it, not after.
-      beside: await measurePeers(caller, frame, options),
+      comparisons: await measurePeers(caller, frame, options),
       soak: server && await soakServer(caller, server, frame, levels, options),
     }
   } finally {
@@ -121,31 +121,31 @@ export async function measureServe(options: ServeBenchOptions): Promise<ServeRes
   }
 }
 
-async function measureForms(
+async function measureEncodings(
   detector: Detector, caller: Caller, frame: Frame, options: ServeBenchOptions,
-): Promise<FormResult[]> {
-  const results: FormResult[] = []
+): Promise<EncodingResult[]> {
+  const results: EncodingResult[] = []
   await warmUp(caller, frame, options)
-  for (const form of options.forms) {
-    const body = makeBody(frame, form)
-    const image = form === 'nested-list'
+  for (const encoding of options.encodings) {
+    const body = makeBody(frame, encoding)
+    const image = encoding === 'nested-list'
       ? { kind: 'raw' as const, data: frame.pixels, width: 1280, height: 720, channels: 3, order: 'bgr' as const }
       : frame.jpeg
-    const contenders = [
+    const benchTargets = [
       { name: 'library', measure: () => timeCall(() => detector.run(image)) },
       { name: 'served', measure: () => caller.call(body) },
     ]
-    const [library = [], served = []] = await interleave(contenders, {
+    const [library = [], served = []] = await interleave(benchTargets, {
       ...options, turnInterval: TURN_INTERVAL,
-      onProgress: (done, total) => options.onProgress?.(`${form}, one client`, done, total),
+      onProgress: (done, total) => options.onProgress?.(`${encoding}, one client`, done, total),
     })
-    results.push({ form, bytes: body.bytes.length, library, served })
+    results.push({ encoding, bytes: body.bytes.length, library, served })
   }
   return results
 }
 
-async function warmUp(caller: Caller, frame: Frame, { forms, signal }: ServeBenchOptions): Promise<void> {
-  const body = makeBody(frame, forms[0] ?? 'raw')
+async function warmUp(caller: Caller, frame: Frame, { encodings, signal }: ServeBenchOptions): Promise<void> {
+  const body = makeBody(frame, encodings[0] ?? 'raw')
   const end = performance.now() + SERVER_WARMUP
   while (performance.now() < end && !signal?.aborted) await caller.send(body)
 }
@@ -154,17 +154,17 @@ async function measureLevels(
   caller: Caller, server: BenchServer | undefined, frame: Frame, options: ServeBenchOptions,
 ): Promise<ServedLevel[]> {
   const results: ServedLevel[] = []
-  for (const form of options.loadForms) {
-    const body = makeBody(frame, form)
+  for (const encoding of options.loadEncodings) {
+    const body = makeBody(frame, encoding)
     const call = (): Promise<void> => caller.send(body)
     for (let index = 0; index < options.warmupRequestCount; index++) await call()
     const run = async (level: Level, atEightyPercent = false): Promise<ServedLevel> => {
       server?.reset()
-      const label = `${form}, ${nameOfLevel(level)}, windows`
+      const label = `${encoding}, ${nameOfLevel(level)}, windows`
       const result = await measureLevel(level, call, {
         ...options, onWindow: (window) => options.onProgress?.(label, window),
       })
-      return { ...result, form, atEightyPercent, server: await server?.figures() }
+      return { ...result, encoding, atEightyPercent, server: await server?.figures() }
     }
     const own: ServedLevel[] = []
     for (const level of options.levels) own.push(await run(level))
@@ -181,33 +181,33 @@ function comfortableRate(levels: readonly ServedLevel[]): number {
   return Math.max(0, ...served) * COMFORTABLE_LOAD
 }
 
-/** With the first of the forms that levels were run with. */
+/** With the first of the encodings that levels were run with. */
 async function soakServer(
   caller: Caller, server: BenchServer, frame: Frame, levels: readonly ServedLevel[], options: ServeBenchOptions,
 ): Promise<Soak | undefined> {
-  const { soak: duration, signal, loadForms: [form] } = options
-  if (duration === undefined || form === undefined) return undefined
-  const requestRate = comfortableRate(levels.filter((level) => level.form === form))
+  const { soak: duration, signal, loadEncodings: [encoding] } = options
+  if (duration === undefined || encoding === undefined) return undefined
+  const requestRate = comfortableRate(levels.filter((level) => level.encoding === encoding))
   if (requestRate === 0) {
     throw new EdgeInferError(
       'BAD_OPTION', 'Expected levels of requests in flight before a soak, to know 80 % of what is served')
   }
-  const body = makeBody(frame, form)
+  const body = makeBody(frame, encoding)
   return measureSoak(server, () => caller.send(body), {
     duration, requestRate, signal,
     onProgress: (done, total) =>
-      options.onProgress?.(`${form}, soak at ${requestRate.toFixed(0)} requests/s`, done, total),
+      options.onProgress?.(`${encoding}, soak at ${requestRate.toFixed(0)} requests/s`, done, total),
   })
 }
 
-async function measurePeers(caller: Caller, frame: Frame, options: ServeBenchOptions): Promise<Beside[]> {
+async function measurePeers(caller: Caller, frame: Frame, options: ServeBenchOptions): Promise<ServerComparison[]> {
   const { peers = [], task, model, workers, levels, signal, onProgress } = options
   if (peers.length === 0) return []
   const peer = await FlaskPeer.start(task, model, workers)
   const theirs = new Caller(peer.url, task, MAX_CONNECTIONS)
   try {
     const measurementInterval = options.measurementInterval / 2
-    return [await measureBeside(`Flask (${peer.versions})`, caller, theirs, frame, {
+    return [await measureServers(`Flask (${peer.versions})`, caller, theirs, frame, {
       measurementInterval, levels, signal, onProgress,
     })]
   } finally {
@@ -221,7 +221,7 @@ export function nameOfLevel(level: Level): string {
 }
 
 /** Milliseconds that the server takes more than the library: of the medians, or of another percentile. */
-export function addedBy({ served, library }: FormResult, percent = 50): number {
+export function addedBy({ served, library }: EncodingResult, percent = 50): number {
   const at = (measured: readonly Measurement[]): number => percentile(
     sorted(measured.map(({ total }) => total)), percent,
   )
@@ -229,6 +229,6 @@ export function addedBy({ served, library }: FormResult, percent = 50): number {
 }
 
 /** Median milliseconds of all that is not the model's own: before inference, and the answer's way back. */
-export function aroundInference({ served }: FormResult): number {
+export function aroundInference({ served }: EncodingResult): number {
   return median(served.map(({ total, stages: { inference = 0, postprocess = 0 } }) => total - inference - postprocess))
 }

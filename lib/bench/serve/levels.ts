@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeInferError } from '../../errors.js'
 import { mean, percentile, sorted } from '../statistics.js'
 
-/** So many requests in flight, or so many sent a second whatever is answered. */
+/** A fixed number of requests in flight, or of requests sent a second whatever is answered. */
 export type Level = { concurrency: number } | { requestRate: number }
 
 export interface LevelPlan {
   /** Milliseconds of a window. */
   measurementInterval: number
-  /** Windows are steady when rate and latency of three in a row are within so many percent of their mean. */
+  /** Windows are steady when rate and latency of three in a row are within this percentage of their mean. */
   stabilityPercentage: number
   signal?: AbortSignal | undefined
   /** Called as each window begins. */

@@ -1,7 +1,6 @@
 /** A frame as cameras send it: 1280×720, a JPEG of about 100 kB. */
 import { native, type NativeImage } from '../../native.js'
-import type { Detector } from '../../tasks/index.js'
-import { toNativeImage } from '../../inference/image.js'
+import { toNativeImage, type Detector } from '../../tasks/index.js'
 
 export const FRAME = { width: 1280, height: 720, bytes: 100_000 } as const
 

@@ -25,7 +25,7 @@ export function cpuSection(levels: readonly ServedLevel[]): ReportSection | unde
     })))],
     table: {
       columns: [
-        { title: 'FORM, LEVEL' },
+        { title: 'ENCODING, LEVEL' },
         ...['SERVER', 'WORKERS', 'LOADER', 'SERVER, ms/request', 'WORKERS, ms/request', 'LOADER, ms/request'].map(
           (title) => ({ title, align: 'right' as const })),
       ],
@@ -53,6 +53,6 @@ function perRequest({ requestsPerSecond }: ServedLevel, cores: number): number {
   return requestsPerSecond > 0 ? cores * 1000 / requestsPerSecond : 0
 }
 
-function nameOf({ form, level, atEightyPercent }: ServedLevel): string {
-  return `${form}, ${nameOfLevel(level)}${atEightyPercent ? ' (80 %)' : ''}`
+function nameOf({ encoding, level, atEightyPercent }: ServedLevel): string {
+  return `${encoding}, ${nameOfLevel(level)}${atEightyPercent ? ' (80 %)' : ''}`
 }

@@ -1,5 +1,5 @@
 /** A soak as a part of the report: memory over time, and whether it grew. */
-import type { TaskName } from '../../tasks/registry.js'
+import type { TaskName } from '../../tasks/index.js'
 import type { RecordRow, ReportSection } from '../report.js'
 import { median, slope, summarize } from '../statistics.js'
 import { lineChart } from '../svg.js'

@@ -4,15 +4,15 @@ import { describeMachine } from '../machine.js'
 import type { RecordRow, Report, ReportSection } from '../report.js'
 import { median, ratioOfMedians, summarize, type Ratio } from '../statistics.js'
 import { lineChart, stackedBars } from '../svg.js'
-import type { Beside, BesideLevel, Turn } from './beside.js'
+import type { ServerComparison, ComparisonLevel, Turn } from './comparison.js'
 import {
-  addedBy, aroundInference, nameOfLevel, type Form, type FormResult, type ServedLevel, type ServeResults,
+  addedBy, aroundInference, nameOfLevel, type RequestEncoding, type EncodingResult, type ServedLevel, type ServeResults,
 } from './index.js'
 import { cpuRecord, cpuSection } from './report-cpu.js'
 import { FLAT, lengthOf, signedPercent, soakRecords, soakSection, trendsOf, unproven } from './report-soak.js'
 
 /** Milliseconds. */
-const ADDED_TARGETS: Partial<Record<Form, number>> = { raw: 1, base64: 2, 'bytes-literal': 2 }
+const ADDED_TARGETS: Partial<Record<RequestEncoding, number>> = { raw: 1, base64: 2, 'bytes-literal': 2 }
 const NESTED_LIST_TARGET = 40
 /** Percentile that other programs on the machine disturb least. */
 const UNDISTURBED = 10
@@ -32,28 +32,28 @@ export function reportServe(
     machine: describeMachine(),
     settings: { ...settings, jpegBytes: results.jpegBytes },
     records: [
-      ...results.forms.map((result) => toFormRecord(results, result)),
+      ...results.encodings.map((result) => toEncodingRecord(results, result)),
       ...results.levels.map((level) => toLevelRecord(results, level, percentiles)),
       ...(soak ? soakRecords(task, soak) : []),
-      ...results.beside.flatMap(({ levels }) => levels.map((level) => toBesideRecord(results, level))),
+      ...results.comparisons.flatMap(({ levels }) => levels.map((level) => toComparisonRecord(results, level))),
     ],
     sections: [
-      ...(results.forms.length > 0 ? [formSection(results)] : []),
+      ...(results.encodings.length > 0 ? [encodingSection(results)] : []),
       ...(results.levels.length > 0 ? [levelSection(results, percentiles)] : []),
       ...(cpu ? [cpu] : []),
       ...(soak ? [soakSection(soak)] : []),
-      ...results.beside.map((beside) => besideSection(results, beside)),
+      ...results.comparisons.map((comparison) => comparisonSection(results, comparison)),
       targetSection(results),
     ],
   }
 }
 
-function formSection({ task, forms, jpegBytes }: ServeResults): ReportSection {
+function encodingSection({ task, encodings, jpegBytes }: ServeResults): ReportSection {
   return {
     title: `${task}, one client, a 1280×720 JPEG of ${kilobytes(jpegBytes)}: median milliseconds`,
     plots: [stackedBars('One request: the library call, and what HTTP and the hand-over add', { label: 'milliseconds' },
-      forms.map((result) => ({
-        name: result.form,
+      encodings.map((result) => ({
+        name: result.encoding,
         parts: [
           { name: 'library', value: totalOf(result.library) },
           { name: 'added', value: Math.max(0, addedBy(result)) },
@@ -61,11 +61,11 @@ function formSection({ task, forms, jpegBytes }: ServeResults): ReportSection {
       })))],
     table: {
       columns: [
-        { title: 'FORM' },
+        { title: 'ENCODING' },
         ...right('BODY', 'REQUESTS', 'SERVED', 'LIBRARY', 'ADDED', 'ADDED, p10', 'AROUND INFERENCE'),
       ],
-      rows: forms.map((result) => [
-        result.form, kilobytes(result.bytes), String(result.served.length), totalOf(result.served).toFixed(2),
+      rows: encodings.map((result) => [
+        result.encoding, kilobytes(result.bytes), String(result.served.length), totalOf(result.served).toFixed(2),
         totalOf(result.library).toFixed(2), addedBy(result).toFixed(2),
         addedBy(result, UNDISTURBED).toFixed(2), aroundInference(result).toFixed(2),
       ]),
@@ -81,29 +81,29 @@ function formSection({ task, forms, jpegBytes }: ServeResults): ReportSection {
 
 function levelSection({ levels }: ServeResults, percentiles: readonly number[]): ReportSection {
   const curve = levels.filter(({ level }) => 'concurrency' in level)
-  const forms = [...new Set(curve.map(({ form }) => form))]
-  const at = (form: Form, value: (level: ServedLevel) => number): Array<readonly [number, number]> =>
-    curve.filter((level) => level.form === form)
+  const encodings = [...new Set(curve.map(({ encoding }) => encoding))]
+  const at = (encoding: RequestEncoding, value: (level: ServedLevel) => number): Array<readonly [number, number]> =>
+    curve.filter((level) => level.encoding === encoding)
       .map((level) => ['concurrency' in level.level ? level.level.concurrency : 0, value(level)] as const)
   return {
     title: 'Under load, latency in milliseconds',
-    plots: forms.length === 0 ? [] : [
+    plots: encodings.length === 0 ? [] : [
       lineChart('Requests a second', { label: 'concurrency', whole: true }, { label: 'requests/s' },
-        forms.map((form) => ({ name: form, points: at(form, (level) => level.requestsPerSecond) }))),
+        encodings.map((encoding) => ({ name: encoding, points: at(encoding, (level) => level.requestsPerSecond) }))),
       lineChart('Latency', { label: 'concurrency', whole: true }, { label: 'milliseconds' },
-        forms.flatMap((form) => [50, 99].map((percent) => ({
-          name: `${form} p${percent}`, points: at(form, (level) => percentileOf(level, percent)),
+        encodings.flatMap((encoding) => [50, 99].map((percent) => ({
+          name: `${encoding} p${percent}`, points: at(encoding, (level) => percentileOf(level, percent)),
         })))),
     ],
     table: {
       columns: [
-        { title: 'FORM' }, { title: 'LEVEL' }, ...right(
+        { title: 'ENCODING' }, { title: 'LEVEL' }, ...right(
           'REQUESTS/S', ...percentiles.map((percent) => `p${percent}`), 'ERRORS', 'LONGEST STALL', 'p99 STALL',
         ),
         { title: 'STEADY' },
       ],
       rows: levels.map((result) => [
-        result.form, nameOfLevel(result.level) + (result.atEightyPercent ? ' (80 %)' : ''),
+        result.encoding, nameOfLevel(result.level) + (result.atEightyPercent ? ' (80 %)' : ''),
         result.requestsPerSecond.toFixed(1),
         ...percentiles.map((percent) => percentileOf(result, percent).toFixed(1)), String(result.errors),
         result.server?.longestStall.toFixed(1) ?? '', result.server?.p99Stall.toFixed(1) ?? '',
@@ -112,22 +112,22 @@ function levelSection({ levels }: ServeResults, percentiles: readonly number[]):
     },
     notes: [
       'STALL: how late the server\'s event loop was, beyond its timer.',
-      ...levels.flatMap(({ form, level, errors, firstError }) =>
-        errors > 0 && firstError !== undefined ? [`${form}, ${nameOfLevel(level)}: ${firstError}`] : []),
+      ...levels.flatMap(({ encoding, level, errors, firstError }) =>
+        errors > 0 && firstError !== undefined ? [`${encoding}, ${nameOfLevel(level)}: ${firstError}`] : []),
     ],
   }
 }
 
-function besideSection({ task }: ServeResults, { name, agreement, levels }: Beside): ReportSection {
+function comparisonSection({ task }: ServeResults, { name, agreement, levels }: ServerComparison): ReportSection {
   return {
-    title: `${task} beside ${name}, in turns: medians of the rounds`,
+    title: `${task} compared with ${name}, in turns: medians of the rounds`,
     table: {
       columns: [
-        { title: 'OUR FORM' }, { title: 'LEVEL' },
+        { title: 'OUR ENCODING' }, { title: 'LEVEL' },
         ...right('REQUESTS/S', 'THEIRS', 'RATIO (QUARTILES)', 'p50, ms', 'THEIRS, ms', 'RATIO (QUARTILES)'),
       ],
-      rows: levels.map(({ form, level, ours, theirs }) => [
-        form, nameOfLevel(level), rateOf(ours).toFixed(1), rateOf(theirs).toFixed(1),
+      rows: levels.map(({ encoding, level, ours, theirs }) => [
+        encoding, nameOfLevel(level), rateOf(ours).toFixed(1), rateOf(theirs).toFixed(1),
         showRatio(rateRatio(ours, theirs)),
         latencyOf(ours).toFixed(1), latencyOf(theirs).toFixed(1),
         showRatio(ratioOfMedians(ours.map(({ latency }) => latency), theirs.map(({ latency }) => latency))),
@@ -163,13 +163,13 @@ function targetSection(results: ServeResults): ReportSection {
   const judge = (name: string, value: number, holds: boolean, shown: string): void => {
     if (Number.isFinite(value)) rows.push([name, shown, holds ? 'holds' : 'missed'])
   }
-  for (const result of results.forms) {
-    const target = ADDED_TARGETS[result.form]
+  for (const result of results.encodings) {
+    const target = ADDED_TARGETS[result.encoding]
     const added = addedBy(result)
     if (target !== undefined) {
-      judge(`added to ${result.form} ≤ ${target.toFixed(1)} ms`, added, added <= target, added.toFixed(2))
+      judge(`added to ${result.encoding} ≤ ${target.toFixed(1)} ms`, added, added <= target, added.toFixed(2))
     }
-    if (result.form === 'nested-list') {
+    if (result.encoding === 'nested-list') {
       const before = aroundInference(result)
       judge(`nested list ≤ ${NESTED_LIST_TARGET} ms around inference`, before, before <= NESTED_LIST_TARGET, before.toFixed(1))
     }
@@ -180,19 +180,19 @@ function targetSection(results: ServeResults): ReportSection {
     const left = share * cores / (cores - result.loaderCpu)
     const shown = `${result.requestsPerSecond.toFixed(1)} of ${ideal.toFixed(1)}: ${share.toFixed(2)} ` +
       `(${left.toFixed(2)} of what the loader left)`
-    const name = `${results.task}: requests/s at saturation ≥ ${SATURATION_TARGET} × cores ÷ library time (${result.form})`
+    const name = `${results.task}: requests/s at saturation ≥ ${SATURATION_TARGET} × cores ÷ library time (${result.encoding})`
     judge(name, share, share >= SATURATION_TARGET, shown)
     const stall = result.server?.longestStall ?? Number.NaN
     judge(`longest stall at saturation ≤ ${STALL_TARGET} ms`, stall, stall <= STALL_TARGET, stall.toFixed(1))
   }
-  for (const { name, levels } of results.beside) {
-    for (const form of new Set(levels.map((level) => level.form))) {
-      // Turns of one form only: those of another were at another time.
-      const inTurns = levels.filter((level) => level.form === form)
+  for (const { name, levels } of results.comparisons) {
+    for (const encoding of new Set(levels.map((level) => level.encoding))) {
+      // Turns of one encoding only: those of another were at another time.
+      const inTurns = levels.filter((level) => level.encoding === encoding)
       const ratio = Math.max(...inTurns.map(({ ours }) => rateOf(ours))) /
         Math.max(...inTurns.map(({ theirs }) => rateOf(theirs)))
       judge(
-        `requests/s at saturation ≥ ${PEER_TARGET} × ${name} (${form})`, ratio, ratio >= PEER_TARGET, ratio.toFixed(2),
+        `requests/s at saturation ≥ ${PEER_TARGET} × ${name} (${encoding})`, ratio, ratio >= PEER_TARGET, ratio.toFixed(2),
       )
     }
   }
@@ -200,7 +200,7 @@ function targetSection(results: ServeResults): ReportSection {
     const tail = percentileOf(level, 99) / percentileOf(level, 50)
     // Where requests pile up they are all late alike.
     const shown = level.stable ? tail.toFixed(2) : 'the load was not steady'
-    judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.form})`, tail, level.stable && tail <= TAIL_TARGET, shown)
+    judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.encoding})`, tail, level.stable && tail <= TAIL_TARGET, shown)
   }
   if (results.soak !== undefined) {
     const { duration } = results.soak
@@ -216,17 +216,17 @@ function targetSection(results: ServeResults): ReportSection {
   }
 }
 
-/** The level with the most requests a second, of the first form that was loaded and whose library time is known. */
-function saturationOf({ forms, levels }: ServeResults): {
+/** The level with the most requests a second, of the first encoding that was loaded and whose library time is known. */
+function saturationOf({ encodings, levels }: ServeResults): {
   result: ServedLevel
   cores: number
   ideal: number
   share: number
 } | undefined {
-  const form = levels[0]?.form
-  const library = forms.find((result) => result.form === form)?.library
+  const encoding = levels[0]?.encoding
+  const library = encodings.find((result) => result.encoding === encoding)?.library
   if (library === undefined || library.length === 0) return undefined
-  const [result] = levels.filter((level) => level.form === form && !level.atEightyPercent)
+  const [result] = levels.filter((level) => level.encoding === encoding && !level.atEightyPercent)
     .sort((a, b) => b.requestsPerSecond - a.requestsPerSecond)
   if (result === undefined) return undefined
   const cores = availableParallelism()
@@ -234,19 +234,19 @@ function saturationOf({ forms, levels }: ServeResults): {
   return { result, cores, ideal, share: result.requestsPerSecond / ideal }
 }
 
-function toFormRecord({ task }: ServeResults, result: FormResult): RecordRow {
+function toEncodingRecord({ task }: ServeResults, result: EncodingResult): RecordRow {
   return {
-    kind: 'form', task, form: result.form, body_bytes: result.bytes, requests: result.served.length,
+    kind: 'form', task, form: result.encoding, body_bytes: result.bytes, requests: result.served.length,
     served_p50_ms: totalOf(result.served), library_p50_ms: totalOf(result.library), added_ms: addedBy(result),
     added_p10_ms: addedBy(result, UNDISTURBED),
     around_inference_ms: aroundInference(result),
   }
 }
 
-function toBesideRecord({ task }: ServeResults, { form, level, ours, theirs }: BesideLevel): RecordRow {
+function toComparisonRecord({ task }: ServeResults, { encoding, level, ours, theirs }: ComparisonLevel): RecordRow {
   const { median: rate_ratio, lowerQuartile, upperQuartile } = rateRatio(ours, theirs)
   return {
-    kind: 'beside', task, form,
+    kind: 'beside', task, form: encoding,
     ...('concurrency' in level ? { concurrency: level.concurrency } : { request_rate: level.requestRate }),
     requests_per_second: rateOf(ours), peer_requests_per_second: rateOf(theirs), rate_ratio,
     rate_ratio_lower_quartile: lowerQuartile, rate_ratio_upper_quartile: upperQuartile,
@@ -255,9 +255,9 @@ function toBesideRecord({ task }: ServeResults, { form, level, ours, theirs }: B
 }
 
 function toLevelRecord({ task }: ServeResults, result: ServedLevel, percentiles: readonly number[]): RecordRow {
-  const { form, level, requestsPerSecond, latencies, errors, stable, loaderCpu, server, atEightyPercent } = result
+  const { encoding, level, requestsPerSecond, latencies, errors, stable, loaderCpu, server, atEightyPercent } = result
   return {
-    kind: 'level', task, form,
+    kind: 'level', task, form: encoding,
     ...('concurrency' in level ? { concurrency: level.concurrency } : { request_rate: level.requestRate }),
     eighty_percent: String(atEightyPercent), requests: latencies.length, errors, requests_per_second: requestsPerSecond,
     ...Object.fromEntries(percentiles.map((percent) => [`p${percent}_ms`, percentileOf(result, percent)])),
@@ -270,7 +270,7 @@ function percentileOf({ latencies }: ServedLevel, percent: number): number {
   return summarize(latencies, [percent]).percentiles[percent] ?? Number.NaN
 }
 
-function totalOf(measured: FormResult['served']): number {
+function totalOf(measured: EncodingResult['served']): number {
   return median(measured.map(({ total }) => total))
 }
 

@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { pino } from 'pino'
 import { createHttpServer } from '../../http/index.js'
-import type { TaskName } from '../../tasks/registry.js'
+import type { TaskName } from '../../tasks/index.js'
 import { toEdgeInferError } from '../../native.js'
 import { createSampler } from '../../host/index.js'
 import { startWorkers } from '../../workers/index.js'

@@ -1,15 +1,15 @@
-/** A contender in a process of its own: it prints a line of JSON when it is ready, and one for each line it is sent. */
+/** A bench target in a process of its own: it prints a line of JSON when it is ready, and one for each line it is sent. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { EdgeInferError } from '../errors.js'
-import type { Contender, Measurement } from './interleave.js'
+import type { BenchTarget, Measurement } from './interleave.js'
 
 type Answer = Readonly<Record<string, unknown>>
 
 const STDERR_KEPT = 4000
 
-export class ContenderProcess implements Contender {
+export class TargetProcess implements BenchTarget {
   readonly name: string
   /** What it said of itself when it was ready: versions, say. */
   readonly greeting: Answer
@@ -31,7 +31,7 @@ export class ContenderProcess implements Contender {
   /** @throws EdgeInferError INTERNAL: it ended before it was ready, with what it said on standard error. */
   static async start(
     name: string, command: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-  ): Promise<ContenderProcess> {
+  ): Promise<TargetProcess> {
     const child = spawn(command, args, { ...options, stdio: 'pipe' })
     let text = ''
     child.stderr.setEncoding('utf8').on('data', (part: string) => { text = (text + part).slice(-STDERR_KEPT) })
@@ -41,7 +41,7 @@ export class ContenderProcess implements Contender {
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
     const errors = (): string => text.trim()
     try {
-      return new ContenderProcess(name, await readAnswer(name, lines, errors), child, lines, errors)
+      return new TargetProcess(name, await readAnswer(name, lines, errors), child, lines, errors)
     } catch (error) {
       child.kill()
       throw error

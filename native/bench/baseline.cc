@@ -1,7 +1,7 @@
-/// The floor of `edge-infer bench`: cv::imdecode of the whole frame and `session.run`, with nothing around them. It
+/// The baseline of `edge-infer bench`: cv::imdecode of the whole frame and `session.run`, with nothing around them. It
 /// shares no code with the core, so that a mistake there cannot hide here.
 ///
-///     edge_infer_floor library=… model=… [model=…] image=… threads=1 [spinning=0] [runs=1]
+///     edge_infer_baseline library=… model=… [model=…] image=… threads=1 [spinning=0] [runs=1]
 ///                      [width=640 height=640] [arena=1] [memory_pattern=1] [optimisation=all|extended|basic|off]
 ///
 /// Prints one line of JSON when ready, then one for each line it reads: the milliseconds of one frame.
@@ -106,7 +106,7 @@ void serve(const Arguments& arguments) {
   cv::setNumThreads(1);
   const bench::Picture picture(arguments.text("image"));
   const cv::Mat frame = picture.decode();
-  Ort::Env environment(ORT_LOGGING_LEVEL_FATAL, "floor");
+  Ort::Env environment(ORT_LOGGING_LEVEL_FATAL, "baseline");
   std::vector<Runner> runners;
   for (const std::string& model : arguments.all("model")) runners.emplace_back(environment, model, arguments, frame);
   const int runs = arguments.whole("runs", "1");
