@@ -3,7 +3,7 @@ export { reportAccuracy } from './accuracy/report.js'
 export { measureKernel, type KernelOptions, type KernelResult, type KernelResults } from './kernel/index.js'
 export { reportKernel } from './kernel/report.js'
 export { COMPARED_TASKS, measureComparison, type ComparedTask, type CompareOptions } from './compare/index.js'
-export { PEERS } from './compare/peers.js'
+export { PEERS } from './compare/peer.js'
 export { reportComparison } from './compare/report.js'
 export { measureLimits, type LimitResults, type LimitsBenchOptions } from './limits/index.js'
 export { reportLimits } from './limits/report.js'
@@ -11,7 +11,7 @@ export {
   compareSpeed, createJudge, type AccuracyChange, type JudgeOptions, type QuantizationJudge, type SpeedChange,
 } from './quantization.js'
 export {
-  REQUEST_ENCODINGS, measureServe, SERVED_PEERS, SERVED_TASKS, type RequestEncoding, type Level, type ServeBenchOptions, type ServedPeer,
-  type ServedTask, type ServeResults,
+  measureServe, REQUEST_ENCODINGS, SERVED_PEERS, SERVED_TASKS, type Level, type RequestEncoding,
+  type ServeBenchOptions, type ServedPeer, type ServedTask, type ServeResults,
 } from './serve/index.js'
 export { reportServe } from './serve/report.js'

@@ -20,8 +20,8 @@ export interface InterleavePlan {
   /** Milliseconds; at least {@link MIN_ROUNDS} rounds are run, however long they take. */
   measurementInterval: number
   /**
-   * Milliseconds of one bench target's turn; one request when absent. At each turn a target in another process finds the
-   * CPU caches filled by the others, which happens only in a bench.
+   * Milliseconds of one bench target's turn; one request when absent. At each turn a target in another process finds
+   * the CPU caches filled by the others, which happens only in a bench.
    */
   turnInterval?: number | undefined
   signal?: AbortSignal | undefined

@@ -1,4 +1,4 @@
-/** A bench target in a process of its own: it prints a line of JSON when it is ready, and one for each line it is sent. */
+/** A bench target in its own process: it prints a line of JSON when ready, and one for each line it is sent. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'

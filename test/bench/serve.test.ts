@@ -34,7 +34,7 @@ async function rowsOf(path: string): Promise<Row[]> {
   return (JSON.parse(await readFile(path, 'utf8')) as { records: Row[] }).records
 }
 
-t.test('a server of its own: what each encoding adds, load by level, who uses the cores, memory over time', async (t) => {
+t.test('a server of its own: what an encoding adds, load by level, use of cores, memory over time', async (t) => {
   const output = join(t.testdir(), 'serve.json')
   const { code, stdout, stderr } = await runCli(
     'bench', 'serve', '--form', 'raw', 'bytes-literal', 'latin1', 'nested-list', '--concurrency-range', '1:3:2', ...QUICK,

@@ -10,8 +10,7 @@ import { interleave, type BenchTarget, type InterleavePlan, type Measurement } f
 import { configOf, startBaseline, type ModelConfig } from '../kernel/baseline.js'
 import { timeCall } from '../kernel/library.js'
 import { compareAnswers, type Agreement } from './agreement.js'
-import { COMPARED_FAMILIES, type ComparedFamily } from './peer.js'
-import { PEERS } from './peers.js'
+import { COMPARED_FAMILIES, PEERS, type ComparedFamily } from './peer.js'
 
 export interface CompareOptions extends
   Pick<InterleavePlan, 'warmupRequestCount' | 'requestCount' | 'measurementInterval' | 'signal'> {

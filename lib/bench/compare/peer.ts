@@ -1,7 +1,9 @@
-/** What the library is compared with. */
+/** What the library is compared with. A new peer is a file of its own and a name in `PEERS`. */
 import type { CatalogEntry, Thresholds } from '../../models/index.js'
 import type { Preprocessing } from '../../native.js'
 import type { TargetProcess } from '../target-process.js'
+import { onnxruntimeNodePeer } from './peer-onnxruntime-node.js'
+import { opencvDnnPeer } from './peer-opencv-dnn.js'
 
 /** Families that peers can read. */
 export const COMPARED_FAMILIES = ['ultraface', 'yolov8', 'yolox'] as const
@@ -27,3 +29,5 @@ export interface Peer {
   /** Brings what it needs to the cache directory and starts it. */
   start(settings: PeerSettings, signal?: AbortSignal): Promise<TargetProcess>
 }
+
+export const PEERS: readonly Peer[] = [onnxruntimeNodePeer, opencvDnnPeer]

@@ -76,8 +76,8 @@ function stageSection({ task, benchTargets }: ComparedTask): ReportSection {
         [benchTarget.name, ...STAGES.map((stage) => stageOf(benchTarget, stage)?.toFixed(2) ?? '')]),
     },
     notes: [
-      "A peer's decode also scales the frame where its decoder does both. Bench targets in a process of their own time " +
-        'themselves: they have no overhead.',
+      "A peer's decode also scales the frame where its decoder does both. Bench targets in a process of their own " +
+        'time themselves: they have no overhead.',
     ],
   }
 }
@@ -108,10 +108,10 @@ function toRecord(result: ComparedTask, benchTarget: ComparedTarget, percentiles
   return {
     task, model, image, width, height, threads,
     // The baseline under the name that scripts read.
-    contender: benchTarget.name === 'baseline' ? 'floor' : benchTarget.name, count, mean_ms: mean, min_ms: min, max_ms: max,
+    contender: benchTarget.name === 'baseline' ? 'floor' : benchTarget.name,
+    count, mean_ms: mean, min_ms: min, max_ms: max,
     ...Object.fromEntries(percentiles.map((percent) => [`p${percent}_ms`, values[percent] as number])),
-    ...Object.fromEntries(STAGES.map((stage) =>
-      [`${stage}_p50_ms`, stageOf(benchTarget, stage) ?? ''])),
+    ...Object.fromEntries(STAGES.map((stage) => [`${stage}_p50_ms`, stageOf(benchTarget, stage) ?? ''])),
     library_ratio: ratio.median, library_ratio_q25: ratio.lowerQuartile, library_ratio_q75: ratio.upperQuartile,
     ...(agreement && {
       same_objects: agreement.common, other_objects: agreement.apart, least_iou: agreement.leastIou,

@@ -105,7 +105,7 @@ async function measureTask(
   const { config, width, height, runs } = library
   let baseline
   try {
-    baseline = options.baseline ? await startBaseline({ config, image, threads, runs, signal: options.signal }) : undefined
+    if (options.baseline) baseline = await startBaseline({ config, image, threads, runs, signal: options.signal })
     const benchTargets = [library, ...(baseline ? [baseline] : [])]
     const label = `${task}, ${name}, ${threads} thread${threads === 1 ? '' : 's'}`
     const [own = [], compared] = await interleave(benchTargets, {

@@ -92,7 +92,8 @@ function baselineSection(results: readonly KernelResult[]): ReportSection {
         const ratio = ratioOf(result)
         if (ratio === undefined || result.baseline === undefined) return []
         return [[
-          ...keysOf(result), milliseconds(median(totals(result.library))), milliseconds(median(totals(result.baseline))),
+          ...keysOf(result),
+          milliseconds(median(totals(result.library))), milliseconds(median(totals(result.baseline))),
           milliseconds(median(stageValues(result.baseline, 'decode'))),
           milliseconds(median(stageValues(result.baseline, 'inference'))),
           ratio.median.toFixed(3), `${ratio.lowerQuartile.toFixed(3)}–${ratio.upperQuartile.toFixed(3)}`,

@@ -180,7 +180,8 @@ function targetSection(results: ServeResults): ReportSection {
     const left = share * cores / (cores - result.loaderCpu)
     const shown = `${result.requestsPerSecond.toFixed(1)} of ${ideal.toFixed(1)}: ${share.toFixed(2)} ` +
       `(${left.toFixed(2)} of what the loader left)`
-    const name = `${results.task}: requests/s at saturation ≥ ${SATURATION_TARGET} × cores ÷ library time (${result.encoding})`
+    const name = `${results.task}: requests/s at saturation ≥ ${SATURATION_TARGET} × cores ÷ library time ` +
+      `(${result.encoding})`
     judge(name, share, share >= SATURATION_TARGET, shown)
     const stall = result.server?.longestStall ?? Number.NaN
     judge(`longest stall at saturation ≤ ${STALL_TARGET} ms`, stall, stall <= STALL_TARGET, stall.toFixed(1))
@@ -192,7 +193,8 @@ function targetSection(results: ServeResults): ReportSection {
       const ratio = Math.max(...inTurns.map(({ ours }) => rateOf(ours))) /
         Math.max(...inTurns.map(({ theirs }) => rateOf(theirs)))
       judge(
-        `requests/s at saturation ≥ ${PEER_TARGET} × ${name} (${encoding})`, ratio, ratio >= PEER_TARGET, ratio.toFixed(2),
+        `requests/s at saturation ≥ ${PEER_TARGET} × ${name} (${encoding})`,
+        ratio, ratio >= PEER_TARGET, ratio.toFixed(2),
       )
     }
   }
@@ -200,7 +202,8 @@ function targetSection(results: ServeResults): ReportSection {
     const tail = percentileOf(level, 99) / percentileOf(level, 50)
     // Where requests pile up they are all late alike.
     const shown = level.stable ? tail.toFixed(2) : 'the load was not steady'
-    judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.encoding})`, tail, level.stable && tail <= TAIL_TARGET, shown)
+    judge(`p99 ≤ ${TAIL_TARGET} × p50 at 80 % load (${level.encoding})`, tail,
+      level.stable && tail <= TAIL_TARGET, shown)
   }
   if (results.soak !== undefined) {
     const { duration } = results.soak
