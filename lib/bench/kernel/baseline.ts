@@ -4,18 +4,13 @@ import type { Detector } from '../../tasks/index.js'
 import { TargetProcess } from '../target-process.js'
 import { buildNativeProgram } from '../native-program.js'
 
-interface Size {
-  width: number
-  height: number
-}
-
 /** How the library runs a model on a picture, for others to run the same. */
 export interface ModelConfig {
   /** Name in the catalogue. */
   model: string
   paths: readonly string[]
   /** Pixels. */
-  inputSize: Size
+  inputSize: { width: number; height: number }
 }
 
 export interface BaselineOptions {
@@ -43,6 +38,6 @@ export async function startBaseline({ config, image, threads, runs, signal }: Ba
   ])
 }
 
-export function configOf(model: Detector['model'], frame: Size): ModelConfig {
+export function configOf(model: Detector['model'], frame: ModelConfig['inputSize']): ModelConfig {
   return { model: model.entry.name, paths: model.paths, inputSize: model.inputSizeFor(frame.width, frame.height) }
 }
