@@ -20,7 +20,7 @@ export const ERROR_TABLE = {
   ADDRESS_TAKEN: { status: 409, summary: 'Another node of the cluster is known by that address.' },
   TOO_LARGE: { status: 413, summary: 'The body, the image or the list of images is larger than the limit.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The content type is not one that carries an image or JSON.' },
-  ABORTED: { status: 499, summary: 'The caller gave up before the result was ready.' },
+  ABORTED: { status: 499, summary: 'The caller cancelled the request before the result was ready.' },
   INTERNAL: { status: 500, summary: 'A fault of this program.' },
   MODEL_LOAD: { status: 500, summary: 'The model file cannot be loaded, or its tensors do not fit its family.' },
   NOT_QUANTIZED: { status: 422, summary: 'The model cannot be quantised, or loses more accuracy by it than was allowed.' },

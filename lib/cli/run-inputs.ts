@@ -7,7 +7,7 @@ import { toNativeImage } from '../tasks/index.js'
 
 export const STANDARD_INPUT = '-'
 export const PICTURE_TYPES: readonly string[] = ['.jpg', '.jpeg', '.png', '.webp', '.bmp']
-export const VIDEO_TYPES: readonly string[] = ['.mp4', '.avi', '.mov', '.mkv', '.webm']
+const VIDEO_TYPES: readonly string[] = ['.mp4', '.avi', '.mov', '.mkv', '.webm']
 
 const MAX_INPUT_BYTES = 256 * 2 ** 20
 

@@ -37,7 +37,7 @@ function table(objects: readonly DetectedObject[], poses: readonly HeadPose[] | 
 }
 
 /** `car × 4, truck × 2`; for faces with head poses `face × 5 (up: 3)`. */
-export function summarize(objects: readonly DetectedObject[], poses?: readonly HeadPose[]): string {
+function summarize(objects: readonly DetectedObject[], poses?: readonly HeadPose[]): string {
   if (objects.length === 0) return 'nothing found'
   const counts = describeCounts(countEach(objects.map(({ label }) => label)))
   return poses ? `${counts} (up: ${countUp(poses)})` : counts

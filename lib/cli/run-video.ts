@@ -94,7 +94,7 @@ interface Occurrence {
 }
 
 /** What was found in all frames together. */
-export class VideoSummary {
+class VideoSummary {
   frames = 0
   readonly #path: string
   readonly #size: string

@@ -125,4 +125,4 @@ export class Cluster {
   }
 }
 
-export const DEFAULT_EDGE_PORT = 5501
+const DEFAULT_EDGE_PORT = 5501

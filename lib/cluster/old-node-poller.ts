@@ -10,7 +10,7 @@ import type { ClusterRegistry } from './registry.js'
 import type { NodeStatus, ServiceState } from './types.js'
 
 /** How often the older cloud asked. */
-export const DEFAULT_POLL_INTERVAL_MS = 17_000
+const DEFAULT_POLL_INTERVAL_MS = 17_000
 const TIMEOUT_MS = 5000
 /** Polls vary by this share of the interval. */
 const JITTER = 0.1

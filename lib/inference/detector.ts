@@ -106,7 +106,7 @@ function defaultsOf(entry: CatalogEntry): Thresholds {
 }
 
 /** The thresholds that are given, checked. */
-export function checkThresholds(options: DetectionThresholds): Partial<Thresholds> & { classes?: readonly number[] } {
+function checkThresholds(options: DetectionThresholds): Partial<Thresholds> & { classes?: readonly number[] } {
   const checked = {
     scoreThreshold: numberIn('scoreThreshold', options.scoreThreshold, 0, 1),
     iouThreshold: numberIn('iouThreshold', options.iouThreshold, 0, 1),

@@ -92,7 +92,7 @@ export function refuse(
 }
 
 /** What a node says of a task that took its worker 20 ms. */
-export const PROC_RESOURCE_INFO = {
+const PROC_RESOURCE_INFO = {
   cpu_util_limit: 1,
   cpu_util_use: 0.25,
   mem_util_limit: 1,

@@ -3,7 +3,7 @@
 export type Box = readonly [number, number, number, number]
 
 /** Intersection over union. */
-export function iou(a: Box, b: Box): number {
+function iou(a: Box, b: Box): number {
   const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0])
   const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1])
   if (width <= 0 || height <= 0) return 0

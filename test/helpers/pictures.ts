@@ -35,7 +35,7 @@ export function cut(picture: Pixels, x: number, y: number, width: number, height
 }
 
 /** Pictures of one width, one below the other. */
-export function stacked(...pictures: readonly Pixels[]): Pixels {
+function stacked(...pictures: readonly Pixels[]): Pixels {
   const height = pictures.reduce((sum, picture) => sum + picture.height, 0)
   return { data: Buffer.concat(pictures.map(({ data }) => data)), width: pictures[0]?.width ?? 0, height }
 }

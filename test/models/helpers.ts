@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { create } from 'tar'
 import type { Test } from 'tap'
 
-export const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex')
+const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex')
 
 /** An own store, search path, npm cache and user configuration, so that nothing of the user's is read or written. */
 export async function useOwnEnvironment(t: Test): Promise<{ root: string; store: string }> {

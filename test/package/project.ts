@@ -15,7 +15,7 @@ export interface Ran {
 }
 
 /** The user's environment: nothing of the npm script and the test runner that run this. */
-export function userEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+function userEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(([name]) =>
     !/^(TAP|npm_(package|lifecycle|command|execpath|config_local_prefix)|EDGE_INFER_ADDON)/.test(name))
   return { ...Object.fromEntries(own), ...extra }

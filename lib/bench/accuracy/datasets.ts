@@ -57,7 +57,7 @@ const VEHICLES = [2, 3, 5, 7]
 const HELMET = 0
 const HEAD = 1
 
-export const LABELLED_SETS: readonly LabelledSet[] = [
+const LABELLED_SETS: readonly LabelledSet[] = [
   {
     kind: 'detection', name: 'wider_val416', folder: 'wider_val416', task: 'face_detection', counts: 'faces ≥ 32 px',
     minSide: 32, load: loadWider,

@@ -62,7 +62,7 @@ function drawLabel({ context, unit }: Pen, mark: Mark): void {
 }
 
 /** The head's axes by perspective-free projection: to its left red, down green, out of the face blue. */
-export function axesOf([yaw, pitch, roll]: NonNullable<Mark['pose']>): [x: number, y: number][] {
+function axesOf([yaw, pitch, roll]: NonNullable<Mark['pose']>): [x: number, y: number][] {
   const [y, p, r] = [-yaw, pitch, roll].map((degrees) => degrees * Math.PI / 180) as [number, number, number]
   const { sin, cos } = Math
   return [

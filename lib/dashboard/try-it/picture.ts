@@ -37,7 +37,7 @@ const EXIF = 0x45786966
 const ORIENTATION_TAG = 0x0112
 
 /** Whether the Exif data of a JPEG file say that it is shown turned or mirrored (Exif 2.3, 4.6.4: Orientation). */
-export function isTurned(file: ArrayBuffer): boolean {
+function isTurned(file: ArrayBuffer): boolean {
   try {
     return orientation(new DataView(file)) > 1
   } catch {

@@ -28,7 +28,7 @@ export function TryIt({ nodes }: { nodes: readonly Node[] }) {
   const able = nodes.filter((node) => purpose && serves(node, purpose.tasks))
   const node = able.find(({ id }) => id === nodeId) ?? able[0]
 
-  /** A new picture, or another task for the one there is; the one under way is given up. */
+  /** A new picture, or another task for the one there is; the one under way is cancelled. */
   async function look(at: Picture, by: Purpose | undefined, on: Node | undefined): Promise<void> {
     running.current?.abort()
     const controller = running.current = new AbortController()

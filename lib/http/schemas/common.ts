@@ -9,12 +9,12 @@ export const TaskNameSchema = Type.Unsafe<TaskName>({
   type: 'string', enum: [...TASK_NAMES], code: 'UNKNOWN_TASK', description: 'Name of a task',
 })
 
-export const ErrorSchema = Type.Object({
+const ErrorSchema = Type.Object({
   code: Type.Enum(Object.keys(ERROR_TABLE) as ErrorCode[], { description: 'A stable word' }),
   message: Type.String({ description: 'What was wrong, what was expected and what was received' }),
 }, { $id: 'Error' })
 
-export const ProcResourceInfoSchema = Type.Object({
+const ProcResourceInfoSchema = Type.Object({
   ...EFFECTIVE_LIMIT_MEMBERS,
   cpu_util_use: Type.Number({ minimum: 0, description: 'Share of all cores that it used while it ran the task' }),
   mem_util_use: Type.Number({ minimum: 0, maximum: 1, description: 'Share of all memory that it holds' }),
@@ -25,14 +25,14 @@ export const ProcResourceInfoSchema = Type.Object({
   device_ip: Type.String({ description: 'Address of the node' }),
 }, { $id: 'ProcResourceInfo', description: 'What the task cost its worker, and what that may use. Shares are of the whole machine.' })
 
-export const TaskFailureSchema = Type.Object({
+const TaskFailureSchema = Type.Object({
   execute_flag: Type.Literal(false),
   error: Type.Ref('Error'),
   proc_resource_info: Type.Ref('ProcResourceInfo'),
   task_conf: Type.Ref('TaskConf'),
 }, { $id: 'TaskFailure' })
 
-export const FailureSchema = Type.Object({ error: Type.Ref('Error') }, { $id: 'Failure' })
+const FailureSchema = Type.Object({ error: Type.Ref('Error') }, { $id: 'Failure' })
 
 /** Schemas that others refer to by their `$id`. */
 export const SHARED_SCHEMAS: readonly TSchema[] = [
