@@ -1,38 +1,30 @@
 /** The documented interface, as types: what each route takes and answers. Keys are spelled as on the wire. */
+import type { Static, TObject, TSchema } from 'typebox'
 import type { ClusterView, NodeRole, NodeStatus, NodeView, ServiceState, WorkerState } from '../cluster/types.js'
-import type { TaskName } from '../tasks/registry.js'
+import type { TaskName, TaskSchemas } from '../tasks/registry.js'
+import type { AnswerStyle, TaskConf as FullTaskConf } from '../tasks/schema.js'
 import type { DeviceState } from '../host/device-state.js'
 import type { BoundingBox } from '../inference/detector.js'
-import type { WireEffectiveLimits, WireLimits } from '../workers/limits/registry.js'
+import type { WireLimits, WireEffectiveLimits } from '../workers/limits/registry.js'
+import type { ProcResourceInfo as FullResourceInfo } from '../workers/resource-info.js'
 import type { ClientImage } from './image.js'
 
 export type {
   BoundingBox, ClusterView, DeviceState, NodeRole, NodeStatus, NodeView, ServiceState, TaskName, WorkerState,
 }
+export type { FaceBoxes, HelmetBoxes, HelmetDetails, WireDetection, WireHeadPose } from '../tasks/registry.js'
 
-/** What running a task cost the worker, and the caller. Utilisations are shares of the whole machine, [0, 1]. */
-export interface ProcResourceInfo extends WireEffectiveLimits {
-  /** CPU time of the worker over the task's wall time, divided by the number of cores. */
-  cpu_util_use: number
-  /** Resident memory of the worker as a share of the machine's. */
-  mem_util_use: number
-  /** Seconds the worker computed. */
-  compute_latency: number
-  /** An older name of `compute_latency`. */
-  latency?: number
-  pid: number
-  /** Seconds from sending the request to having the whole reply, as this client measured them. */
-  all_latency: number
-  /** Address of the node that ran the task: as it advertises itself, else as it was asked. */
-  device_ip: string
-}
+/**
+ * What running a task cost the worker, and the caller: `all_latency` is the seconds from sending the request to having
+ * the whole reply, as this client measured them. Older nodes send no `latency`.
+ */
+export type ProcResourceInfo = Omit<FullResourceInfo, 'latency'> & Partial<Pick<FullResourceInfo, 'latency'>>
 
-export interface TaskConf {
-  /** Frames a second of the stream; `null` where nobody said. */
-  fps?: number | null
-  /** Pixels of the frame; filled in by the server from the picture where the caller gave none. */
-  resolution?: { w: number | null; h: number | null } | null
-}
+/**
+ * Frames a second of the stream, `null` where nobody said; pixels of the frame, filled in by the server from the picture
+ * where the caller gave none.
+ */
+export type TaskConf = { [Member in keyof FullTaskConf]?: FullTaskConf[Member] | null }
 
 /** What every answer of a task carries. */
 export interface TaskAnswer {
@@ -46,81 +38,34 @@ export interface TaskAnswer {
   image?: string
 }
 
-/** Faces of one picture; lists run parallel, best first. */
-export interface FaceBoxes {
-  /** Pixels of the posted picture. */
-  bbox: BoundingBox[]
-  /** Confidence, [0, 1]. */
-  prob: number[]
-}
-
-/** `[yaw, pitch, roll, cx, cy, half_height]`: degrees; pixels. */
-export type WireHeadPose = [yaw: number, pitch: number, roll: number, cx: number, cy: number, halfHeight: number]
-
-/** `[x1, y1, x2, y2, confidence, class_id]`: pixels, [0, 1], COCO class (2 is a car). */
-export type WireDetection = [x1: number, y1: number, x2: number, y2: number, confidence: number, classId: number]
-
-/** Heads in all frames of a clip. */
-export interface HelmetBoxes {
-  bbox_list: BoundingBox[]
-  /** Heads, and heads without a helmet, of each frame. */
-  clip_result: { ntotal: number; n_no_helmet: number }[]
-}
-
-/** {@link HelmetBoxes} with parallel lists of what each box is. */
-export interface HelmetDetails extends HelmetBoxes {
-  prob: number[]
-  /** `helmet` or `head`. */
-  label: string[]
-  /** Which frame of the clip the box lies in, from 0. */
-  frame_index: number[]
-}
+/** The task's own members of an answer; `Style`: of the route. */
+type Members<Name extends TaskName, Style extends AnswerStyle> = Static<TObject<TaskSchemas[Name]['answers'][Style]>>
 
 /** `/execute_task_old`. */
-export interface OldAnswers {
-  face_detection: TaskAnswer & FaceBoxes
-  face_alignment: TaskAnswer & { bbox: BoundingBox[]; head_pose: WireHeadPose[] }
-  car_detection: TaskAnswer & { result: WireDetection[] }
-  helmet_detection: TaskAnswer & HelmetBoxes
-}
+export type OldAnswers = { [Name in TaskName]: TaskAnswer & Members<Name, 'old'> }
 
 /** `/execute_task` and `/execute_task_new`. */
-export interface NewAnswers {
-  face_detection: TaskAnswer & FaceBoxes & {
-    /** A picture of each face, ready to be posted to face_alignment; see {@link decodeImage}. */
-    faces: string[]
-  }
-  face_alignment: TaskAnswer & {
-    /** Faces whose pitch is above -10 degrees, and all faces. */
-    count_result: { up: number; total: number }
-    head_pose: WireHeadPose[]
-    bbox: BoundingBox[]
-  }
-  car_detection: TaskAnswer & {
-    result: WireDetection[]
-    /** Name of the class of each, in the order of `result`. */
-    label: string[]
-    /** How many there are of each class, by its name. */
-    count_result: Record<string, number>
-  }
-  helmet_detection: TaskAnswer & HelmetDetails
-}
+export type NewAnswers = { [Name in TaskName]: TaskAnswer & Members<Name, 'new'> }
 
 /** What the concurrent route adds: the workers that shared the work. */
 interface Shared {
   proc_resource_info_list: ProcResourceInfo[]
 }
 
+/** One picture of a list. */
+type Item<Name extends TaskName> = Static<TObject<TaskSchemas[Name]['item']>> & Pick<TaskAnswer, 'image'>
+
+/** Tasks that answer a list as one. */
+type ClipTask = { [Name in TaskName]: TaskSchemas[Name]['clip'] extends true ? Name : never }[TaskName]
+
 /** `/concurrent_execute_task_new` with `image_list`: one item a picture, in order. */
-export interface ListAnswers {
-  face_detection: TaskAnswer & Shared & { output_ctx_list: (FaceBoxes & { image?: string })[] }
-  face_alignment: TaskAnswer & Shared & { output_ctx_list: { head_pose: WireHeadPose[] }[] }
-  car_detection: TaskAnswer & Shared & { output_ctx_list: { result: WireDetection[]; image?: string }[] }
-  helmet_detection: TaskAnswer & Shared & HelmetDetails & { output_ctx_list: { bbox_list: BoundingBox[] }[] }
+export type ListAnswers = {
+  [Name in TaskName]: TaskAnswer & Shared & { output_ctx_list: Item<Name>[] } &
+    (Name extends ClipTask ? Members<Name, 'concurrent'> : unknown)
 }
 
 /** `/concurrent_execute_task_new` with the input of a single request. */
-export type MergedAnswers = { [Name in Exclude<TaskName, 'helmet_detection'>]: NewAnswers[Name] & Shared }
+export type MergedAnswers = { [Name in Exclude<TaskName, ClipTask>]: TaskAnswer & Shared & Members<Name, 'concurrent'> }
 
 interface AnyInput {
   /** Echoed in the answer; the option of the call wins. */
@@ -136,39 +81,37 @@ export interface ImageListInput extends AnyInput {
   image_list: readonly ClientImage[]
 }
 
-/** Faces cut out already; each is used whole. The answer of face_detection is one. */
-export interface FacesInput extends AnyInput {
-  faces: readonly ClientImage[]
-  /** Where each face lies in its frame, pixels. */
-  bbox?: readonly (readonly number[])[]
-  prob?: readonly number[]
-}
+type Pictures = 'image' | 'faces' | 'image_list' | 'clip'
+type Request<Name extends TaskName> = TaskSchemas[Name]['request']
+type Posted<Name extends TaskName, Member extends keyof Request<Name>> = Member extends 'image' ? ClientImage
+  : Member extends Pictures ? readonly ClientImage[]
+    : Request<Name>[Member] extends TSchema ? Static<Request<Name>[Member]> : never
 
-/** A frame, and where its faces are, pixels. */
-export interface FaceBoxesInput extends AnyInput {
-  image: ClientImage
-  bbox: readonly (readonly number[])[]
-  prob?: readonly number[]
-}
+/** `Members` make it together; `More` may come with them. */
+type Input<Name extends TaskName, Members extends keyof Request<Name>, More extends keyof Request<Name>> =
+  AnyInput & { [Member in Members]: Posted<Name, Member> } & { [Member in More]?: Posted<Name, Member> }
 
-/** `clip` is the older name of `image_list`. */
-export type HelmetInput = ImageListInput | ImageInput | (AnyInput & { clip: readonly ClientImage[] })
+type SingleInput<Name extends TaskName, Members = TaskSchemas[Name]['inputs']['single'][number]> =
+  Members extends readonly (keyof Request<Name>)[]
+    ? Input<Name, Members[number], Exclude<keyof Request<Name>, Pictures | Members[number]>> : never
+
+type ListInput<Name extends TaskName, Members = TaskSchemas[Name]['inputs']['list'][number]> =
+  Members extends readonly (keyof Request<Name>)[] ? Input<Name, Members[number], never> : never
 
 /** Inputs of `/execute_task`, `/execute_task_new` and `/execute_task_old`. */
-export interface TaskInputs {
-  face_detection: ImageInput
-  face_alignment: FacesInput | FaceBoxesInput
-  car_detection: ImageInput
-  helmet_detection: HelmetInput
-}
+export type TaskInputs = { [Name in TaskName]: SingleInput<Name> }
 
 /** Inputs of `/concurrent_execute_task_new` that make independent items. */
-export interface ListInputs {
-  face_detection: ImageListInput
-  face_alignment: ImageListInput
-  car_detection: ImageListInput
-  helmet_detection: HelmetInput
-}
+export type ListInputs = { [Name in TaskName]: ListInput<Name> }
+
+/** Faces cut out already; each is used whole. The answer that found them is one. */
+export type FacesInput = Extract<TaskInputs[TaskName], { faces: unknown }>
+
+/** A frame, and where its faces are, pixels. */
+export type FaceBoxesInput = Extract<TaskInputs[TaskName], { image: unknown; bbox: unknown }>
+
+/** `clip` is the older name of `image_list`. */
+export type HelmetInput = ImageListInput | ImageInput | Extract<TaskInputs[TaskName], { clip: unknown }>
 
 /** What {@link ExecuteUrls} says of one node. Old nodes give the documented four keys only. */
 export interface ExecuteUrl {

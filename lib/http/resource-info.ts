@@ -1,19 +1,8 @@
 /** `proc_resource_info`: what a task cost the worker that ran it, and what it was granted. */
 import type { NodeCapacity } from '../host/index.js'
-import { NO_LIMITS, toWire, type WireEffectiveLimits } from '../workers/limits/index.js'
+import { NO_LIMITS, toWire } from '../workers/limits/index.js'
+import type { ProcResourceInfo } from '../workers/resource-info.js'
 import type { JobRun, EffectiveLimits } from '../workers/types.js'
-
-/** Keys of the interface document; utilisations are shares of the whole machine, latencies seconds. */
-export interface ProcResourceInfo extends WireEffectiveLimits {
-  cpu_util_use: number
-  mem_util_use: number
-  compute_latency: number
-  /** The same, for callers that read it under this name. */
-  latency: number
-  pid: number
-  all_latency: number
-  device_ip: string
-}
 
 /** What is the same for all workers of a request. */
 export interface ReplyFacts {

@@ -8,6 +8,11 @@ import { definition as faceAlignment } from './face-alignment/definition.js'
 import { definition as faceDetection } from './face-detection/definition.js'
 import { definition as helmetDetection } from './helmet-detection/definition.js'
 
+export type { WireDetection } from './car-detection/schema.js'
+export type { FaceBoxes } from './face-detection/schema.js'
+export type { WireHeadPose } from './head-pose.js'
+export type { HelmetBoxes, HelmetDetails } from './helmet-detection/schema.js'
+
 /** In the order people see them. */
 const DEFINITIONS = [faceDetection, faceAlignment, carDetection, helmetDetection] as const
 
