@@ -246,7 +246,7 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     const sized = (size: number) => ({ inputs: [{ ...image, parameters: { binary_data_size: size } }] })
     const refused: [RegExp, unknown, Buffer?][] = [
       [/no JSON/, '{"inputs":'],
-      [/JSON object but received a list/, []],
+      [/JSON object but received \[\]/, []],
       [/list of inputs but received undefined/, {}],
       [/input to be an object with a name/, { inputs: [{ datatype: 'BYTES' }] }],
       [/datatype of UINT8, .*"FP8"/, { inputs: [{ ...inText, datatype: 'FP8' }] }],
