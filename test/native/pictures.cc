@@ -1,5 +1,6 @@
 #include "pictures.h"
 
+#include <cmath>
 #include <cstdio>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -95,7 +96,8 @@ Bytes jpeg(const cv::Mat& pixels, const JpegVariant& variant) {
     for (int y = 0; y < pixels.rows; ++y) {
       for (int x = 0; x < pixels.cols; ++x) {
         const cv::Vec3b& colour = pixels.at<cv::Vec3b>(y, x);
-        const auto ink = [&](int light) { return static_cast<uint8_t>(variant.adobe ? light : 255 - light); };
+        // Stored inverted: no ink is 255.
+        const auto ink = [&](int light) { return static_cast<uint8_t>(light); };
         source.at<cv::Vec4b>(y, x) = cv::Vec4b(ink(colour[2]), ink(colour[1]), ink(colour[0]), ink(255));
       }
     }
@@ -193,6 +195,112 @@ Bytes top_down_bmp(const cv::Mat& pixels) {
   const auto height = static_cast<uint32_t>(-pixels.rows);
   for (int i = 0; i < 4; ++i) file[static_cast<size_t>(22 + i)] = static_cast<uint8_t>(height >> (8 * i));
   return file;
+}
+
+namespace {
+
+void append_little_endian(Bytes& to, uint32_t value, int bytes) {
+  for (int i = 0; i < bytes; ++i) to.push_back(static_cast<uint8_t>(value >> (8 * i)));
+}
+
+/// File header and info header; what lies between them and the pixels has `extra` bytes.
+Bytes bmp_start(cv::Size size, int bits, uint32_t compression, int header_bytes, uint32_t extra) {
+  Bytes file = {'B', 'M', 0, 0, 0, 0, 0, 0, 0, 0};
+  append_little_endian(file, static_cast<uint32_t>(14 + header_bytes) + extra, 4);
+  append_little_endian(file, static_cast<uint32_t>(header_bytes), 4);
+  append_little_endian(file, static_cast<uint32_t>(size.width), 4);
+  append_little_endian(file, static_cast<uint32_t>(size.height), 4);
+  append_little_endian(file, 1, 2);
+  append_little_endian(file, static_cast<uint32_t>(bits), 2);
+  append_little_endian(file, compression, 4);
+  file.resize(14 + 40);
+  return file;
+}
+
+}  // namespace
+
+Bytes masked_bmp(const cv::Mat& pixels, int bits, const std::array<uint32_t, 3>& masks, int header_bytes) {
+  Bytes file = bmp_start(pixels.size(), bits, 3, header_bytes, header_bytes == 40 ? 12 : 0);
+  for (const uint32_t mask : masks) append_little_endian(file, mask, 4);
+  file.resize(std::max<size_t>(file.size(), static_cast<size_t>(14 + header_bytes)));
+  const auto placed = [](uint8_t level, uint32_t mask) {
+    int shift = 0;
+    while (!(mask >> shift & 1)) ++shift;
+    return static_cast<uint32_t>(std::lround(level / 255.0 * (mask >> shift))) << shift;
+  };
+  for (int y = pixels.rows - 1; y >= 0; --y) {
+    for (int x = 0; x < pixels.cols; ++x) {
+      const cv::Vec3b& colour = pixels.at<cv::Vec3b>(y, x);
+      append_little_endian(
+          file, placed(colour[2], masks[0]) | placed(colour[1], masks[1]) | placed(colour[0], masks[2]), bits / 8);
+    }
+    while ((file.size() - 14 - static_cast<size_t>(header_bytes) - (header_bytes == 40 ? 12 : 0)) % 4 != 0)
+      file.push_back(0);
+  }
+  return file;
+}
+
+Bytes palette_bmp(const cv::Mat& grey, int bits) {
+  const int colours = 1 << bits;
+  Bytes file = bmp_start(grey.size(), bits, 0, 40, static_cast<uint32_t>(4 * colours));
+  for (int i = 0; i < colours; ++i) {
+    const auto level = static_cast<uint8_t>(255 * i / (colours - 1));
+    append(file, {level, level, level, 0});
+  }
+  const size_t row_bytes = (static_cast<size_t>(grey.cols * bits) + 31) / 32 * 4;
+  for (int y = grey.rows - 1; y >= 0; --y) {
+    const size_t row = file.size();
+    file.resize(row + row_bytes);
+    for (int x = 0; x < grey.cols; ++x) {
+      const int index = static_cast<int>(std::lround(grey.at<uint8_t>(y, x) / 255.0 * (colours - 1)));
+      const int bit = x * bits;
+      file[row + static_cast<size_t>(bit / 8)] |= static_cast<uint8_t>(index << (8 - bits - bit % 8));
+    }
+  }
+  return file;
+}
+
+Bytes animated_webp(cv::Size canvas, cv::Point offset, const std::vector<Bytes>& frames) {
+  const auto put_chunk = [](Bytes& to, const char* name, const Bytes& body) {
+    to.insert(to.end(), name, name + 4);
+    append_little_endian(to, static_cast<uint32_t>(body.size()), 4);
+    append(to, body);
+    if (body.size() & 1) to.push_back(0);
+  };
+  Bytes extended = {0x02, 0, 0, 0};
+  append_little_endian(extended, static_cast<uint32_t>(canvas.width - 1), 3);
+  append_little_endian(extended, static_cast<uint32_t>(canvas.height - 1), 3);
+  Bytes chunks = {'W', 'E', 'B', 'P'};
+  put_chunk(chunks, "VP8X", extended);
+  put_chunk(chunks, "ANIM", Bytes(6, 0));
+  for (const Bytes& still : frames) {
+    Bytes frame;
+    append_little_endian(frame, static_cast<uint32_t>(offset.x / 2), 3);
+    append_little_endian(frame, static_cast<uint32_t>(offset.y / 2), 3);
+    frame.resize(16);
+    frame.insert(frame.end(), still.begin() + 12, still.end());
+    put_chunk(chunks, "ANMF", frame);
+  }
+  Bytes file;
+  put_chunk(file, "RIFF", chunks);
+  return file;
+}
+
+cv::Mat as_held(const cv::Mat& scene, int orientation) {
+  static constexpr int kTurns[] = {
+      -1, -1, -1, cv::ROTATE_180, -1, -1, cv::ROTATE_90_COUNTERCLOCKWISE, -1, cv::ROTATE_90_CLOCKWISE};
+  cv::Mat stored = scene.clone();
+  if (kTurns[orientation] >= 0) cv::rotate(scene, stored, kTurns[orientation]);
+  if (orientation == 2) cv::flip(scene, stored, 1);
+  if (orientation == 4) cv::flip(scene, stored, 0);
+  if (orientation == 5) cv::transpose(scene, stored);
+  if (orientation == 7) cv::rotate(scene.t(), stored, cv::ROTATE_180);
+  return stored;
+}
+
+Bytes tiff(int orientation) {
+  const Bytes marked = exif(orientation);
+  return {marked.begin() + 6, marked.end()};
 }
 
 double difference(const cv::Mat& a, const cv::Mat& b) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <opencv2/core/mat.hpp>
 #include <string>
 #include <utility>
@@ -18,7 +19,7 @@ struct JpegVariant {
   bool progressive = false;
   bool arithmetic = false;
   bool grey = false;
-  /// Inks as Adobe's programs store them (inverted, with their marker), or plain.
+  /// Inks as Adobe's programs store them: inverted; with their marker or without.
   bool cmyk = false;
   bool adobe = false;
   /// Sampling factors of the luma channel: 2, 2 is 4:2:0; 4, 1 is 4:1:1; 1, 1 is 4:4:4.
@@ -43,6 +44,21 @@ edge_infer::Bytes with_png_chunk(const edge_infer::Bytes& file, const std::strin
 
 /// A BMP whose first row is the top one.
 edge_infer::Bytes top_down_bmp(const cv::Mat& pixels);
+
+/// A BMP of 16 or 32 bits a pixel by channel masks (red, green, blue), in or behind a header of so many bytes.
+edge_infer::Bytes masked_bmp(const cv::Mat& pixels, int bits, const std::array<uint32_t, 3>& masks, int header_bytes);
+
+/// A BMP of grey levels with a palette of 2^bits colours.
+edge_infer::Bytes palette_bmp(const cv::Mat& grey, int bits);
+
+/// An animation of still WebP files; the first frame's corner lies at `offset` of the canvas.
+edge_infer::Bytes animated_webp(cv::Size canvas, cv::Point offset, const std::vector<edge_infer::Bytes>& frames);
+
+/// What a camera stores of an upright scene when it was held as EXIF's orientation says.
+cv::Mat as_held(const cv::Mat& scene, int orientation);
+
+/// EXIF's data with an orientation, without the mark that JPEG files put before it.
+edge_infer::Bytes tiff(int orientation);
 
 /// Mean absolute difference of two pictures of one size, grey levels.
 double difference(const cv::Mat& a, const cv::Mat& b);

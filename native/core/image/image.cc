@@ -8,9 +8,12 @@
 #include <string>
 
 #include "error.h"
+#include "image/bmp.h"
 #include "image/image_header.h"
 #include "image/jpeg.h"
+#include "image/orientation.h"
 #include "image/png.h"
+#include "image/webp.h"
 
 namespace edge_infer {
 namespace {
@@ -39,23 +42,49 @@ JpegRequest smallest_useful(const ImageHeader& header, const DecodeRequest& requ
   return {static_cast<int>(std::floor(header.width * ratio)), static_cast<int>(std::floor(header.height * ratio))};
 }
 
+/// The first frame on its canvas, black where it does not cover that.
+cv::Mat decode_webp(ByteView file, const ImageHeader& canvas) {
+  const std::optional<WebpFrame> first = first_webp_frame(file);
+  if (!first) return decode_with_opencv(file, canvas);
+  const ImageHeader header = read_image_header(first->file);
+  const cv::Rect area(first->offset, cv::Size(header.width, header.height));
+  const cv::Rect whole(0, 0, canvas.width, canvas.height);
+  if ((area & whole) != area) throw Error(ErrorCode::bad_image, "The WebP's first frame does not fit on its canvas");
+  const cv::Mat frame = decode_with_opencv(first->file, header);
+  if (area == whole) return frame;
+  cv::Mat pixels = cv::Mat::zeros(whole.size(), CV_8UC3);
+  frame.copyTo(pixels(area));
+  return pixels;
+}
+
+cv::Mat decode_pixels(ByteView file, const ImageHeader& header, const DecodeRequest& request) {
+  switch (header.format) {
+    case ImageFormat::jpeg:
+      return decode_jpeg(file, header, smallest_useful(header, request), request.cancelled);
+    case ImageFormat::png: {
+      const Bytes plain = without_ancillary_chunks(file);
+      return decode_with_opencv(plain.empty() ? file : ByteView(plain), header);
+    }
+    case ImageFormat::webp:
+      return decode_webp(file, header);
+    case ImageFormat::bmp: {
+      const cv::Mat pixels = decode_bmp(file, header);
+      return pixels.empty() ? decode_with_opencv(file, header) : pixels;
+    }
+  }
+  throw Error(ErrorCode::internal, "Unknown format of an image file");
+}
+
 }  // namespace
 
 Frame decode_image(ByteView file, const DecodeRequest& request) {
   const ImageHeader header = read_image_header(file);
-  const auto decoded = [&]() -> cv::Mat {
-    switch (header.format) {
-      case ImageFormat::jpeg:
-        return decode_jpeg(file, header, smallest_useful(header, request), request.cancelled);
-      case ImageFormat::png: {
-        const Bytes plain = without_ancillary_chunks(file);
-        return decode_with_opencv(plain.empty() ? file : ByteView(plain), header);
-      }
-      default:
-        return decode_with_opencv(file, header);
-    }
-  };
-  return {decoded(), header.width, header.height};
+  const int orientation = request.upright ? exif_orientation(file, header.format) : 1;
+  DecodeRequest as_stored = request;
+  if (swaps_sides(orientation)) std::swap(as_stored.min_width, as_stored.min_height);
+  const cv::Mat pixels = upright(decode_pixels(file, header, as_stored), orientation);
+  return swaps_sides(orientation) ? Frame{pixels, header.height, header.width}
+                                  : Frame{pixels, header.width, header.height};
 }
 
 Frame frame_from_pixels(ByteView pixels, int width, int height, int channels, ChannelOrder order) {

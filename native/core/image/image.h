@@ -24,6 +24,8 @@ struct DecodeRequest {
   int min_height = 0;
   /// The frame is fitted into that size with its aspect kept, so that only one side must be reached.
   bool keep_aspect = false;
+  /// Turn the picture as its EXIF orientation says: for photographs. Frames of a stream are taken as they are.
+  bool upright = false;
   const std::atomic<bool>* cancelled = nullptr;
 };
 

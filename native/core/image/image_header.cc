@@ -110,6 +110,55 @@ std::optional<ImageFormat> signature(ByteView file) {
   return std::nullopt;
 }
 
+struct KnownFile {
+  size_t at;
+  std::string_view signature;
+  const char* name;
+};
+
+/// Files that people take for pictures this reads.
+const KnownFile kUnsupported[] = {
+    {4, "ftypheic", "a HEIC picture"},
+    {4, "ftypheix", "a HEIC picture"},
+    {4, "ftypheim", "a HEIC picture"},
+    {4, "ftypheis", "a HEIC picture"},
+    {4, "ftyphevc", "a HEIC picture"},
+    {4, "ftypmif1", "a HEIC or AVIF picture"},
+    {4, "ftypmsf1", "a HEIC or AVIF picture"},
+    {4, "ftypavif", "an AVIF picture"},
+    {4, "ftypavis", "an AVIF picture"},
+    {4, "ftyp", "a video (MP4 or QuickTime)"},
+    {0, "GIF8", "a GIF"},
+    {0, {"II*\0", 4}, "a TIFF picture"},
+    {0, {"MM\0*", 4}, "a TIFF picture"},
+    {0, {"II+\0", 4}, "a BigTIFF picture"},
+    {0, {"MM\0+", 4}, "a BigTIFF picture"},
+    {0, "\xFF\x0A", "a JPEG XL picture"},
+    {4, "JXL \r\n\x87\n", "a JPEG XL picture"},
+    {4, "jP  \r\n\x87\n", "a JPEG 2000 picture"},
+    {0, "\xFF\x4F\xFF\x51", "a JPEG 2000 picture"},
+    {0, "%PDF", "a PDF document"},
+    {0, "8BPS", "a Photoshop document"},
+    {0, {"\0\0\1\0", 4}, "an icon"},
+    {0, "\x1A\x45\xDF\xA3", "a video (Matroska or WebM)"},
+};
+
+/// The name of a file of another kind; empty where its first bytes tell nothing.
+std::string_view unsupported_name(ByteView file) {
+  const std::string_view text(reinterpret_cast<const char*>(file.data), file.size);
+  for (const KnownFile& known : kUnsupported) {
+    if (file.size >= known.at && text.substr(known.at, known.signature.size()) == known.signature) return known.name;
+  }
+  const size_t begin = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  if (begin == std::string_view::npos || text[begin] != '<') return {};
+  if (text.substr(0, 1024).find("<svg") != std::string_view::npos) return "an SVG drawing";
+  if (text.substr(0, 1024).find("<!DOCTYPE html") != std::string_view::npos ||
+      text.substr(0, 1024).find("<html") != std::string_view::npos) {
+    return "an HTML page";
+  }
+  return {};
+}
+
 std::string first_bytes(ByteView file) {
   std::string text;
   char hex[4];
@@ -149,13 +198,16 @@ void check_image_size(const char* what, int64_t width, int64_t height) {
 
 bool has_image_signature(ByteView file) { return signature(file).has_value(); }
 
+bool is_unsupported_file(ByteView file) { return !unsupported_name(file).empty(); }
+
 ImageHeader read_image_header(ByteView file) {
   const std::optional<ImageFormat> format = signature(file);
   if (!format) {
-    throw Error(ErrorCode::bad_image, file.size == 0
-                                          ? std::string("Expected a JPEG, PNG, WebP or BMP file but received 0 bytes")
-                                          : "Expected a JPEG, PNG, WebP or BMP file but received " +
-                                                std::to_string(file.size) + " bytes that begin " + first_bytes(file));
+    const std::string expected = "Expected a JPEG, PNG, WebP or BMP file but received ";
+    const std::string_view name = unsupported_name(file);
+    if (!name.empty()) throw Error(ErrorCode::bad_image, expected + std::string(name));
+    throw Error(ErrorCode::bad_image, expected + std::to_string(file.size) + " bytes" +
+                                          (file.size == 0 ? "" : " that begin " + first_bytes(file)));
   }
   ImageHeader header{};
   switch (*format) {

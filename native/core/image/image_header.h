@@ -20,6 +20,9 @@ const char* format_name(ImageFormat format);
 /// Whether the first bytes are those of a JPEG, PNG, WebP or BMP file.
 bool has_image_signature(ByteView file);
 
+/// Whether the first bytes are those of a file of another kind that read_image_header names: HEIC, GIF, PDF, …
+bool is_unsupported_file(ByteView file);
+
 /// Reads format and size from the first bytes of a file, without decoding it.
 /// Throws BAD_IMAGE when it is none of the four formats or its header is broken, TOO_LARGE above kMaxPixels.
 ImageHeader read_image_header(ByteView file);

@@ -123,17 +123,15 @@ bool run(Decoder& decoder, ByteView file, const ImageHeader& header, const JpegR
   return true;
 }
 
-/// Adobe's programs store inks inverted, and they are who writes such files.
-cv::Mat bgr_of_cmyk(const cv::Mat& inks, bool inverted) {
-  const auto light = [inverted](uint8_t ink) { return inverted ? ink : 255 - ink; };
+/// Inks are stored inverted: Adobe's programs do, and readers take every such file so, with their marker or without.
+cv::Mat bgr_of_cmyk(const cv::Mat& inks) {
   cv::Mat pixels(inks.size(), CV_8UC3);
   for (int y = 0; y < inks.rows; ++y) {
     const uint8_t* from = inks.ptr(y);
     uint8_t* to = pixels.ptr(y);
     for (int x = 0; x < inks.cols; ++x, from += 4, to += 3) {
-      const int black = light(from[3]);
       for (int channel = 0; channel < 3; ++channel) {
-        to[channel] = static_cast<uint8_t>((light(from[2 - channel]) * black + 127) / 255);
+        to[channel] = static_cast<uint8_t>((from[2 - channel] * from[3] + 127) / 255);
       }
     }
   }
@@ -171,7 +169,7 @@ cv::Mat decode_jpeg(ByteView file, const ImageHeader& header, const JpegRequest&
   decoder.progress.progress_monitor = on_progress;
   cv::Mat frame;
   if (!run(decoder, file, header, request, frame)) report(decoder, file.size);
-  return is_cmyk(decoder.info) ? bgr_of_cmyk(frame, decoder.info.saw_Adobe_marker) : frame;
+  return is_cmyk(decoder.info) ? bgr_of_cmyk(frame) : frame;
 }
 
 }  // namespace edge_infer

@@ -36,6 +36,17 @@ Bytes unescape_base64(ByteView text) {
   return decode_base64(latin1_bytes(JsonCharacters(text.data, text.end())));
 }
 
+/// Whether the string is base64 of a file of another kind, which is refused by its name.
+bool holds_unsupported_file(ByteView text) {
+  constexpr size_t kEnough = 64;
+  try {
+    const Bytes start = decode_base64({text.data, std::min(text.size, kEnough)});
+    return !has_image_signature(start) && is_unsupported_file(start);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 Bytes decode_data_url(ByteView text) {
   const std::string_view view(reinterpret_cast<const char*>(text.data), std::min<size_t>(text.size, 256));
   const size_t comma = view.find(',');
@@ -54,13 +65,14 @@ WireFile decode_wire_string(ByteView text) {
   if (text.starts_with("data:")) return {decode_data_url(text), ImageEncoding::data_url};
   // A JSON writer may escape any "/" as "\/"; a JPEG's base64 begins with one.
   if (looks_like_base64(text) || text.starts_with("\\/9j")) return {unescape_base64(text), ImageEncoding::base64};
+  if (holds_unsupported_file(text)) return {unescape_base64(text), ImageEncoding::base64};
   Bytes bytes;
   try {
     bytes = latin1_bytes(JsonCharacters(text.data, text.end()));
   } catch (const Error& error) {
     throw Error(ErrorCode::bad_image, std::string(kAccepted) + "; " + error.what());
   }
-  if (!has_image_signature(bytes)) {
+  if (!has_image_signature(bytes) && !is_unsupported_file(bytes)) {
     throw Error(ErrorCode::bad_image, std::string(kAccepted) +
                                           " of a JPEG, PNG, WebP or BMP file, but received a string of " +
                                           std::to_string(bytes.size()) + " characters that begins like none of them");
