@@ -1,4 +1,7 @@
 /** Files out of one npm package, streamed out of its tarball; nothing else of the package is unpacked. */
+import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import pacote from 'pacote'
 import { Parser, type ReadEntry } from 'tar'
@@ -18,17 +21,22 @@ export async function fetchFromPackage(
   signal: AbortSignal | undefined,
 ): Promise<Map<CatalogFile, string | Error>> {
   const wanted = new Map(files.map((file) => [pathIn(source.package, file), file]))
-  const options = { ...(await npmOptions()), integrity: source.integrity, signal }
-  signal?.throwIfAborted()
   const report = (bytes: number): void => onProgress(bytes, source.packageBytes)
-  report(0)
-  const sinks = await pacote.tarball
-    .stream(source.package, (tarball) => extract(tarball, wanted, directory, report, signal), options)
-    .catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EINTEGRITY') throw error
-      const message = `the registry's package is not the one that is pinned, ${source.integrity}`
-      throw new EdgeInferError('MODEL_DIGEST', message, { cause: error })
-    })
+  const spareCache = join(directory, `.npm-cache-${process.pid}-${randomBytes(6).toString('hex')}`)
+  let sinks: Map<CatalogFile, AtomicFile>
+  try {
+    const options = { ...(await npmOptions(spareCache)), integrity: source.integrity, signal }
+    signal?.throwIfAborted()
+    report(0)
+    sinks = await pacote.tarball
+      .stream(source.package, (tarball) => extract(tarball, wanted, directory, report, signal), options)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EINTEGRITY') throw error
+    const message = `the registry's package is not the one that is pinned, ${source.integrity}`
+    throw new EdgeInferError('MODEL_DIGEST', message, { cause: error })
+  } finally {
+    await rm(spareCache, { recursive: true, force: true })
+  }
   const outcomes = new Map<CatalogFile, string | Error>()
   for (const [path, file] of wanted) {
     const outcome = sinks.get(file)?.commit() ?? new Error(`the package holds no ${path}`)

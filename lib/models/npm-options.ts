@@ -1,6 +1,6 @@
 /** The user's own npm configuration, as pacote takes it: registries, their credentials, proxy, certificates, cache. */
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { access, constants, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type pacote from 'pacote'
@@ -9,15 +9,19 @@ const run = promisify(execFile)
 
 type Config = Record<string, unknown>
 
-/** Asks npm itself, so that every file, default and environment variable it knows counts; once for each download. */
-export async function npmOptions(): Promise<pacote.Options> {
+/**
+ * Asks npm itself, so that every file, default and environment variable it knows counts; once for each download.
+ * `spare`: a cache of ours for where npm's own cannot be written, as under a service account without a home.
+ */
+export async function npmOptions(spare: string): Promise<pacote.Options> {
   const config = await askNpm()
+  const own = typeof config.cache === 'string' ? join(config.cache, '_cacache') : undefined
   return {
     ...scopedRegistries(config),
     ...(await credentials(config)),
     ...defined({
       registry: config.registry,
-      cache: typeof config.cache === 'string' ? join(config.cache, '_cacache') : undefined,
+      cache: own !== undefined && await canWrite(own) ? own : spare,
       ca: await certificates(config),
       cert: config.cert,
       key: config.key,
@@ -39,6 +43,16 @@ export async function npmOptions(): Promise<pacote.Options> {
       minTimeout: Number(config['fetch-retry-mintimeout'] ?? 10_000),
       maxTimeout: Number(config['fetch-retry-maxtimeout'] ?? 60_000),
     },
+  }
+}
+
+async function canWrite(directory: string): Promise<boolean> {
+  try {
+    await mkdir(directory, { recursive: true })
+    await access(directory, constants.W_OK)
+    return true
+  } catch {
+    return false
   }
 }
 

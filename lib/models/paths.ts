@@ -1,5 +1,5 @@
 /** Where model files lie: the user's search path, then the store. */
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 
 /** Directories of `EDGE_INFER_MODELS`, in order. */
@@ -11,5 +11,14 @@ export function searchPath(): string[] {
 export function storeDirectory(): string {
   const own = process.env.EDGE_INFER_STORE
   if (own) return resolve(own)
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'edge-infer', 'models')
+  return join(process.env.XDG_CACHE_HOME || join(home(), '.cache'), 'edge-infer', 'models')
+}
+
+/** An account without a home directory has the one for temporary files. */
+function home(): string {
+  try {
+    return homedir()
+  } catch {
+    return tmpdir()
+  }
 }

@@ -178,6 +178,22 @@ t.test('an npm package is fetched with the configuration of the user, once for a
   await t.rejects(resolveModel('one'), { code: 'MODEL_UNAVAILABLE', message: /@own\/models@1\.2\.3: .*401/ })
 })
 
+t.test('a package is fetched where the npm cache cannot be written, and nothing of it stays', async (t) => {
+  const { root, store } = await useOwnEnvironment(t)
+  const data = randomBytes(200_000)
+  const pack = await makePackage(root, 'models@1.0.0', { 'one.onnx': data })
+  const registry = await serveRegistry(t, pack, 'secret')
+  await writeFile(join(root, 'npmrc'), `registry=${registry.url}/\n//${new URL(registry.url).host}/:_authToken=secret\n`)
+  await writeFile(join(root, 'a-file'), '')
+  process.env.npm_config_cache = join(root, 'a-file', 'npm-cache')
+  await writeCatalog(root,
+    [{ name: 'one', data, sources: [{ kind: 'npm', package: pack.spec, path: 'model/one.onnx' }] }],
+    { [pack.spec]: { integrity: pack.integrity, bytes: pack.bytes } })
+  const { paths: [path = ''] } = await resolveModel('one')
+  t.ok((await readFile(path)).equals(data))
+  t.strictSame(await visible(store), ['one.onnx'])
+})
+
 t.test('a package other than the pinned one is refused', async (t) => {
   const { root, store } = await useOwnEnvironment(t)
   const data = randomBytes(50_000)
