@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint'
 
 /** Programs without an extension. */
 const SCRIPTS = [
-  'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers', 'edge-infer',
+  'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers', 'edge-infer', 'fuzz-seeds',
 ].map((name) => `bin/${name}`)
 
 const style = {
