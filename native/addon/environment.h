@@ -55,6 +55,8 @@ class Environment {
   static void call(Napi::Env env, Napi::Function, void*, Completion* completion);
   using Dispatcher = Napi::TypedThreadSafeFunction<void, Completion, call>;
 
+  void listen_for_exit(Napi::Env env);
+  void stop_calls() noexcept;
   void shut_down() noexcept;
 
   Executor background_;

@@ -58,6 +58,15 @@ void Executor::stop() noexcept {
   }
 }
 
+void Executor::stop_within(std::chrono::milliseconds limit) noexcept {
+  refuse();
+  {
+    std::unique_lock lock(mutex_);
+    if (!ended_.wait_for(lock, limit, [this] { return working_ == 0; })) return;
+  }
+  stop();
+}
+
 void Executor::work(int thread) noexcept {
   pthread_setname_np(pthread_self(), "edge-infer");
   while (true) {
@@ -68,8 +77,14 @@ void Executor::work(int thread) noexcept {
       if (jobs_.empty()) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();
+      ++working_;
     }
     job.release()->run(thread);
+    {
+      const std::lock_guard lock(mutex_);
+      --working_;
+    }
+    ended_.notify_all();
   }
 }
 

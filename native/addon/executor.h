@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -35,6 +36,8 @@ class Executor {
   void refuse() noexcept;
   /// refuse(), then waits for the running jobs.
   void stop() noexcept;
+  /// refuse(), then waits for the running jobs until `limit` at most.
+  void stop_within(std::chrono::milliseconds limit) noexcept;
 
  private:
   void work(int thread) noexcept;
@@ -42,6 +45,8 @@ class Executor {
   std::mutex mutex_;
   std::mutex join_mutex_;
   std::condition_variable ready_;
+  std::condition_variable ended_;
+  size_t working_ = 0;
   std::deque<std::unique_ptr<Job>> jobs_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
