@@ -4,7 +4,8 @@ import tseslint from 'typescript-eslint'
 
 /** Programs without an extension. */
 const SCRIPTS = [
-  'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers', 'edge-infer', 'fuzz-seeds',
+  'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers',
+  'edge-infer', 'fuzz-seeds',
 ].map((name) => `bin/${name}`)
 
 const style = {
@@ -23,7 +24,10 @@ const style = {
 }
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'dist', 'build*', '.cache', '.tap', '.setup', 'coverage', '**/*.d.ts', '**/*.d.cts', 'test/package/fixtures'] },
+  { ignores: [
+    'node_modules', 'dist', 'build*', '.cache', '.tap', '.setup', 'coverage',
+    '**/*.d.ts', '**/*.d.cts', 'test/package/fixtures',
+  ] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     files: ['**/*.{ts,tsx,js,mjs}', ...SCRIPTS],

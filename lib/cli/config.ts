@@ -28,7 +28,7 @@ export function resolveServeConfig(args: Values, environment: NodeJS.ProcessEnv 
     (spec) => fromEnvironment(spec, environment),
     (spec) => file && fromFile(spec, file),
   ]
-  const values: Record<string, unknown> = Object.fromEntries(Object.entries(SERVE_OPTIONS).map(([name, { initial }]) => [name, initial]))
+  const values = Object.fromEntries<unknown>(Object.entries(SERVE_OPTIONS).map(([key, { initial }]) => [key, initial]))
   for (const source of [...sources].reverse()) {
     for (const [member, value] of Object.entries(readSource(source))) values[member] = value
   }

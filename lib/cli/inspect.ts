@@ -142,7 +142,7 @@ function controlGroupsText({ mode, missing }: Inspection['controlGroups']): stri
   if (mode === 'none') {
     return `none that can be written: no worker can be limited\n${[...new Set(Object.values(missing))].join('\n')}`
   }
-  const usable = CONTROLLER_NEEDS.map(({ controller }) => controller).filter((controller) => missing[controller] === undefined)
+  const usable = CONTROLLER_NEEDS.map(({ controller }) => controller).filter((name) => missing[name] === undefined)
   const reasons = Object.entries(missing).map(([controller, reason]) => `\n${controller}: ${reason}`)
   return `${mode}: ${usable.join(', ')} of workers can be limited${reasons.join('')}`
 }

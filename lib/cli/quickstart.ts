@@ -22,7 +22,7 @@ interface Step {
   title: string
 }
 
-const STEPS: readonly Step[] = TASKS.flatMap(({ name, quickstart }) => quickstart ? [{ task: name, ...quickstart }] : [])
+const STEPS: readonly Step[] = TASKS.flatMap(({ name: task, quickstart: step }) => step ? [{ task, ...step }] : [])
 
 export function configure(command: Command): void {
   command

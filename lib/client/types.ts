@@ -157,7 +157,7 @@ export interface ModelCtx {
   threads?: number
 }
 
-/** Shares of the whole machine in (0, 1], ids of CPUs and memory nodes; at least one member. All of them take effect, or none. */
+/** Shares of the machine in (0, 1], ids of CPUs and memory nodes; at least one member. All take effect, or none. */
 export type ResourceLimits = WireLimits
 
 export interface CreateReply {

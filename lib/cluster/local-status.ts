@@ -59,7 +59,7 @@ export class LocalStatus {
   /** The most a task can use: its own limit, or what its workers may use together where that is less. */
   #allotted(task: WorkerInfo['task'], workers: readonly WorkerInfo[]): WireEffectiveLimits {
     const own = this.#workers.taskLimits(task)
-    return toWire(fromReported((limit) => Math.min(own[limit], workers.reduce((sum, worker) => sum + worker[limit], 0))))
+    return toWire(fromReported((limit) => Math.min(own[limit], workers.reduce((sum, one) => sum + one[limit], 0))))
   }
 
   #worker({ pid, model, taskToDo, latency, ...limits }: WorkerInfo): WorkerState {

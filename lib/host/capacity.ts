@@ -1,4 +1,4 @@
-/** What this node may use: the machine, or what CPU affinity and control groups leave of it. Utilisations are shares of this. */
+/** What this node may use: what CPU affinity and control groups leave of the machine. Utilisations are shares of it. */
 export interface NodeCapacity {
   /** Cores whose time it has; a fraction where a container has a CPU quota. */
   cores: number

@@ -1,4 +1,4 @@
-/** What each task takes and answers over HTTP, found by the folder of its name, so that registry.ts is the only list. */
+/** What each task takes and answers over HTTP, found by the folder of its name: registry.ts stays the only list. */
 import type { Planner } from './plan.js'
 import { TASK_NAMES, type TaskName } from './registry.js'
 import type { TaskSchema } from './schema.js'

@@ -29,7 +29,7 @@ export const ModelContextSchema = Type.Object({
 const check = validator(ModelContextSchema, 'BAD_MODEL_CTX', 'model_ctx')
 
 /**
- * The options of a task that a `model_ctx` asks for. `null` is as good as absent, and keys it does not know are ignored:
+ * The options of a task that a `model_ctx` asks for. `null` is as good as absent; keys it does not know are ignored:
  * callers hand on whole dictionaries.
  * @throws EdgeInferError BAD_MODEL_CTX
  */
@@ -51,5 +51,5 @@ export function parseModelContext(context: unknown): TaskOptions {
 
 function withoutNulls(context: unknown): unknown {
   if (typeof context !== 'object' || Array.isArray(context)) return context
-  return Object.fromEntries(Object.entries(context as object).filter(([, value]) => value !== null && value !== undefined))
+  return Object.fromEntries(Object.entries(context as object).filter(([, value]) => (value ?? null) !== null))
 }

@@ -20,7 +20,7 @@ export function loadTaskCatalog(): Catalog {
   return catalog
 }
 
-/** What the user's catalogue calls the default, else the first of the task's own. @throws EdgeInferError UNKNOWN_TASK. */
+/** What the user's catalogue calls the default, else the task's first. @throws EdgeInferError UNKNOWN_TASK. */
 export function defaultModelFor(task: TaskName): CatalogEntry {
   const entries = loadTaskCatalog().models.filter((entry) => entry.task === task)
   const [entry] = [
@@ -45,7 +45,7 @@ export async function resolveModel(
     Awaited<ReturnType<typeof resolveModel>>
 }
 
-/** A model for the task; its default one when `name` is absent. `code`: of the error when it is one for another task. */
+/** A model for the task; its default when `name` is absent. `code`: of the error when it is another task's. */
 export async function resolveTaskModel(
   task: TaskName, name: string | undefined, options: PullOptions = {}, code: ErrorCode = 'BAD_OPTION',
 ): Promise<ResolvedModel> {

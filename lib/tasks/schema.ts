@@ -5,7 +5,7 @@
 import { Type, type Static, type TObject, type TProperties, type TSchema } from 'typebox'
 import type { BoundingBox } from '../inference/bounding-box.js'
 
-/** What the routes answer: `/execute_task_old`, `/execute_task` and `/execute_task_new`, `/concurrent_execute_task_new`. */
+/** What the routes answer: `/execute_task_old`, `/execute_task` and `…_new`, `/concurrent_execute_task_new`. */
 export type AnswerStyle = 'old' | 'new' | 'concurrent'
 
 /** What one task takes and answers. */

@@ -44,7 +44,7 @@ export interface StepResult {
   to: number
   /** Milliseconds until the change was acknowledged. */
   acknowledged: number
-  /** Milliseconds from the request to the first 100 ms within the new limit; undefined: not within {@link STEP_WATCH}. */
+  /** Milliseconds from the request to the first 100 ms within the limit; undefined: not within {@link STEP_WATCH}. */
   effect: number | undefined
   /** Milliseconds that the slowest request took that was answered meanwhile. */
   slowest: number

@@ -19,7 +19,7 @@ export interface OpenOptions {
   cpus: readonly number[]
 }
 
-/** Makes a server's group. v1 wherever one of the controllers is mounted so: on a hybrid machine the v2 tree lacks it. */
+/** Makes a server's group. v1 where a controller is mounted so: on a hybrid machine the v2 tree lacks it. */
 export function openControlGroups(files: HostFiles, options: OpenOptions): CgroupDriver {
   const { serverGroup, isServerGroup, needs, cpus } = options
   const { v1, v2 } = locateGroups(files)

@@ -19,7 +19,7 @@ export function toMarks({ bbox_list: boxes, label, prob }: HelmetDetails): Mark[
 }
 
 export function summarize({ clip_result: frames }: HelmetDetails): string {
-  const [heads, bare] = [frames.map(({ ntotal }) => ntotal), frames.map(({ n_no_helmet: bare }) => bare)].map((counts) =>
+  const [heads, bare] = [frames.map(({ ntotal }) => ntotal), frames.map((frame) => frame.n_no_helmet)].map((counts) =>
     counts.reduce((sum, count) => sum + count, 0))
   return `${heads} heads, ${bare} of them without a helmet`
 }

@@ -77,7 +77,7 @@ export class LimitsBackend {
     return new TaskGroup(this.#context, this.serverGroup, task)
   }
 
-  /** Gives the server's groups the CPU before anything that runs beside them: a measurement then sees the limit alone. */
+  /** Gives the server's groups the CPU before anything beside them: a measurement then sees the limit alone. */
   async preferOverOthers(): Promise<void> {
     await writeAll(this.#context.files, this.#driver.planCpuPriority(this.serverGroup))
   }

@@ -1,5 +1,5 @@
 /**
- * What a limit is. Each has a descriptor in `resources/` and a row in `registry.ts`; routes, the OpenAPI document, checks,
+ * What a limit is. Each has a descriptor in `resources/`, a row in `registry.ts`; routes, the OpenAPI document, checks,
  * client types, replies and the dashboard's dialog follow from it. Nothing here imports Node: the dashboard has it too.
  */
 import type { NodeCapacity } from '../../host/capacity.js'
@@ -54,7 +54,7 @@ export interface PlanContext {
 /** The kernel's side of a limit in one version of control groups. */
 export interface KernelSide<Setting> {
   read(files: ControllerFiles): Setting
-  /** Writes in an order the kernel accepts, so that the group gets the setting and no group of `children` one of its own. */
+  /** Writes in an order the kernel accepts, so that the group gets the setting and no child one of its own. */
   plan(files: ControllerFiles, children: readonly ControllerFiles[], setting: Setting): KernelWrite[]
 }
 

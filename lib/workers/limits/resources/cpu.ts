@@ -43,11 +43,11 @@ export const cpu = defineResource({
       return { quota: quota < 0 ? undefined : quota, period: Number(files.read(PERIOD_FILE)) }
     },
     // The kernel refuses a child more than its parent has: the children are let go first.
-    plan: (files, children, bandwidth) => [...children.flatMap((child) => planV1(child, NONE)), ...planV1(files, bandwidth)],
+    plan: (files, children, asked) => [...children.flatMap((child) => planV1(child, NONE)), ...planV1(files, asked)],
   },
   v2: {
     read: (files) => parseBandwidth(files.read('cpu.max')),
-    plan: (files, children, bandwidth) => [...children.flatMap((child) => planV2(child, NONE)), ...planV2(files, bandwidth)],
+    plan: (files, children, asked) => [...children.flatMap((child) => planV2(child, NONE)), ...planV2(files, asked)],
   },
 })
 

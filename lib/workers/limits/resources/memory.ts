@@ -41,11 +41,11 @@ export const memory = defineResource({
   },
   v1: {
     read: bytesOf,
-    plan: (files, children, bytes) => [...children.flatMap((child) => planV1(child, Infinity)), ...planV1(files, bytes)],
+    plan: (files, children, bytes) => [...children.flatMap((one) => planV1(one, Infinity)), ...planV1(files, bytes)],
   },
   v2: {
     read: bytesOf,
-    plan: (files, children, bytes) => [...children.flatMap((child) => planV2(child, Infinity)), ...planV2(files, bytes)],
+    plan: (files, children, bytes) => [...children.flatMap((one) => planV2(one, Infinity)), ...planV2(files, bytes)],
   },
 })
 
