@@ -128,9 +128,10 @@ t.test('objects of another kind, and externals of another maker, are told apart'
     t.throws(() => (Class as unknown as Callable).call({}, external), TypeError)
     for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(Class.prototype))) {
       if (name === 'constructor') continue
-      const others = [...natives.filter((other) => other !== object), {}, external, Object.create(object), new Proxy(object, {}), undefined, 1]
-      for (const other of others) {
-        t.throws(() => (value ?? get).call(other, raw, detect, 1), TypeError, `${Class.name}.${name}`)
+      const method = (value ?? get) as Callable
+      const strangers = [{}, external, Object.create(object), new Proxy(object, {}), undefined, 1]
+      for (const other of [...natives.filter((native) => native !== object), ...strangers]) {
+        t.throws(() => method.call(other, raw, detect, 1), TypeError, `${Class.name}.${name}`)
       }
     }
   }

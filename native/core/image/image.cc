@@ -50,7 +50,7 @@ cv::Mat decode_webp(ByteView file, const ImageHeader& canvas) {
   const cv::Rect area(first->offset, cv::Size(header.width, header.height));
   const cv::Rect whole(0, 0, canvas.width, canvas.height);
   if ((area & whole) != area) throw Error(ErrorCode::bad_image, "The WebP's first frame does not fit on its canvas");
-  const cv::Mat frame = decode_with_opencv(first->file, header);
+  cv::Mat frame = decode_with_opencv(first->file, header);
   if (area == whole) return frame;
   cv::Mat pixels = cv::Mat::zeros(whole.size(), CV_8UC3);
   frame.copyTo(pixels(area));
