@@ -24,12 +24,8 @@ async function run(command: string, args: readonly string[], environment: NodeJS
 async function makeCheckout(t: Test): Promise<string> {
   const root = t.testdir()
   const copied = [
-    'bin/setup', 'bin/build-requirements', 'package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake', 'lib/dashboard',
-    // What the dashboard has its types from.
-    'lib/cluster/types.ts', 'lib/cluster/schema.ts', 'lib/host/device-state.ts', 'lib/host/numbers.ts',
-    'lib/host/capacity.ts', 'lib/host/cgroup/driver.ts', 'lib/host/cgroup/cpu-list.ts',
-    'lib/errors.ts', 'lib/validation.ts', 'lib/workers/limits/registry.ts', 'lib/workers/limits/schemas.ts',
-    'lib/workers/limits/resource.ts', 'lib/workers/limits/resources',
+    'bin/setup', 'bin/build-requirements', 'package.json', 'package-lock.json', 'tsconfig.json', 'native/cmake',
+    'lib/dashboard', ...await sourcesOfDashboard(),
   ]
   for (const file of copied) {
     await cp(join(ROOT, file), join(root, file), { recursive: true })
@@ -38,6 +34,16 @@ async function makeCheckout(t: Test): Promise<string> {
   await writeSource(root, 'lib/cli/main.ts', 'export const main = (): number => 1\n')
   await writeSource(root, 'test/old.test.ts', 'export const old = 1\n')
   return root
+}
+
+/** Files outside its folder that the dashboard imports, types included. */
+async function sourcesOfDashboard(): Promise<string[]> {
+  const { typescriptImports } = await import(join(ROOT, 'bin/imports.js')) as
+    { typescriptImports(): { from: string; to: string }[] }
+  const imports = typescriptImports().filter(({ to }) => to.startsWith('lib/'))
+  const reached = new Set(imports.map(({ from }) => from).filter((file) => file.startsWith('lib/dashboard/')))
+  for (const file of reached) for (const { from, to } of imports) if (from === file) reached.add(to)
+  return [...reached].filter((file) => !file.startsWith('lib/dashboard/'))
 }
 
 async function writeSource(root: string, name: string, text: string): Promise<void> {
