@@ -105,7 +105,7 @@ export const HeartbeatBody = Type.Object({
   ...STATE,
 })
 
-export const FarewellBody = Type.Object({
+export const DeregisterBody = Type.Object({
   ip: Type.Optional(Address),
   port: Port,
   instance: Type.Optional(Type.String()),
@@ -116,7 +116,7 @@ export const HeartbeatReply = Type.Object({
   ip: Address,
 }, { description: 'Heard' })
 
-export const FarewellReply = Type.Object({ left: Type.Boolean({ description: 'Whether it was there' }) }, { description: 'Heard' })
+export const DeregisterReply = Type.Object({ left: Type.Boolean({ description: 'Whether it was there' }) }, { description: 'Heard' })
 
 export const RegisterReply = Type.Object({
   register_flag: Type.Literal(true),

@@ -6,7 +6,7 @@ import { controlGuard, controlRoute, controlSchema, type Guard } from '../contro
 import type { HttpContext } from '../context.js'
 import { JSON_TYPE } from '../reply.js'
 import {
-  ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, FarewellBody, FarewellReply, FlatStatus, HeartbeatBody, HeartbeatReply, Nodes,
+  ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, DeregisterBody, DeregisterReply, FlatStatus, HeartbeatBody, HeartbeatReply, Nodes,
   RegisterReply, SystemStatus,
 } from '../../cluster/schema.js'
 import { failures } from '../schemas/common.js'
@@ -101,8 +101,8 @@ function membershipRoutes(app: FastifyInstance, context: HttpContext, cluster: C
     ...common,
     url: '/cluster/leave',
     summary: 'A host leaves',
-    body: FarewellBody,
-    answer: FarewellReply,
+    body: DeregisterBody,
+    answer: DeregisterReply,
     failures: [],
     handle: (body, { ip }) => ({ left: cluster.deregister(body, ip) }),
   })

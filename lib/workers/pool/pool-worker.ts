@@ -24,9 +24,9 @@ export type GroupHandle = Pick<WorkerGroup,
  */
 export const MAX_ASSIGNED = 2
 
-/** A job that takes so many times as long as it should is overdue. */
+/** A job is overdue once it takes this multiple of its expected time. */
 const OVERDUE_FACTOR = 10
-/** A worker still running a cancelled job after so many times `stuckAfterMs` is killed. */
+/** A worker still running a cancelled job after this multiple of `stuckAfterMs` is killed. */
 const CANCEL_FACTOR = 10
 /** A draining worker without a job that has not ended after this is killed. */
 const STOP_GRACE_MS = 5000
