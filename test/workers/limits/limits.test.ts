@@ -22,9 +22,10 @@ worker.enter(orphan.pid)
 console.log(JSON.stringify({ group: backend.serverGroup, orphan: orphan.pid }))
 setInterval(() => {}, 1000)
 `
+// The modules come first: another user may not reach the checkout.
 const UNPRIVILEGED = `
-process.setgroups([]); process.setgid(65534); process.setuid(65534)
 const { openLimits } = await import(process.argv[1])
+if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534) }
 const backend = await openLimits()
 const task = backend.createTaskGroup('task')
 const worker = task.createWorkerGroup('worker')
