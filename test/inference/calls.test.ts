@@ -5,15 +5,10 @@ import type { EdgeInferError } from '../../lib/index.js'
 import { createTask, type Detections, type Detector } from '../../lib/index.js'
 import { useConstantHelmets } from '../helpers/models.js'
 import { people as image } from '../helpers/pictures.js'
+import { seededRandom } from '../helpers/random.js'
 
 const codeOf = (outcome: PromiseSettledResult<unknown>): string =>
   outcome.status === 'fulfilled' ? 'ok' : (outcome.reason as EdgeInferError).code
-
-/** A generator of numbers in [0, 1) that is the same each time. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => (state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296) / 4_294_967_296
-}
 
 t.test('eight YOLOv8n runs at once leave the event loop free', async (t) => {
   await using cars = await createTask('car_detection', { concurrency: 8, threads: 1 })
@@ -68,7 +63,7 @@ t.test('a running call stops long before its end when it is aborted', { timeout:
 
 t.test('aborts at 200 random moments stop their own call only', { timeout: 120_000 }, async (t) => {
   await using faces = await createTask('face_detection', { concurrency: 2, threads: 1 })
-  const random = seeded(5)
+  const random = seededRandom(5)
   const expected = (await faces.run(image)).objects
   const typical = 12
   let [aborted, whole] = [0, 0]
