@@ -31,8 +31,7 @@ const openLifecycles = new WeakMap<Socket, Set<RequestLifecycle>>()
 
 /**
  * Node.js tells of a lost connection by the request only until its body has come, and not at all by an answer that
- * waits
- * behind another (pipelining); the socket always tells.
+ * waits behind another (pipelining); the socket always tells.
  */
 export class RequestLifecycle {
   /** When the last byte of the request had come, `performance.now()`; 0 before. */
@@ -77,6 +76,12 @@ export class RequestLifecycle {
 /** Whether an answer is on its way through the socket, so that nothing else may be written to it. */
 export function isAnswering(socket: Socket): boolean {
   return [...(openLifecycles.get(socket) ?? [])].some(({ answering }) => answering)
+}
+
+/** Whether the next byte on the socket is the first of an answer that is still being made. */
+export function isAwaitingAnswer(socket: Socket): boolean {
+  const [next] = openLifecycles.get(socket) ?? []
+  return socket.writable && next !== undefined && !next.answering
 }
 
 function lifecyclesOf(socket: Socket): Set<RequestLifecycle> {

@@ -12,6 +12,7 @@ import { BodyReader, discardRest } from './body.js'
 import type { ControlPolicy, HttpContext } from './context.js'
 import { drainConnections, trackSilent } from './drain.js'
 import { answerExpectations, answerOtherMethods, connectionErrorHandler, ErrorReplies, toHttpError } from './errors.js'
+import { serveHalfOpen } from './half-open.js'
 import { RequestLifecycle } from './lifecycle.js'
 import { Metrics } from './metrics.js'
 import { registerOpenApi } from './openapi.js'
@@ -73,6 +74,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   }
   const app = createApp(context, options.tls)
   const silent = trackSilent(app.server)
+  serveHalfOpen(app.server)
   answerExpectations(app.server, context)
   app.server.maxConnections = settings.maxConnections
   await app.register(cors, {
@@ -129,7 +131,7 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     bodyLimit: settings.bodyLimit,
     requestTimeout: settings.requestTimeout,
     keepAliveTimeout: settings.keepAliveTimeout,
-    ...(tls ? { https: { ...tls, ...serverOptions } } : { http: serverOptions }),
+    ...(tls ? { https: { ...tls, ...serverOptions, allowHalfOpen: true } } : { http: serverOptions }),
     return503OnClosing: false,
     clientErrorHandler: connectionErrorHandler(context),
     frameworkErrors: (error, request, reply) => {
