@@ -5,12 +5,13 @@ import tseslint from 'typescript-eslint'
 /** Programs without an extension. */
 const SCRIPTS = [
   'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers',
+  'draw-architecture',
   'edge-infer', 'fuzz-seeds',
 ].map((name) => `bin/${name}`)
 
 const style = {
   ...stylistic.configs.customize({ indent: 2, quotes: 'single', semi: false, braceStyle: '1tbs', jsx: true }).rules,
-  '@stylistic/max-len': 'off',
+  '@stylistic/max-len': ['error', { code: 120, ignoreUrls: true }],
   '@stylistic/quotes': ['error', 'single', { avoidEscape: true, allowTemplateLiterals: 'always' }],
   '@stylistic/arrow-parens': 'off',
   '@stylistic/member-delimiter-style': ['error', {
@@ -39,7 +40,9 @@ export default tseslint.config(
     plugins: { '@typescript-eslint': tseslint.plugin },
     languageOptions: {
       parser: tseslint.parser,
-      parserOptions: { project: ['tsconfig.json', 'lib/dashboard/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ['tsconfig.json', 'lib/dashboard/tsconfig.json'], tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       ...Object.assign({}, ...tseslint.configs.recommendedTypeChecked.map((c) => c.rules ?? {})),

@@ -81,7 +81,8 @@ function explain(node: SchemaNode | undefined, fault: Fault, value: unknown, pla
     const known = Object.keys(node?.properties ?? {}).join(', ')
     return `Expected ${place} to have no members but ${known} and received ${unknown}`
   }
-  return `Expected ${node ? describe(node) : 'another value'} for ${place} but received ${received(valueAt(value, fault.instancePath))}`
+  const expected = node ? describe(node) : 'another value'
+  return `Expected ${expected} for ${place} but received ${received(valueAt(value, fault.instancePath))}`
 }
 
 function describe(node: SchemaNode): string {

@@ -36,7 +36,8 @@ t.test('a message names the member, what it must be and what was received', asyn
     [{ pid: 1, size: 'big' },
       'Expected a whole number from 8 or a list of a whole number for size but received "big" of type string', 'size'],
     [{ pid: 1, models: [{ name: 'a' }, {}] }, 'Expected a string for models[1].name but received none', 'models[1]'],
-    [{ pid: 1, models: [{ name: 'a', x: 1 }] }, 'Expected models[0] to have no members but name and received x', 'models[0]'],
+    [{ pid: 1, models: [{ name: 'a', x: 1 }] }, 'Expected models[0] to have no members but name and received x',
+      'models[0]'],
   ]
   for (const [value, message, path] of cases) {
     t.throws(() => check(value), { name: 'EdgeInferError', code: 'BAD_LIMIT', message, details: { path } }, message)
@@ -45,8 +46,12 @@ t.test('a message names the member, what it must be and what was received', asyn
 })
 
 t.test('a member of the right type may have a code of its own', async (t) => {
-  t.throws(() => check({ pid: 1, name: 'c' }), { code: 'UNKNOWN_TASK', message: 'Expected one of a, b for name but received "c" of type string' })
-  t.throws(() => check({ pid: 1, name: 5 }), { code: 'BAD_LIMIT', message: 'Expected one of a, b for name but received 5 of type number' })
+  t.throws(() => check({ pid: 1, name: 'c' }), {
+    code: 'UNKNOWN_TASK', message: 'Expected one of a, b for name but received "c" of type string',
+  })
+  t.throws(() => check({ pid: 1, name: 5 }), {
+    code: 'BAD_LIMIT', message: 'Expected one of a, b for name but received 5 of type number',
+  })
 })
 
 t.test('an expectation by itself', async (t) => {
@@ -57,7 +62,8 @@ t.test('neither a worker nor a program that uses the library loads TypeBox, whic
   const lib = new URL('../lib/', import.meta.url).pathname
   for (const entry of ['index.js', 'client/index.js', 'cli/main.js', 'workers/process/worker-main.js']) {
     const { metafile } = await build({
-      entryPoints: [`${lib}${entry}`], outdir: lib, bundle: true, splitting: true, packages: 'external', platform: 'node',
+      entryPoints: [`${lib}${entry}`], outdir: lib, bundle: true, splitting: true, packages: 'external',
+      platform: 'node',
       format: 'esm', write: false, metafile: true, logLevel: 'silent',
     })
     const [main] = Object.values(metafile.outputs).filter(({ entryPoint }) => entryPoint?.endsWith(entry))

@@ -12,11 +12,14 @@ const TABLE = { x: 518, y: 24, width: 618 }
 const LINE = 19
 const AXES = [['yaw', '#ef4444'], ['pitch', '#22c55e'], ['roll', '#3b82f6']]
 const STYLE = `
-  .page { fill: #fff } .stage { fill: #e8edf3 } .person { fill: #b9c4d2; stroke: #e8edf3; stroke-width: 8 } .box { stroke: #0f766e } .tag { fill: #0f766e }
+  .page { fill: #fff } .stage { fill: #e8edf3 } .person { fill: #b9c4d2; stroke: #e8edf3; stroke-width: 8 }
+  .box { stroke: #0f766e } .tag { fill: #0f766e }
   .panel { fill: #f6f8fa; stroke: #d0d7de } text { fill: #1f2328 } .faint { fill: #656d76 } .tag-text { fill: #fff }
   @media (prefers-color-scheme: dark) {
-    .page { fill: #0d1117 } .stage { fill: #1c2530 } .person { fill: #3a4757; stroke: #1c2530 } .box { stroke: #2dd4bf } .tag { fill: #2dd4bf }
-    .panel { fill: #161b22; stroke: #30363d } text { fill: #e6edf3 } .faint { fill: #8d96a0 } .tag-text { fill: #06201d }
+    .page { fill: #0d1117 } .stage { fill: #1c2530 } .person { fill: #3a4757; stroke: #1c2530 }
+    .box { stroke: #2dd4bf } .tag { fill: #2dd4bf }
+    .panel { fill: #161b22; stroke: #30363d } text { fill: #e6edf3 } .faint { fill: #8d96a0 }
+    .tag-text { fill: #06201d }
   }`
 
 const [out] = process.argv.slice(2)
@@ -59,7 +62,8 @@ function draw([faces = '', cars = '', served = '']) {
 
 function row(text, y) {
   const faint = /^\$|^ {2}[A-Z]|^TASK|decode/.test(text) ? ' class="faint"' : ''
-  return `<text x="${TABLE.x + 18}" y="${y.toFixed(1)}"${faint}>${text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll(' ', '\u00a0')}</text>`
+  const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll(' ', '\u00a0')
+  return `<text x="${TABLE.x + 18}" y="${y.toFixed(1)}"${faint}>${escaped}</text>`
 }
 
 /** The photograph itself is not drawn: a head and shoulders stand for each person. */
@@ -79,7 +83,8 @@ function marks([confidence, x1, y1, x2, y2, ...angles]) {
       Math.cos(yaw) * Math.cos(roll),
       Math.cos(pitch) * Math.sin(roll) + Math.cos(roll) * Math.sin(pitch) * Math.sin(yaw),
     ],
-    [-Math.cos(yaw) * Math.sin(roll), Math.cos(pitch) * Math.cos(roll) - Math.sin(pitch) * Math.sin(yaw) * Math.sin(roll)],
+    [-Math.cos(yaw) * Math.sin(roll),
+      Math.cos(pitch) * Math.cos(roll) - Math.sin(pitch) * Math.sin(yaw) * Math.sin(roll)],
     [Math.sin(yaw), -Math.cos(yaw) * Math.sin(pitch)],
   ]
   const label = `face ${confidence.toFixed(2)}${angles[3] ? '  up' : ''}`
@@ -88,6 +93,7 @@ function marks([confidence, x1, y1, x2, y2, ...angles]) {
     ...ends.map(([x, y], index) => `<line x1="${cx}" y1="${cy}" x2="${(cx + length * x).toFixed(1)}" ` +
       `y2="${(cy + length * y).toFixed(1)}" stroke="${AXES[index][1]}" stroke-width="10" stroke-linecap="round"/>`),
     `<rect class="tag" x="${x1 - 3}" y="${y1 - 54}" width="${label.length * 24 + 16}" height="54"/>`,
-    `<text class="tag-text" x="${x1 + 8}" y="${y1 - 14}" font-family="ui-monospace, monospace" font-size="40">${label}</text>`,
+    `<text class="tag-text" x="${x1 + 8}" y="${y1 - 14}" font-family="ui-monospace, monospace" ` +
+      `font-size="40">${label}</text>`,
   ].join('')
 }

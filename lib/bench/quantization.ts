@@ -103,7 +103,8 @@ async function judgeByDetections(options: JudgeOptions, task: TaskOfKind<'detect
     .filter(({ score }) => score >= DOUBTFUL_SHARE * scoreThreshold)
     .map(({ box, classId, score }) => ({ box, classId, ignored: score < scoreThreshold })))
   if (!truths.flat().some(({ ignored }) => !ignored)) {
-    throw new EdgeInferError('BAD_IMAGE', 'The model finds nothing in the calibration pictures, so there is nothing to ' +
+    throw new EdgeInferError('BAD_IMAGE',
+      'The model finds nothing in the calibration pictures, so there is nothing to ' +
       'compare: give pictures of what it is to find, or a labelled set')
   }
   return async (quantized) => {

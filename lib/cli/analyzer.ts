@@ -53,7 +53,9 @@ export class Analyzer {
     const [first = task, ...more] = pipelineOf(task)
     const detectionModel = more.length > 0 ? faceModel : model
     await fetchModel(first, detectionModel, signal)
-    const detector = await createTask(first as TaskOfKind<'detection'>, { ...common, ...thresholds, model: detectionModel })
+    const detector = await createTask(first as TaskOfKind<'detection'>, {
+      ...common, ...thresholds, model: detectionModel,
+    })
     try {
       const kept = classes && classIdsOf(classes, detector.model.entry.labels)
       if (more.length > 0) await fetchModel(task, model, signal)

@@ -12,10 +12,13 @@ interface LimitsCommandOptions extends TaskBenchOptions {
 
 export function configureLimits(command: Command): void {
   command
-    .description('CPU that limited workers use under saturating load, their latency, and how soon a change takes effect')
+    .description(
+      'CPU that limited workers use under saturating load, their latency, and how soon a change takes effect',
+    )
     .argument('[image]', 'the picture to ask about; the sample photograph unless said otherwise')
     .option('--limit <shares>', 'cpu_util_limit, separated by commas', parseShares, [0.1, 0.25, 0.5, 0.75, 1])
-    .option('--workers <counts>', 'numbers of workers, separated by commas: one is limited as a process, more as a task',
+    .option('--workers <counts>',
+      'numbers of workers, separated by commas: one is limited as a process, more as a task',
       parseCounts, [1, 3])
     .option('--seconds <seconds>', 'how long to measure each limit', parseCount, 10)
   addTaskOptions(command).action(runLimits)

@@ -6,7 +6,8 @@ import {
   type Level, type RequestEncoding, type ServedPeer, type ServedTask,
 } from '../bench/index.js'
 import {
-  addTaskOptions, parseCount, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles, type TaskBenchOptions,
+  addTaskOptions, parseCount, parsePercentiles, parseWhole, present, settingsOf, withUsualPercentiles,
+  type TaskBenchOptions,
 } from './bench-common.js'
 import { interruptSignal } from './signals.js'
 
@@ -34,7 +35,9 @@ const LONGEST_SOAK = 86_400_000
 
 export function configureServe(command: Command): void {
   command
-    .description('Requests over HTTP on the loopback interface: what they take more than the library call, and load by level')
+    .description(
+      'Requests over HTTP on the loopback interface: what they take more than the library call, and load by level',
+    )
     .argument('[image]', 'the picture to ask about, brought to 1280×720; the sample photograph unless said otherwise')
     .option('--url <url>', 'a server that runs on this machine; one is started unless said otherwise')
     .option('--workers <count>', 'workers of the server that is started', parseCount, availableParallelism())
@@ -45,7 +48,9 @@ export function configureServe(command: Command): void {
     .addOption(new Option('--request-rate-range <start:end:step>', 'requests sent a second, whatever is answered')
       .argParser((text) => parseRange(text, parsePositive)).conflicts('concurrencyRange'))
     .option('--measurement-interval <milliseconds>', 'of a window, and of each encoding alone', parseCount, 2000)
-    .option('--stability-percentage <percent>', 'steady: three windows in a row this close to their mean', parsePositive, 10)
+    .option(
+      '--stability-percentage <percent>', 'steady: three windows in a row this close to their mean', parsePositive, 10,
+    )
     .option('--percentile <percents>', 'percentiles besides 50, 90, 95, 99, separated by commas', parsePercentiles, [])
     .option('--soak <duration>', "watch the server's memory at 80 % load for this long: 30m, 90s", parseDuration)
     .addOption(new Option('--peer <name...>', 'other servers to compare with it, in turns').choices(SERVED_PEERS))
@@ -89,6 +94,8 @@ function parseRange(text: string, parse: (part: string) => number): number[] {
 
 function parsePositive(text: string): number {
   const value = Number(text)
-  if (text === '' || !(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('Expected a number above 0.')
+  if (text === '' || !(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError(
+    'Expected a number above 0.',
+  )
   return value
 }

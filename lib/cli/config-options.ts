@@ -67,8 +67,12 @@ function fromText(schema: TSchema, text: string): unknown {
   }
 }
 
-function option<T>(flag: string, description: string, type: OptionType<T>, more?: { member?: string }): OptionSpec<T | undefined>
-function option<T>(flag: string, description: string, type: OptionType<T>, more: { member?: string; initial: NoInfer<T> }): OptionSpec<T>
+function option<T>(
+  flag: string, description: string, type: OptionType<T>, more?: { member?: string },
+): OptionSpec<T | undefined>
+function option<T>(
+  flag: string, description: string, type: OptionType<T>, more: { member?: string; initial: NoInfer<T> },
+): OptionSpec<T>
 function option<T>(
   flag: string, description: string, type: OptionType<T>, { member, initial }: { member?: string; initial?: T } = {},
 ): OptionSpec<T | undefined> {
@@ -164,23 +168,34 @@ export const CONFIG_OPTION = option('--config <file>', 'A JSON file with any of 
 export const TOKEN_FILE_OPTION = option('--token-file <file>', 'A file that holds the token', tokenFile)
 
 export const SERVE_OPTIONS = {
-  host: option('--host <address>', 'Address to listen on; 0.0.0.0 for all (default: 127.0.0.1)', plain(Type.String({ minLength: 1, expected: 'an address' })), {
+  host: option('--host <address>', 'Address to listen on; 0.0.0.0 for all (default: 127.0.0.1)', plain(Type.String({
+    minLength: 1, expected: 'an address',
+  })), {
     initial: '127.0.0.1',
   }),
-  port: option('--port <number>', 'Port to listen on; 0 for any (default: 5500)', integer(0, 65_535), { initial: 5500 }),
+  port: option(
+    '--port <number>', 'Port to listen on; 0 for any (default: 5500)', integer(0, 65_535), { initial: 5500 },
+  ),
   tasks: option('--task <name=workers...>', 'Tasks to serve, repeatable (default: all, one worker each)', tasks, {
     member: 'tasks', initial: Object.fromEntries(TASK_NAMES.map((task) => [task, { workers: 1 }])),
   }),
   models: option('--models <directory>', 'Where model files are looked for first', directories),
-  device: option('--device <name>', 'cpu, cuda[:n] or tensorrt[:n] (default: cpu)', plain(DeviceSchema), { initial: 'cpu' }),
+  device: option(
+    '--device <name>', 'cpu, cuda[:n] or tensorrt[:n] (default: cpu)', plain(DeviceSchema), { initial: 'cpu' },
+  ),
   threads: option('--threads <number>', 'The most threads of one worker', integer(1, 1024)),
   queue_size: option('--queue-size <number>', 'Requests that may wait at one worker', integer(1, 100_000)),
   token: option('--token <text>', 'Bearer token that control routes ask for', token),
-  open_control: option('--open-control', 'Without a token: let any caller use the control routes', flag, { initial: false }),
-  trace: option('--trace', 'Send traces to the OpenTelemetry collector of OTEL_EXPORTER_OTLP_ENDPOINT', flag, { initial: false }),
-  log_level: option('--log-level <name>', `${LOG_LEVELS.join(', ')} (default: info)`, plain(Type.Enum([...LOG_LEVELS])), {
-    initial: 'info',
-  }),
+  open_control: option(
+    '--open-control', 'Without a token: let any caller use the control routes', flag, { initial: false },
+  ),
+  trace: option(
+    '--trace', 'Send traces to the OpenTelemetry collector of OTEL_EXPORTER_OTLP_ENDPOINT', flag, { initial: false },
+  ),
+  log_level: option('--log-level <name>', `${LOG_LEVELS.join(', ')} (default: info)`, plain(Type.Enum([...LOG_LEVELS])),
+    {
+      initial: 'info',
+    }),
   advertise: option('--advertise <ip[:port]>', 'Address that others reach this node at', advertised),
   role: option('--role <name>', 'cloud: others may join it; host: joins the --cloud (default: cloud)',
     plain(Type.Enum(['cloud', 'host'], { expected: 'cloud or host' })), { initial: 'cloud' }),
@@ -188,10 +203,14 @@ export const SERVE_OPTIONS = {
   cloud_token: option('--cloud-token <text>', "Of a host: the cloud's token (default: --token)", token),
   heartbeat_interval: option('--heartbeat-interval <ms>', 'Of a host: milliseconds between heartbeats (default: 2000)',
     integer(MIN_INTERVAL_MS, MAX_INTERVAL_MS)),
-  edge_port: option('--edge-port <number>', 'Of a cloud: port that older nodes listen on (default: 5501)', integer(1, 65_535)),
+  edge_port: option(
+    '--edge-port <number>', 'Of a cloud: port that older nodes listen on (default: 5501)', integer(1, 65_535),
+  ),
   edge_poll_interval: option('--edge-poll-interval <ms>',
-    'Of a cloud: milliseconds between questions to an older node (default: 17000)', integer(MIN_INTERVAL_MS, 3_600_000)),
-  open_registration: option('--open-registration', 'With a token: let older nodes, which cannot send it, join all the same', flag,
+    'Of a cloud: milliseconds between questions to an older node (default: 17000)',
+    integer(MIN_INTERVAL_MS, 3_600_000)),
+  open_registration: option('--open-registration',
+    'With a token: let older nodes, which cannot send it, join all the same', flag,
     { initial: false }),
   tls_cert: option('--tls-cert <file>', 'Certificate chain in PEM: serve https; with --tls-key', path),
   tls_key: option('--tls-key <file>', 'Private key in PEM', path),

@@ -4,7 +4,8 @@ import type { Command } from 'commander'
 import { EdgeInferError, received } from '../errors.js'
 import { readConfigFile, type ConfigFile } from './config-file.js'
 import {
-  CONFIG_OPTION, expected, SERVE_OPTIONS, TOKEN_FILE_OPTION, valueOfJson, valueOfText, type OptionSpec, type ServeConfig,
+  CONFIG_OPTION, expected, SERVE_OPTIONS, TOKEN_FILE_OPTION, valueOfJson, valueOfText, type OptionSpec,
+  type ServeConfig,
 } from './config-options.js'
 
 type Values = Readonly<Record<string, unknown>>
@@ -66,7 +67,9 @@ function fromEnvironment(spec: OptionSpec, environment: NodeJS.ProcessEnv): unkn
 function fromFile(spec: OptionSpec, file: ConfigFile): unknown {
   const value = file.values[spec.member]
   if (value === undefined) return undefined
-  return valueOfJson(spec, value, dirname(file.path)) ?? refuse(`${file.place(spec.member)}: ${spec.member}`, spec, value)
+  return valueOfJson(spec, value, dirname(file.path)) ?? refuse(
+    `${file.place(spec.member)}: ${spec.member}`, spec, value,
+  )
 }
 
 function refuseUnknown(file: ConfigFile): void {

@@ -90,8 +90,12 @@ export async function quantize(name: string, options: QuantizeCommandOptions): P
 /** @throws EdgeInferError BAD_OPTION where it is no model's name, its directory is not there, or it is the source. */
 async function checkTarget(out: string, source: string): Promise<string> {
   const target = resolve(out)
-  if (extname(target) !== '.onnx') throw new EdgeInferError('BAD_OPTION', `Expected --out to end in .onnx but it is ${out}`)
-  if (target === resolve(source)) throw new EdgeInferError('BAD_OPTION', `--out names the float model itself, ${source}`)
+  if (extname(target) !== '.onnx') throw new EdgeInferError(
+    'BAD_OPTION', `Expected --out to end in .onnx but it is ${out}`,
+  )
+  if (target === resolve(source)) throw new EdgeInferError(
+    'BAD_OPTION', `--out names the float model itself, ${source}`,
+  )
   const isThere = await stat(dirname(target)).then((found) => found.isDirectory(), () => false)
   if (!isThere) throw new EdgeInferError('BAD_OPTION', `The directory of --out, ${dirname(target)}, is not there`)
   return target
@@ -102,7 +106,9 @@ async function findPictures(directory: string): ReturnType<typeof picturesOf> {
     return await picturesOf(directory)
   } catch (error) {
     if (error instanceof EdgeInferError) throw error
-    throw new EdgeInferError('BAD_OPTION', `--calibrate ${directory} cannot be read: ${(error as Error).message}`, { cause: error })
+    throw new EdgeInferError(
+      'BAD_OPTION', `--calibrate ${directory} cannot be read: ${(error as Error).message}`, { cause: error },
+    )
   }
 }
 

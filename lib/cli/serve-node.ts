@@ -22,7 +22,9 @@ const WILDCARDS = ['0.0.0.0', '::']
 export async function resolvePlace(config: ServeConfig): Promise<NodePlace> {
   const tls = readTls(config)
   const host = hostOptions(config)
-  const ip = config.advertise?.ip ?? listenIp(config) ?? (host && await addressTowards(host.cloud)) ?? defaultAdvertiseAddress()
+  const ip = config.advertise?.ip ?? listenIp(config) ?? (
+    host && await addressTowards(host.cloud)
+  ) ?? defaultAdvertiseAddress()
   return { ip, scheme: tls ? 'https' : 'http', tls, host }
 }
 
@@ -35,14 +37,20 @@ function listenIp({ host }: ServeConfig): string | undefined {
 function hostOptions(config: ServeConfig): HostOptions | undefined {
   const { role, cloud, cloud_token: cloudToken, token, heartbeat_interval: intervalMs, ca } = config
   if (role === 'cloud') {
-    if (cloud !== undefined) throw new EdgeInferError('BAD_OPTION', 'Expected --role host with --cloud: a cloud joins no other')
+    if (cloud !== undefined) throw new EdgeInferError(
+      'BAD_OPTION', 'Expected --role host with --cloud: a cloud joins no other',
+    )
     return undefined
   }
-  if (cloud === undefined) throw new EdgeInferError('BAD_OPTION', 'Expected --cloud with the URL of its cloud for --role host')
+  if (cloud === undefined) throw new EdgeInferError(
+    'BAD_OPTION', 'Expected --cloud with the URL of its cloud for --role host',
+  )
   const listens = listenIp(config)
   if (!config.advertise && isLoopback(config.host) && !isLoopback(new URL(cloud).hostname)) {
     const hint = '--host 0.0.0.0 listens for other machines, --advertise names an address that leads here'
-    throw new EdgeInferError('BAD_OPTION', `Others of the cluster cannot reach a host that listens on ${config.host}; ${hint}`)
+    throw new EdgeInferError(
+      'BAD_OPTION', `Others of the cluster cannot reach a host that listens on ${config.host}; ${hint}`,
+    )
   }
   return {
     cloud,
@@ -62,7 +70,9 @@ function readTls({ tls_cert: cert, tls_key: key }: ServeConfig): NodePlace['tls'
   try {
     createSecureContext(pair)
   } catch (cause) {
-    throw new EdgeInferError('BAD_OPTION', `${cert} and ${key} are no certificate and its key: ${(cause as Error).message}`, { cause })
+    throw new EdgeInferError(
+      'BAD_OPTION', `${cert} and ${key} are no certificate and its key: ${(cause as Error).message}`, { cause },
+    )
   }
   return pair
 }
@@ -72,7 +82,9 @@ function readPem(option: string, file: string): string {
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new EdgeInferError('BAD_OPTION', `The file of ${option} cannot be read: ${(cause as Error).message}`, { cause })
+    throw new EdgeInferError(
+      'BAD_OPTION', `The file of ${option} cannot be read: ${(cause as Error).message}`, { cause },
+    )
   }
   if (text.includes('-----BEGIN ')) return text
   throw new EdgeInferError('BAD_OPTION', `Expected PEM in ${file} (${option}) but it has no "-----BEGIN" line`)

@@ -20,7 +20,8 @@ const WILDCARDS = ['0.0.0.0', '::']
 export function configure(command: Command): void {
   addServeOptions(command)
   command
-    .addHelpText('after', '\nPrecedence: arguments, [variables], the --config file. Signals: the first stops in order, the second at once.')
+    .addHelpText('after',
+      '\nPrecedence: arguments, [variables], the --config file. Signals: the first stops in order, the second at once.')
     .action((options: Record<string, unknown>) => serve(resolveServeConfig(options)))
 }
 
@@ -82,7 +83,9 @@ function requireSomeTask({ tasks, unavailable }: WorkerService): void {
   throw new EdgeInferError('NO_WORKER', `No task has a worker:${reasons}`)
 }
 
-function announce({ host, token, open_control: open }: ServeConfig, workers: WorkerService, url: string, log: Logger): void {
+function announce(
+  { host, token, open_control: open }: ServeConfig, workers: WorkerService, url: string, log: Logger,
+): void {
   const rows = workers.tasks.map((task) => {
     const processes = workers.workers(task)
     const models = [...new Set(processes.map(({ model }) => model))]

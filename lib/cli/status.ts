@@ -31,15 +31,20 @@ export function configure(command: Command): void {
     .option('--watch', 'Draw it anew every second, until Ctrl-C')
     .option('--json', 'The answer of /nodes as it came')
     .option('--ca <file>', 'Certificate in PEM of the authority to trust for https [EDGE_INFER_CA]')
-    .addHelpText('after', '\nROLE with * is an older node, which the cloud asks for its status. GPU: percent busy, and of its memory (m).')
-    .action((url: string | undefined, options: StatusOptions) => status(url ?? process.env.EDGE_INFER_URL ?? DEFAULT_URL, options))
+    .addHelpText('after',
+      '\nROLE with * is an older node, which the cloud asks for its status. GPU: percent busy, and of its memory (m).')
+    .action((url: string | undefined, options: StatusOptions) => status(
+      url ?? process.env.EDGE_INFER_URL ?? DEFAULT_URL, options,
+    ))
 }
 
 async function status(url: string, { watch = false, json = false, ca }: StatusOptions): Promise<void> {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new EdgeInferError('BAD_OPTION', `Expected the URL of a node, such as ${DEFAULT_URL}, but received ${url}`)
   }
-  const peer = new PeerClient({ ca: readCa(ca ?? process.env.EDGE_INFER_CA), timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES })
+  const peer = new PeerClient({
+    ca: readCa(ca ?? process.env.EDGE_INFER_CA), timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES,
+  })
   try {
     if (watch) await watchCluster(peer, url, json)
     else process.stdout.write(`${show(await ask(peer, url), url, json)}\n`)

@@ -21,8 +21,8 @@ export type { FaceBoxes, HelmetBoxes, HelmetDetails, WireDetection, WireHeadPose
 export type ProcResourceInfo = Omit<FullResourceInfo, 'latency'> & Partial<Pick<FullResourceInfo, 'latency'>>
 
 /**
- * Frames a second of the stream, `null` where nobody said; pixels of the frame, filled in by the server from the picture
- * where the caller gave none.
+ * Frames a second of the stream, `null` where nobody said; pixels of the frame, filled in by the server from the
+ * picture where the caller gave none.
  */
 export type TaskConf = { [Member in keyof FullTaskConf]?: FullTaskConf[Member] | null }
 

@@ -25,7 +25,9 @@ export const Worker = Type.Object({
 
 export const Service = Type.Object({ ...EFFECTIVE_LIMIT_MEMBERS, workers: Type.Array(Worker) })
 
-const ServiceStateSchema = Type.Record(Type.String(), Service, { $id: 'ServiceState', description: 'What is allotted to each task, and to each of its workers' })
+const ServiceStateSchema = Type.Record(Type.String(), Service, {
+  $id: 'ServiceState', description: 'What is allotted to each task, and to each of its workers',
+})
 
 const STATE = {
   device_state: Type.Unsafe<DeviceState>(Type.Ref('DeviceState')),
@@ -46,7 +48,9 @@ export const SystemStatus = Type.Object({
   host: Type.Record(Type.String(), Type.Ref('NodeState'), { description: KEYED }),
 }, { description: 'Every node, by its role' })
 
-export const ClusterInfo = Type.Record(Type.String(), Type.Object({ node_role: Role, ...STATE }), { description: KEYED })
+export const ClusterInfo = Type.Record(Type.String(), Type.Object({
+  node_role: Role, ...STATE,
+}), { description: KEYED })
 
 export const ExecuteUrls = Type.Record(Type.String(), Type.Object({
   url: Type.String({ description: 'Where to POST the task' }),
@@ -68,7 +72,9 @@ export const Kind = Type.Enum(['self', 'beat', 'poll'], {
 })
 
 /** A host's connection to its cloud. */
-export const Connection = Type.Enum(['not yet asked', 'joined', 'registered with an older cloud', 'refused', 'unreachable'], {
+export const Connection = Type.Enum([
+  'not yet asked', 'joined', 'registered with an older cloud', 'refused', 'unreachable',
+], {
   description: "The host's connection to it",
 })
 
@@ -80,7 +86,9 @@ export const Node = Type.Object({
   url: Type.String(),
   role: Role,
   kind: Kind,
-  interval_ms: Type.Union([Type.Number(), Type.Null()], { description: 'Between heartbeats or polls; null for the node itself' }),
+  interval_ms: Type.Union([Type.Number(), Type.Null()], {
+    description: 'Between heartbeats or polls; null for the node itself',
+  }),
   age_ms: Type.Number({ description: 'Since its last report' }),
   lost: Type.Boolean({ description: 'It missed three, and is left out of the other answers' }),
   ...STATE,
@@ -97,7 +105,9 @@ export const Nodes = Type.Object({
 }, { description: 'Every node that is remembered' })
 
 export const HeartbeatBody = Type.Object({
-  ip: Type.Optional(Type.String({ description: 'Address that others reach the node at; absent: the one it calls from' })),
+  ip: Type.Optional(Type.String({
+    description: 'Address that others reach the node at; absent: the one it calls from',
+  })),
   port: Port,
   scheme: Type.Optional(Type.Enum(['http', 'https'])),
   instance: Type.Optional(Type.String({ description: 'Anything that no other process says: 8 to 64 characters' })),
@@ -116,7 +126,9 @@ export const HeartbeatReply = Type.Object({
   ip: Address,
 }, { description: 'Heard' })
 
-export const DeregisterReply = Type.Object({ left: Type.Boolean({ description: 'Whether it was there' }) }, { description: 'Heard' })
+export const DeregisterReply = Type.Object({ left: Type.Boolean({ description: 'Whether it was there' }) }, {
+  description: 'Heard',
+})
 
 export const RegisterReply = Type.Object({
   register_flag: Type.Literal(true),

@@ -207,7 +207,8 @@ function explain(fault: ConnectionFault, { settings }: HttpContext): { status: n
       return { status: 400, error: new EdgeInferError('BAD_REQUEST', message) }
     }
     default: {
-      const message = `Expected an HTTP/1.1 request but received something else${fault.reason ? `: ${fault.reason}` : ''}`
+      const why = fault.reason ? `: ${fault.reason}` : ''
+      const message = `Expected an HTTP/1.1 request but received something else${why}`
       return { status: 400, error: new EdgeInferError('BAD_REQUEST', message) }
     }
   }

@@ -5,8 +5,8 @@ import type { FastifyInstance } from 'fastify'
 import { JSON_TYPE } from './reply.js'
 import { SHARED_SCHEMAS } from './schemas/common.js'
 
-const DESCRIPTION = `Faces, head poses, vehicles and helmets in pictures, by worker processes that can be added, removed and
-limited while they work. Every answer is JSON; a refusal carries \`error\` with a stable code.`
+const DESCRIPTION = `Faces, head poses, vehicles and helmets in pictures, by worker processes that can be added, removed
+and limited while they work. Every answer is JSON; a refusal carries \`error\` with a stable code.`
 
 /** For a server without TLS: browsers are not told to ask for the page's parts over https. */
 const CONTENT_SECURITY_POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'self'"

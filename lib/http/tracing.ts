@@ -108,7 +108,11 @@ async function loadPackages() {
     ])
     return { api, core, exporter, resources, sdk }
   } catch (cause) {
-    const missing = /'(@opentelemetry\/[\w-]+)'/.exec(cause instanceof Error ? cause.message : '')?.[1] ?? 'OpenTelemetry'
-    throw new EdgeInferError('BAD_OPTION', `--trace needs ${missing}, which is not installed. Run "${INSTALL}"`, { cause })
+    const missing = /'(@opentelemetry\/[\w-]+)'/.exec(
+      cause instanceof Error ? cause.message : '',
+    )?.[1] ?? 'OpenTelemetry'
+    throw new EdgeInferError(
+      'BAD_OPTION', `--trace needs ${missing}, which is not installed. Run "${INSTALL}"`, { cause },
+    )
   }
 }

@@ -245,5 +245,7 @@ function familyOf(name: string): ModelFamily | undefined {
 function taskOf(family: ModelFamily, path: string): string {
   const like = loadCatalog().models.find((entry) => entry.family === family)
   if (like) return like.task
-  throw new EdgeInferError('BAD_OPTION', `Which task is ${path} for? The catalogue has no model of its family, ${family}`)
+  throw new EdgeInferError(
+    'BAD_OPTION', `Which task is ${path} for? The catalogue has no model of its family, ${family}`,
+  )
 }

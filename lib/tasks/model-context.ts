@@ -7,11 +7,13 @@ const Share = Type.Optional(Type.Number({ minimum: 0, maximum: 1 }))
 const Side = Type.Integer({ minimum: 8, maximum: 8192 })
 
 export const DeviceSchema = Type.String({
-  pattern: '^(cpu|(cuda|tensorrt)(:\\d{1,3})?)$', expected: 'cpu, cuda[:n] or tensorrt[:n]', description: 'cpu, cuda:0, tensorrt:0',
+  pattern: '^(cpu|(cuda|tensorrt)(:\\d{1,3})?)$', expected: 'cpu, cuda[:n] or tensorrt[:n]',
+  description: 'cpu, cuda:0, tensorrt:0',
 })
 
 export const ModelContextSchema = Type.Object({
-  weights: Type.Optional(Type.String({ minLength: 1, expected: 'the name of a model or a path', description: 'A model of the catalogue, or a path on the node' })),
+  weights: Type.Optional(Type.String({ minLength: 1, expected: 'the name of a model or a path',
+    description: 'A model of the catalogue, or a path on the node' })),
   device: Type.Optional(DeviceSchema),
   conf_thres: Share,
   iou_thres: Share,
@@ -35,7 +37,9 @@ const check = validator(ModelContextSchema, 'BAD_MODEL_CTX', 'model_ctx')
  */
 export function parseModelContext(context: unknown): TaskOptions {
   if (context === undefined || context === null) return {}
-  const { weights, device, conf_thres, iou_thres, max_det, classes, input_size: size, threads } = check(withoutNulls(context))
+  const { weights, device, conf_thres, iou_thres, max_det, classes, input_size: size, threads } = check(
+    withoutNulls(context),
+  )
   const options: TaskOptions = {
     model: weights,
     device,

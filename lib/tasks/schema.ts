@@ -28,7 +28,9 @@ const PixelRow = Type.Array(Type.Union([
 ]))
 
 export const Image = Type.Union([
-  Type.String({ description: 'An image file (JPEG, PNG, WebP, BMP): a Python bytes literal, base64, a data URL, or latin-1' }),
+  Type.String({
+    description: 'An image file (JPEG, PNG, WebP, BMP): a Python bytes literal, base64, a data URL, or latin-1',
+  }),
   Type.Array(PixelRow, { description: 'Pixels of an OpenCV image, H×W×3 (BGR) or H×W' }),
 ])
 /** Pictures in order. */
@@ -62,7 +64,9 @@ export type TaskConf = Static<typeof TaskConfSchema>
 /** Members that every request may have. */
 export const COMMON_REQUEST = {
   render: Type.Optional(Type.Boolean({ description: 'Answer the picture with its results drawn on it' })),
-  timeout_ms: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: 'Milliseconds until TIMEOUT is answered' })),
+  timeout_ms: Type.Optional(Type.Number({
+    exclusiveMinimum: 0, description: 'Milliseconds until TIMEOUT is answered',
+  })),
   task_conf: Type.Optional(Type.Ref('TaskConf')),
 }
 

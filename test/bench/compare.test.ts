@@ -41,7 +41,8 @@ t.test('bench compare: the same objects from every bench target, measured in tur
   t.same(of('face_detection').map(({ contender }) => contender),
     ['library', 'library, model as exported', 'OpenCV DNN', 'floor'])
   t.same(of('car_detection').map(({ contender }) => contender),
-    ['library', 'library, model as exported', 'library at 640×640', 'floor'], 'its input is cut to the frame by default')
+    ['library', 'library, model as exported', 'library at 640×640', 'floor'],
+    'its input is cut to the frame by default')
   for (const { task, contender, count, other_objects: apart, inference_p50_ms: inference, p50_ms: whole } of records) {
     t.equal(count, 3)
     t.ok(inference > 0 && inference < whole, `${task}, ${contender}: inference is a part`)

@@ -49,10 +49,14 @@ t.test('the plot stands alone; limits that are none are refused', async (t) => {
   const refused = await runCli('bench', 'limits', '--limit', '0.5,1.5')
   t.match(refused, { code: 2, stderr: /above 0, up to 1/ })
   const output = join(t.testdir(), 'limits.svg')
-  const { code, stderr } = await runCli('bench', 'limits', '--limit', '0.5', '--workers', '1', '--seconds', '1', '--output', output)
+  const { code, stderr } = await runCli(
+    'bench', 'limits', '--limit', '0.5', '--workers', '1', '--seconds', '1', '--output', output,
+  )
   if (/CGROUP_UNAVAILABLE/.test(stderr)) return t.equal(code, 1)
   t.equal(code, 0, stderr)
   const svg = await readFile(output, 'utf8')
-  t.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^]*Limit asked and CPU used[^]*p99, 1 worker[^]*<\/svg>\n$/)
+  t.match(
+    svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^]*Limit asked and CPU used[^]*p99, 1 worker[^]*<\/svg>\n$/,
+  )
   t.notMatch(svg, /href|<script|NaN/)
 })

@@ -37,7 +37,8 @@ async function rowsOf(path: string): Promise<Row[]> {
 t.test('a server of its own: what an encoding adds, load by level, use of cores, memory over time', async (t) => {
   const output = join(t.testdir(), 'serve.json')
   const { code, stdout, stderr } = await runCli(
-    'bench', 'serve', '--form', 'raw', 'bytes-literal', 'latin1', 'nested-list', '--concurrency-range', '1:3:2', ...QUICK,
+    'bench', 'serve', '--form', 'raw', 'bytes-literal', 'latin1', 'nested-list', '--concurrency-range', '1:3:2',
+    ...QUICK,
     '--soak', '3s', '--output', output,
   )
   t.equal(code, 0, stderr)
@@ -47,7 +48,9 @@ t.test('a server of its own: what an encoding adds, load by level, use of cores,
   const rows = await rowsOf(output)
   const forms = new Map(rows.filter(({ kind }) => kind === 'form').map((row) => [row.form, row]))
   t.same([...forms.keys()], ['raw', 'bytes-literal', 'latin1', 'nested-list'])
-  for (const { form, requests, library_p50_ms: library, added_ms: added, around_inference_ms: around } of forms.values()) {
+  for (const {
+    form, requests, library_p50_ms: library, added_ms: added, around_inference_ms: around,
+  } of forms.values()) {
     t.ok(requests >= 10 && library > 0 && Number.isFinite(added), `${form}: ${library} + ${added}`)
     t.ok(around > 0 && Number.isFinite(around), `${form}: ${around}`)
   }
@@ -65,7 +68,9 @@ t.test('a server of its own: what an encoding adds, load by level, use of cores,
     t.ok(Math.abs((row.loader_cpu_ms_per_request ?? 0) * row.requests_per_second / 1000 / loader - 1) < 1e-6)
   }
   const [one, three, comfortable] = levels as [Row, Row, Row]
-  t.ok(Math.abs((comfortable.request_rate ?? 0) / Math.max(one.requests_per_second, three.requests_per_second) - 0.8) < 0.01)
+  t.ok(Math.abs((comfortable.request_rate ?? 0) / Math.max(
+    one.requests_per_second, three.requests_per_second,
+  ) - 0.8) < 0.01)
 
   t.match(stdout, /memory over \d+ s within ±3 % \(server\) +[+−][\d.]+ %.* (holds|missed)/)
   const samples = rows.filter(({ kind }) => kind === 'soak sample') as unknown as Record<string, number>[]
@@ -84,7 +89,8 @@ t.test('a server that runs: rates are not exceeded', async (t) => {
   const { url } = await startServer(t, { tasks: { face_detection: { workers: 1 } } })
   const output = join(t.testdir(), 'serve.csv')
   const { code, stdout, stderr } = await runCli(
-    'bench', 'serve', '--url', url, '--form', 'base64', '--request-rate-range', '5:15:10', ...QUICK, '--json', '--output', output,
+    'bench', 'serve', '--url', url, '--form', 'base64', '--request-rate-range', '5:15:10', ...QUICK, '--json',
+    '--output', output,
   )
   t.equal(code, 0, stderr)
   const levels = (JSON.parse(stdout) as { records: Row[] }).records.filter(({ kind }) => kind === 'level')
@@ -120,7 +126,9 @@ t.test('compared with a Flask server: the same faces, then both under load in tu
   t.match(stdout, /compared with Flask \(Flask [\d.]+, OpenCV [\d.]+\), in turns/)
   t.match(stdout, /Both found [2-9] objects.*the least IoU is 0\.[89]/)
   t.match(stdout, /requests\/s at saturation ≥ 3 × Flask .*\(bytes-literal\) +[\d.]+ +(holds|missed)/)
-  const rows = (await rowsOf(output)).filter(({ kind }) => kind === 'beside') as (Row & { peer_requests_per_second: number })[]
+  const rows = (await rowsOf(output)).filter(({ kind }) => kind === 'beside') as (Row & {
+    peer_requests_per_second: number
+  })[]
   t.same(rows.map(({ form }) => form), ['bytes-literal', 'raw'])
   for (const row of rows) t.ok(row.requests_per_second > 0 && row.peer_requests_per_second > 0)
 })

@@ -70,10 +70,16 @@ t.test('what is wrong with the command is said', async (t) => {
   const { root, run } = prepare(t)
   writeFileSync(join(root, 'broken.onnx'), 'no model')
   const broken = ['./broken.onnx', '--task', 'car_detection']
-  t.match(await run(...broken, '--calibrate', 'none'), { code: 1, stderr: /Expected pictures .* in none but there are none/ })
+  t.match(await run(...broken, '--calibrate', 'none'), {
+    code: 1, stderr: /Expected pictures .* in none but there are none/,
+  })
   t.match(await run(...broken, '--calibrate', 'gone'), { code: 1, stderr: /--calibrate gone cannot be read: ENOENT/ })
-  t.match(await run(...broken, '--calibrate', 'faces'), { code: 1, stderr: /broken\.onnx is no ONNX model.*\[MODEL_LOAD\]/ })
+  t.match(await run(...broken, '--calibrate', 'faces'), {
+    code: 1, stderr: /broken\.onnx is no ONNX model.*\[MODEL_LOAD\]/,
+  })
   t.match(await run(...broken, '--calibrate', 'faces', '--out', 'a.txt'), { code: 1, stderr: /--out to end in \.onnx/ })
   t.match(await run(...broken), { code: 2, stderr: /--calibrate <directory>' not specified/ })
-  t.match(await run(...broken, '--calibrate', 'faces', '--max-loss', '-1'), { code: 2, stderr: /a number from 0 to 100/ })
+  t.match(await run(...broken, '--calibrate', 'faces', '--max-loss', '-1'), {
+    code: 2, stderr: /a number from 0 to 100/,
+  })
 })

@@ -52,7 +52,9 @@ function post(url: string, agent: Agent): Promise<{ status: number; body: Record
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => (text += chunk))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) as Record<string, unknown> }))
+      response.on('end', () => resolve({
+        status: response.statusCode ?? 0, body: JSON.parse(text) as Record<string, unknown>,
+      }))
       response.on('error', reject)
     })
     call.on('error', reject)
@@ -92,7 +94,8 @@ t.test('a collector of traces that is not there is a warning, and the end is in 
   const { code, stdout, stderr } = await result
   t.equal(code, 0)
   t.notMatch(stderr, /error/i)
-  const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { msg: string; reason?: string; level: number })
+  const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as
+    { msg: string; reason?: string; level: number })
   t.match(lines.filter(({ msg }) => msg === 'traces were not sent'), [{ level: 40, reason: /ECONNREFUSED/ }])
   t.equal(lines.at(-1)?.msg, 'stopped')
 })
@@ -192,8 +195,10 @@ t.test('wrong options say where they stand, what is expected and what was receiv
     [['--token-file', join(directory, 'none')], /--token-file: Expected a readable file/],
     [['--advertise', 'here'], /--advertise: Expected ip or ip:port/],
     [['--config', join(directory, 'none.json')], /none\.json cannot be read/],
-    [['--config', file('a.json', '{\n  "host": "127.0.0.1",\n  "port": "5500"\n}')], /a\.json:3: port: Expected a whole number .* but received "5500"/],
-    [['--config', file('b.json', '{\n  "tasks": {"face_detection": 1},\n\n  "prot": 1\n}')], /b\.json:4: Expected one of host, .* but received the option prot/],
+    [['--config', file('a.json', '{\n  "host": "127.0.0.1",\n  "port": "5500"\n}')],
+      /a\.json:3: port: Expected a whole number .* but received "5500"/],
+    [['--config', file('b.json', '{\n  "tasks": {"face_detection": 1},\n\n  "prot": 1\n}')],
+      /b\.json:4: Expected one of host, .* but received the option prot/],
     [['--config', file('c.json', '{\n  "port": 1,\n  "host" "x"\n}')], /c\.json:3: Expected JSON/],
     [['--config', file('d.json', '{"tasks":\n {"face_detection": -1}}')], /d\.json:1: tasks: Expected tasks/],
     [['--config', file('e.json', '[]')], /e\.json:1: Expected a JSON object/],
@@ -204,40 +209,54 @@ t.test('wrong options say where they stand, what is expected and what was receiv
     t.match(stderr, message)
     t.match(stderr, /BAD_OPTION/)
   }
-  t.throws(() => resolveServeConfig({}, { EDGE_INFER_THREADS: 'all' }), { message: /^EDGE_INFER_THREADS: Expected a whole number/ })
-  t.throws(() => resolveServeConfig({}, { EDGE_INFER_OPEN_CONTROL: 'maybe' }), { message: /EDGE_INFER_OPEN_CONTROL: Expected true or false/ })
-  t.throws(() => resolveServeConfig({ token: 'short' }, {}), { message: /--token: Expected a token of 8 characters or more.* but received something else/ })
-  t.throws(() => resolveServeConfig({ token: 'long-enough', tokenFile: file('t', 'other-token') }, {}), { message: /both/ })
+  t.throws(() => resolveServeConfig({}, { EDGE_INFER_THREADS: 'all' }), {
+    message: /^EDGE_INFER_THREADS: Expected a whole number/,
+  })
+  t.throws(() => resolveServeConfig({}, { EDGE_INFER_OPEN_CONTROL: 'maybe' }), {
+    message: /EDGE_INFER_OPEN_CONTROL: Expected true or false/,
+  })
+  t.throws(() => resolveServeConfig({ token: 'short' }, {}), {
+    message: /--token: Expected a token of 8 characters or more.* but received something else/,
+  })
+  t.throws(() => resolveServeConfig({
+    token: 'long-enough', tokenFile: file('t', 'other-token'),
+  }, {}), { message: /both/ })
 })
 
-t.test('arguments come before variables, variables before the file, the file before what holds by default', async (t) => {
-  const config = file('all.json', {
-    host: '0.0.0.0', port: 1, queue_size: 9, log_level: 'warn', models: 'models:more', token_file: 'secret', open_control: true,
-    trace: true,
-    tasks: { car_detection: { workers: 2, model_ctx: { conf_thres: 0.5 } } }, advertise: '[fd00::1]:77',
+t.test('arguments come before variables, variables before the file, the file before what holds by default',
+  async (t) => {
+    const config = file('all.json', {
+      host: '0.0.0.0', port: 1, queue_size: 9, log_level: 'warn', models: 'models:more', token_file: 'secret',
+      open_control: true,
+      trace: true,
+      tasks: { car_detection: { workers: 2, model_ctx: { conf_thres: 0.5 } } }, advertise: '[fd00::1]:77',
+    })
+    file('secret', 'token-of-the-file\n')
+    const environment = {
+      EDGE_INFER_CONFIG: config, EDGE_INFER_PORT: '2', EDGE_INFER_LOG_LEVEL: 'debug', EDGE_INFER_HOST: '',
+    }
+    t.same(resolveServeConfig({ port: '3' }, environment), {
+      host: '0.0.0.0',
+      port: 3,
+      tasks: { car_detection: { workers: 2, modelContext: { conf_thres: 0.5 } } },
+      models: `${join(directory, 'models')}:${join(directory, 'more')}`,
+      device: 'cpu',
+      threads: undefined,
+      queue_size: 9,
+      token: 'token-of-the-file',
+      open_control: true,
+      trace: true,
+      role: 'cloud',
+      open_registration: false,
+      log_level: 'debug',
+      advertise: { ip: 'fd00::1', port: 77 },
+    })
+    t.equal(resolveServeConfig({}, { ...environment, EDGE_INFER_TOKEN: 'token-of-the-variable' }).token,
+      'token-of-the-variable')
+    t.same(resolveServeConfig({ task: ['face_detection=3', 'car_detection'] }, environment).tasks, {
+      face_detection: { workers: 3, modelContext: undefined }, car_detection: { workers: 1, modelContext: undefined },
+    })
+    t.equal(resolveServeConfig({ task: ['face_detection'] }, { EDGE_INFER_TASK: 'car_detection' }).tasks.car_detection,
+      undefined)
+    t.equal(Object.keys(resolveServeConfig({}, {}).tasks).length, 4, 'all tasks')
   })
-  file('secret', 'token-of-the-file\n')
-  const environment = { EDGE_INFER_CONFIG: config, EDGE_INFER_PORT: '2', EDGE_INFER_LOG_LEVEL: 'debug', EDGE_INFER_HOST: '' }
-  t.same(resolveServeConfig({ port: '3' }, environment), {
-    host: '0.0.0.0',
-    port: 3,
-    tasks: { car_detection: { workers: 2, modelContext: { conf_thres: 0.5 } } },
-    models: `${join(directory, 'models')}:${join(directory, 'more')}`,
-    device: 'cpu',
-    threads: undefined,
-    queue_size: 9,
-    token: 'token-of-the-file',
-    open_control: true,
-    trace: true,
-    role: 'cloud',
-    open_registration: false,
-    log_level: 'debug',
-    advertise: { ip: 'fd00::1', port: 77 },
-  })
-  t.equal(resolveServeConfig({}, { ...environment, EDGE_INFER_TOKEN: 'token-of-the-variable' }).token, 'token-of-the-variable')
-  t.same(resolveServeConfig({ task: ['face_detection=3', 'car_detection'] }, environment).tasks, {
-    face_detection: { workers: 3, modelContext: undefined }, car_detection: { workers: 1, modelContext: undefined },
-  })
-  t.equal(resolveServeConfig({ task: ['face_detection'] }, { EDGE_INFER_TASK: 'car_detection' }).tasks.car_detection, undefined)
-  t.equal(Object.keys(resolveServeConfig({}, {}).tasks).length, 4, 'all tasks')
-})

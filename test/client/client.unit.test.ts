@@ -154,7 +154,11 @@ t.test('errors carry the code, the status and the reply of the node', async (t) 
   await t.rejects(run((_, response) => json(response, { execute_flag: false })), {
     code: 'INTERNAL', message: /status 200 and gave no reason/,
   })
-  const html: Respond = (_, response) => { response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad</h1>') }
+  const html: Respond = (_, response) => {
+    response.writeHead(502, {
+      'content-type': 'text/html',
+    }).end('<h1>Bad</h1>')
+  }
   await t.rejects(run(html), {
     code: 'BAD_REPLY', message: /status 502 with text\/html beginning "<h1>Bad/, details: { httpStatus: 502 },
   })

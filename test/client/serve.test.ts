@@ -74,7 +74,9 @@ t.test('every encoding of a picture and every route against a real node', { time
   t.same(fromAnswer.head_pose, fromFiles.head_pose)
   t.same(fromAnswer.count_result, fromFiles.count_result)
   const [pose, posed] = [fromAnswer.head_pose[0], fromBoxes.head_pose[0]]
-  t.ok(pose && posed && pose.every((value, index) => Math.abs(value - (posed[index] as number)) < 5), `${pose} ${posed}`)
+  t.ok(pose && posed && pose.every((value, index) => Math.abs(value - (
+    posed[index] as number
+  )) < 5), `${pose} ${posed}`)
   t.same(fromAnswer.task_conf, { fps: 12, resolution: { w: 1920, h: 1398 } })
 
   const list: ClientImage[] = [faces, car, { path: await resolveSample('faces') }]

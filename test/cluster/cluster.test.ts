@@ -38,13 +38,16 @@ t.test('hosts join by themselves; two nodes on one IP are told apart; every docu
     t.equal(node.node_role, key === CLOUD ? 'cloud' : 'host')
     const { device_state: device, service_state: services } = node
     t.match(device, {
-      cpu_ratio: device.cpu_ratio.map(() => Number), mem_ratio: Number, mem_total: Number, 'net_ratio(MBps)': Number, swap_ratio: Number,
+      cpu_ratio: device.cpu_ratio.map(() => Number), mem_ratio: Number, mem_total: Number, 'net_ratio(MBps)': Number,
+      swap_ratio: Number,
       gpu_mem: Object, gpu_utilization: Object,
     })
     t.equal(device.cpu_ratio.length, cpus().length, 'one entry a core')
     t.ok([...device.cpu_ratio, device.mem_ratio, device.swap_ratio].every((ratio) => ratio >= 0 && ratio <= 100))
     t.ok(device.mem_ratio > 0 && device.mem_total > 0.1)
-    t.match(services, { face_detection: { cpu_util_limit: 1, mem_util_limit: 1, workers: [{ pid: Number, model: /ultraface/, task_to_do: 0 }] } })
+    t.match(services, { face_detection: { cpu_util_limit: 1, mem_util_limit: 1, workers: [{
+      pid: Number, model: /ultraface/, task_to_do: 0,
+    }] } })
     process.kill(services.face_detection?.workers[0]?.pid as number, 0)
   }
   t.same(await getJson(`${cloud.url}/get_service_list`), ['face_detection'])
@@ -73,44 +76,49 @@ t.test('a host answers for itself and names its cloud', async (t) => {
   t.same(Object.keys(await clusterInfo(second)), ['127.0.0.2'])
   t.match(await systemStatus(second), { cloud: {}, host: { '127.0.0.2': { device_state: {} } } })
   t.match(await getJson(`${second.url}/nodes`), { role: 'host', upstream: { cloud: cloud.url, standing: 'joined' } })
-  t.match(await post(`${second.url}/cluster/heartbeat`, {}), { error: { code: 'BAD_REQUEST', message: new RegExp(cloud.url) } })
+  t.match(await post(`${second.url}/cluster/heartbeat`, {}), { error: {
+    code: 'BAD_REQUEST', message: new RegExp(cloud.url),
+  } })
 })
 
-t.test('the reported load is true: a busy loop shows, a working worker shows, a limit on one host shows in the cloud', async (t) => {
-  const loop = new Worker('for (;;) {}', { eval: true })
-  await eventually(t, 'a core is busy', () => clusterInfo(cloud), (info) =>
-    Math.max(...info['127.0.0.2']!.device_state.cpu_ratio) > 80)
-  await loop.terminate()
+t.test('the reported load is true: a busy loop shows, a working worker shows, a limit on one host shows in the cloud',
+  async (t) => {
+    const loop = new Worker('for (;;) {}', { eval: true })
+    await eventually(t, 'a core is busy', () => clusterInfo(cloud), (info) =>
+      Math.max(...info['127.0.0.2']!.device_state.cpu_ratio) > 80)
+    await loop.terminate()
 
-  const pid = (await clusterInfo(cloud))['127.0.0.2']!.service_state.face_detection!.workers[0]!.pid
-  let asking = true
-  await using client = new EdgeInferClient(second.url)
-  const work = (async () => {
-    while (asking) await client.executeTask('face_detection', { image: FACES })
-  })()
-  const busy = await eventually(t, 'the worker is busy', () => clusterInfo(cloud), (info) => {
-    const worker = info['127.0.0.2']!.service_state.face_detection!.workers[0]!
-    return worker.pid === pid && worker.cpu_ratio > 5 && worker.p50_ms !== null && worker.task_to_do > 0
+    const pid = (await clusterInfo(cloud))['127.0.0.2']!.service_state.face_detection!.workers[0]!.pid
+    let asking = true
+    await using client = new EdgeInferClient(second.url)
+    const work = (async () => {
+      while (asking) await client.executeTask('face_detection', { image: FACES })
+    })()
+    const busy = await eventually(t, 'the worker is busy', () => clusterInfo(cloud), (info) => {
+      const worker = info['127.0.0.2']!.service_state.face_detection!.workers[0]!
+      return worker.pid === pid && worker.cpu_ratio > 5 && worker.p50_ms !== null && worker.task_to_do > 0
+    })
+    asking = false
+    await work
+    const worker = busy['127.0.0.2']!.service_state.face_detection!.workers[0]!
+    t.ok(worker.p99_ms! >= worker.p50_ms! && worker.mem_ratio > 0)
+
+    const limited = await post(`${third.url}/limit_task_resource`, { task_name: 'face_detection', cpu_util_limit: 0.5 })
+    const expected = limited.limit_flag === true ? 0.5 : 1
+    const own = (await clusterInfo(third))['127.0.0.3']!.service_state.face_detection!
+    t.equal(own.cpu_util_limit, expected, 'its own answer shows it at once')
+    await eventually(t, 'the cloud shows it', () => clusterInfo(cloud), (info) =>
+      info[`127.0.0.3:${PORT}`]!.service_state.face_detection!.cpu_util_limit === expected)
+    t.equal((await clusterInfo(cloud))[`127.0.0.3:${PORT + 1}`]!.service_state.face_detection!.cpu_util_limit, 1)
+    const workerLimit = await post(`${third.url}/limit_process_resource`, {
+      pid: own.workers[0]!.pid, cpu_util_limit: 0.25,
+    })
+    const held = workerLimit.limit_flag === true ? 0.25 : 1
+    t.match((await clusterInfo(third))['127.0.0.3']!.service_state.face_detection, {
+      cpu_util_limit: held, workers: [{ cpu_util_limit: held }],
+    }, 'a service may use no more than its only worker')
+    if (held < 1) await post(`${third.url}/limit_task_resource`, { task_name: 'face_detection', cpu_util_limit: 1 })
   })
-  asking = false
-  await work
-  const worker = busy['127.0.0.2']!.service_state.face_detection!.workers[0]!
-  t.ok(worker.p99_ms! >= worker.p50_ms! && worker.mem_ratio > 0)
-
-  const limited = await post(`${third.url}/limit_task_resource`, { task_name: 'face_detection', cpu_util_limit: 0.5 })
-  const expected = limited.limit_flag === true ? 0.5 : 1
-  const own = (await clusterInfo(third))['127.0.0.3']!.service_state.face_detection!
-  t.equal(own.cpu_util_limit, expected, 'its own answer shows it at once')
-  await eventually(t, 'the cloud shows it', () => clusterInfo(cloud), (info) =>
-    info[`127.0.0.3:${PORT}`]!.service_state.face_detection!.cpu_util_limit === expected)
-  t.equal((await clusterInfo(cloud))[`127.0.0.3:${PORT + 1}`]!.service_state.face_detection!.cpu_util_limit, 1)
-  const workerLimit = await post(`${third.url}/limit_process_resource`, { pid: own.workers[0]!.pid, cpu_util_limit: 0.25 })
-  const held = workerLimit.limit_flag === true ? 0.25 : 1
-  t.match((await clusterInfo(third))['127.0.0.3']!.service_state.face_detection, {
-    cpu_util_limit: held, workers: [{ cpu_util_limit: held }],
-  }, 'a service may use no more than its only worker')
-  if (held < 1) await post(`${third.url}/limit_task_resource`, { task_name: 'face_detection', cpu_util_limit: 1 })
-})
 
 t.test('edge-infer status draws it', async (t) => {
   const { stdout, code } = await finished(spawnCli(['status', cloud.url]))
@@ -139,7 +147,9 @@ t.test('a crash: calls fail over, the node is left out after three heartbeats, a
   t.notOk(served.has('127.0.0.2'))
   await members(t, 'left out', cloud, ...ALL.filter((key) => key !== '127.0.0.2'))
   t.notOk(`127.0.0.2:${PORT}` in await urlsOf(cloud))
-  t.match((await nodesOf(cloud)).find(({ ip }) => ip === '127.0.0.2'), { lost: true, kind: 'beat', key: `127.0.0.2:${PORT}` })
+  t.match((await nodesOf(cloud)).find(({ ip }) => ip === '127.0.0.2'), {
+    lost: true, kind: 'beat', key: `127.0.0.2:${PORT}`,
+  })
   t.match((await finished(spawnCli(['status', cloud.url]))).stdout, /4 nodes|3 nodes, 1 lost/)
 
   await second.restart()

@@ -54,7 +54,9 @@ export async function simulateNodes(cloudUrl: string, count: number, intervalMs:
     const sendHeartbeat = (): Promise<void> => new Promise((resolve) => {
       const body = beatOf(ip, intervalMs)
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-      const sent = request(`${cloudUrl}/cluster/heartbeat`, { method: 'POST', agent, localAddress: ip, headers }, (response) => {
+      const sent = request(`${cloudUrl}/cluster/heartbeat`, {
+        method: 'POST', agent, localAddress: ip, headers,
+      }, (response) => {
         response.resume().on('end', resolve)
       })
       sent.on('error', () => resolve()).end(body)
@@ -90,9 +92,13 @@ async function main(count: number, seconds: number): Promise<void> {
     const loaded = await measure(pid, seconds)
     console.log(`nodes ${count + 1}, heartbeats a second ${count / 2}`)
     console.log(
-      `alone: cpu ${(idle.cpu * 100).toFixed(1)} % of a core, memory ${(idle.rssBytes / 2 ** 20).toFixed(0)} MiB`,
+      `alone: cpu ${(idle.cpu * 100).toFixed(1)} % of a core, ` +
+        `memory ${(idle.rssBytes / 2 ** 20).toFixed(0)} MiB`,
     )
-    console.log(`with them: cpu ${(loaded.cpu * 100).toFixed(1)} % of a core, memory ${(loaded.rssBytes / 2 ** 20).toFixed(0)} MiB`)
+    console.log(
+      `with them: cpu ${(loaded.cpu * 100).toFixed(1)} % of a core, ` +
+        `memory ${(loaded.rssBytes / 2 ** 20).toFixed(0)} MiB`,
+    )
     console.log('| route | bytes | p50 ms | p99 ms | CPU of the cloud, ms an answer |\n|---|---|---|---|---|')
     for (const route of ROUTES) console.log(await measureRoute(url + route, route, pid, loaded.cpu))
     const info = await getJson<object>(`${url}/get_cluster_info`)

@@ -2,7 +2,9 @@
 import { request } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { clusterInfo, eventually, getJson, members, NodeProcess, nodesOf, startHost, startPython, systemStatus, urlsOf } from './nodes.js'
+import {
+  clusterInfo, eventually, getJson, members, NodeProcess, nodesOf, startHost, startPython, systemStatus, urlsOf,
+} from './nodes.js'
 
 const EDGE_PORT = 5621
 
@@ -55,7 +57,9 @@ function drip(socket: Socket): void {
 }
 
 t.test('an older edge in a new cloud, among nodes that send nonsense', async (t) => {
-  const cloud = await NodeProcess.start(t, '127.0.0.1', 5620, '--edge-port', String(EDGE_PORT), '--edge-poll-interval', '1000')
+  const cloud = await NodeProcess.start(
+    t, '127.0.0.1', 5620, '--edge-port', String(EDGE_PORT), '--edge-poll-interval', '1000',
+  )
   const liars = await Promise.all(([
     ['127.0.0.4', reply('{"cpu_ratio": 3')],
     ['127.0.0.5', reply('{"cpu_ratio": "much", "mem_ratio": [1]}')],
@@ -96,15 +100,19 @@ t.test('an older edge in a new cloud, among nodes that send nonsense', async (t)
 async function memoryOf(pid: number): Promise<Record<string, number>> {
   const { readFile } = await import('node:fs/promises')
   const text = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Object.fromEntries([...text.matchAll(/^(\w+):\s+(\d+) kB$/gm)].map(([, name, figure]) => [name, Number(figure)]))
+  return Object.fromEntries([...text.matchAll(/^(\w+):\s+(\d+) kB$/gm)].map(([, name, figure]) => [
+    name, Number(figure),
+  ]))
 }
 
 t.test('our host in an older cloud', async (t) => {
   await startPython(t, 'old_cloud.py', '127.0.0.1', '5630', '5631', '0.5')
   const cloud = { url: 'http://127.0.0.1:5630' }
   const host = await startHost(t, cloud.url, '127.0.0.2', 5631)
-  await eventually(t, 'it is polled, by the address it listens on', () => getJson<{ host: Record<string, object | null> }>(cloud.url),
-    ({ host: edges }) => Boolean(edges['127.0.0.2']))
+  await eventually(t, 'it is polled, by the address it listens on', () => getJson<{
+    host: Record<string, object | null>
+  }>(cloud.url),
+  ({ host: edges }) => Boolean(edges['127.0.0.2']))
   const { host: edges } = await getJson<{ host: Record<string, Record<string, unknown>> }>(cloud.url)
   t.match(edges, { '127.0.0.2': { cpu_ratio: Number, n_cpu: Number, mem_ratio: Number, gpu_mem_utilization: {} } })
   t.same(Object.keys(edges), ['127.0.0.2'])

@@ -72,7 +72,9 @@ export class NodeProcess {
   }
 
   #spawn(): Child {
-    const child = spawnCli(['serve', '--task', 'face_detection=1', '--threads', '1', '--log-level', 'warn', ...this.args])
+    const child = spawnCli([
+      'serve', '--task', 'face_detection=1', '--threads', '1', '--log-level', 'warn', ...this.args,
+    ])
     child.stderr.on('data', (chunk: Buffer) => (this.#said += chunk.toString()))
     child.stdout.resume()
     return child
@@ -80,9 +82,13 @@ export class NodeProcess {
 }
 
 /** A host of `cloud`. */
-export function startHost(t: Test, cloud: NodeProcess | string, ip: string, port: number, ...args: string[]): Promise<NodeProcess> {
+export function startHost(
+  t: Test, cloud: NodeProcess | string, ip: string, port: number, ...args: string[]
+): Promise<NodeProcess> {
   const url = typeof cloud === 'string' ? cloud : cloud.url
-  return NodeProcess.start(t, ip, port, '--role', 'host', '--cloud', url, '--heartbeat-interval', String(HEARTBEAT_MS), ...args)
+  return NodeProcess.start(
+    t, ip, port, '--role', 'host', '--cloud', url, '--heartbeat-interval', String(HEARTBEAT_MS), ...args,
+  )
 }
 
 /** A program of the fixtures; resolves when it has printed its first line. */
@@ -107,7 +113,9 @@ export async function getJson<T>(url: string): Promise<T> {
 }
 
 /** Asks until the answer satisfies; fails the test when it never does. */
-export async function eventually<T>(t: Test, what: string, ask: () => Promise<T>, satisfied: (answer: T) => boolean): Promise<T> {
+export async function eventually<T>(
+  t: Test, what: string, ask: () => Promise<T>, satisfied: (answer: T) => boolean,
+): Promise<T> {
   const end = Date.now() + 90_000
   for (;;) {
     const answer = await ask()

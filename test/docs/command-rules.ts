@@ -39,7 +39,8 @@ export function onStage(text: string, stage: Stage): string {
 export const SHORTENED: readonly (readonly [RegExp, string])[] = [
   [/^edge-infer bench kernel /, '--request-count 3 --warmup-request-count 1 --concurrent-runs 0 --no-floor'],
   [/^edge-infer bench limits /, '--limit 0.5 --workers 1 --seconds 1'],
-  [/^edge-infer bench serve /, '--measurement-interval 200 --form raw --stability-percentage 100 --concurrency-range 1'],
+  [/^edge-infer bench serve /,
+    '--measurement-interval 200 --form raw --stability-percentage 100 --concurrency-range 1'],
 ]
 
 /** Commands that go on until they are told to end, and what they have said by then. */
@@ -56,10 +57,12 @@ export interface NotRun {
 /** Their shell syntax, and the commands and options of edge-infer in them, are checked all the same. */
 export const NOT_RUN: readonly NotRun[] = [
   { command: /^npm run quickstart$/, why: 'test/cli/quickstart.test.ts runs what it runs after the set-up' },
-  { command: /^npm (test$|run (check|test:unit|test:sanitize|fuzz)\b)/, why: 'npm test runs them, or has this as a part' },
+  { command: /^npm (test$|run (check|test:unit|test:sanitize|fuzz)\b)/,
+    why: 'npm test runs them, or has this as a part' },
   { command: /^bash bin\/setup /, why: 'npm test has run it' },
   { command: /^(npm run build:|npx cmake-js )/, why: 'builds into the tree that is being tested' },
-  { command: /^(build\/edge_infer_core_test|bash test\/native\/valgrind\.sh|gdb) ?/, why: 'needs a build for tests, or a debugger' },
+  { command: /^(build\/edge_infer_core_test|bash test\/native\/valgrind\.sh|gdb) ?/,
+    why: 'needs a build for tests, or a debugger' },
   { command: /^npm install( --global)? edge-infer$/, why: 'wants npm; test/package has the packed one' },
   { command: /^npx edge-infer build$/, why: 'compiles the addon; test/package runs it' },
   { command: /^npm run build /, why: 'builds into the tree that is being tested; test/package runs it' },

@@ -52,7 +52,9 @@ t.test('curl.sh speaks to every kind of route', { timeout: LONGEST_MS }, async (
   ])
 })
 
-t.test('scheduler.mjs helps a starved task, and leaves the node as it was', { timeout: LONGEST_MS, skip: noLimits }, async (t) => {
+t.test('scheduler.mjs helps a starved task, and leaves the node as it was', {
+  timeout: LONGEST_MS, skip: noLimits,
+}, async (t) => {
   const { code, stdout, stderr } = await runExample(
     process.execPath, 'scheduler.mjs', url, car, '--seconds', '14', '--out', 'latency.svg',
   )

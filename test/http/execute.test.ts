@@ -44,7 +44,9 @@ t.test('face_detection takes every form of an image on every route, and finds wh
   const bodies: Record<string, () => Promise<{ status: number; body: Answer }>> = {}
   for (const route of ROUTES) {
     const url = `${server.url}/${route}/face_detection`
-    for (const [form, encode] of Object.entries(TEXT_FORMS)) bodies[`${route} ${form}`] = () => post(url, { image: encode(faces) })
+    for (const [form, encode] of Object.entries(TEXT_FORMS)) bodies[`${route} ${form}`] = () => post(url, {
+      image: encode(faces),
+    })
     bodies[`${route} raw`] = () => post(url, faces, { 'content-type': 'image/jpeg' })
     bodies[`${route} list`] = () => post(url, Buffer.from(list), { 'Content-type': 'application/json; charset=UTF-8' })
     bodies[`${route} form`] = () => {
@@ -62,7 +64,9 @@ t.test('face_detection takes every form of an image on every route, and finds wh
     const expected = STYLES[route] === 'old' && !name.endsWith('list') ? reduced : whole
     const boxes = body.bbox as number[][]
     t.equal(boxes.length, expected.length, `${name}: as many faces`)
-    const farthest = Math.max(...boxes.flatMap((box, i) => box.map((value, j) => Math.abs(value - (expected[i]?.[j] ?? 0)))))
+    const farthest = Math.max(...boxes.flatMap((box, i) => box.map((value, j) => Math.abs(value - (
+      expected[i]?.[j] ?? 0
+    )))))
     t.ok(farthest < 0.01, `${name}: boxes differ by ${farthest}`)
     t.equal('faces' in body, STYLES[route] !== 'old')
   }
@@ -70,11 +74,14 @@ t.test('face_detection takes every form of an image on every route, and finds wh
 
 t.test('faces are answered in the form of the request, and its whole answer is taken by face_alignment', async (t) => {
   const starts: Record<keyof typeof TEXT_FORMS, RegExp> = {
-    literal: /^b['"]\\xff\\xd8\\xff/, base64: /^\/9j\//, dataUrl: /^data:image\/jpeg;base64,\/9j\//, latin1: /^\u00ff\u00d8\u00ff/,
+    literal: /^b['"]\\xff\\xd8\\xff/, base64: /^\/9j\//, dataUrl: /^data:image\/jpeg;base64,\/9j\//,
+    latin1: /^\u00ff\u00d8\u00ff/,
   }
   const poses: unknown[] = []
   for (const [form, encode] of Object.entries(TEXT_FORMS)) {
-    const found = await post(`${server.url}/execute_task/face_detection`, { image: encode(faces), task_conf: { fps: 7 } })
+    const found = await post(`${server.url}/execute_task/face_detection`, {
+      image: encode(faces), task_conf: { fps: 7 },
+    })
     const crops = found.body.faces as string[]
     t.ok(crops.length >= 3 && crops.every((crop) => starts[form as keyof typeof TEXT_FORMS].test(crop)), form)
     const posed = await post(`${server.url}/execute_task/face_alignment`, found.body)
@@ -110,9 +117,13 @@ t.test('the answers of the other tasks, single and in lists, on every route', as
 })
 
 t.test('arguments of the query string and of a form', async (t) => {
-  const { body: found } = await post(`${server.url}/execute_task/face_detection`, faces, { 'content-type': 'image/jpeg' })
+  const { body: found } = await post(`${server.url}/execute_task/face_detection`, faces, {
+    'content-type': 'image/jpeg',
+  })
   const bbox = encodeURIComponent(JSON.stringify(found.bbox))
-  const query = await post(`${server.url}/execute_task/face_alignment?bbox=${bbox}`, faces, { 'content-type': 'image/jpeg' })
+  const query = await post(`${server.url}/execute_task/face_alignment?bbox=${bbox}`, faces, {
+    'content-type': 'image/jpeg',
+  })
   const form = new FormData()
   form.append('image', new Blob([faces]), 'a.jpg')
   form.append('input', JSON.stringify({ bbox: found.bbox, task_conf: { fps: 30 } }))
@@ -120,7 +131,9 @@ t.test('arguments of the query string and of a form', async (t) => {
   t.same(posted.body.head_pose, query.body.head_pose)
   t.same(posted.body.task_conf, { fps: 30, resolution: { w: 1920, h: 1398 } })
   const several = new FormData()
-  for (const crop of found.faces as string[]) several.append('faces', new Blob([Buffer.from(crop, 'base64')]), 'face.jpg')
+  for (const crop of found.faces as string[]) several.append('faces', new Blob([
+    Buffer.from(crop, 'base64'),
+  ]), 'face.jpg')
   const crops = await post(`${server.url}/execute_task/face_alignment`, several)
   t.equal((crops.body.head_pose as unknown[]).length, (found.faces as unknown[]).length)
 })
@@ -144,7 +157,9 @@ t.test('concurrent requests are shared by the workers, and each is named', async
 t.test('helmet_detection: clips under both names', async (t) => {
   for (const route of ROUTES) {
     for (const name of ['clip', 'image_list']) {
-      const { status, body } = await post(`${server.url}/${route}/helmet_detection`, { [name]: [car, faces].map(TEXT_FORMS.literal) })
+      const { status, body } = await post(`${server.url}/${route}/helmet_detection`, {
+        [name]: [car, faces].map(TEXT_FORMS.literal),
+      })
       t.equal(status, 200)
       documented(t, 'helmet_detection', route, body)
       t.strictSame(body.clip_result, [1, 2].map(() => ({ ntotal: HELMETS.length, n_no_helmet: 1 })))

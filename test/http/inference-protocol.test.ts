@@ -202,8 +202,10 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     const scores = expected.objects.map(({ score }) => score)
     const n = scores.length
     const head = '{"id":"42","inputs":[{"name":"image","shape":[1],"datatype":"BYTES",' +
-      `"parameters":{"binary_data_size":${faces.length + 4}}}],"outputs":[{"name":"boxes","parameters":{"binary_data":true}},` +
-      '{"name":"labels","parameters":{"binary_data":true}},{"name":"scores","parameters":{"binary_data":false}}]}'
+      `"parameters":{"binary_data_size":${faces.length + 4}}}],"outputs":[` +
+      '{"name":"boxes","parameters":{"binary_data":true}},' +
+      '{"name":"labels","parameters":{"binary_data":true}},' +
+      '{"name":"scores","parameters":{"binary_data":false}}]}'
     const { answer, body } = await exchangeBytes(port, Buffer.concat([
       Buffer.from('POST /v2/models/face_detection/infer HTTP/1.1\r\n' +
         `Host: 127.0.0.1:${port}\r\nInference-Header-Content-Length: ${head.length}\r\n` +

@@ -53,7 +53,9 @@ async function client<T>(work: (client: RawClient) => Promise<T>): Promise<T> {
 }
 
 /** Posts a whole body; the connection must be of use afterwards. */
-async function sendBody(t: Test, body: Buffer | string, expected: number, code: string, message?: RegExp): Promise<void> {
+async function sendBody(
+  t: Test, body: Buffer | string, expected: number, code: string, message?: RegExp,
+): Promise<void> {
   await client(async (raw) => {
     const sending = raw.send(head(PATH, Buffer.byteLength(body)), body)
     refused(t, await raw.reply(), expected, code, message)
@@ -145,15 +147,21 @@ t.test('JSON that is not what it should be', async (t) => {
   await sendBody(t, '{}', 400, 'BAD_IMAGE')
   await sendBody(t, '{"image": 7}', 400, 'BAD_IMAGE')
   await sendBody(t, '{"image": "not a picture"}', 400, 'BAD_IMAGE')
-  await sendBody(t, Buffer.concat([Buffer.from('{"image":"'), Buffer.from([0xff, 0xfe, 0x80]), Buffer.from('"}')]), 400, 'BAD_IMAGE')
+  await sendBody(t, Buffer.concat([
+    Buffer.from('{"image":"'), Buffer.from([0xff, 0xfe, 0x80]), Buffer.from('"}'),
+  ]), 400, 'BAD_IMAGE')
   const image = TEXT_FORMS.base64(faces)
   await sendBody(t, `{"image":"${image}","image":"${image}"}`, 400, 'BAD_REQUEST', /twice|once/)
   await sendBody(t, `{"image":"${image}","note":${JSON.stringify('x'.repeat(2 ** 21))}}`, 413, 'TOO_LARGE')
-  await sendBody(t, `{"image_list":[${Array.from({ length: 65 }, () => `"${image.slice(0, 100)}"`).join(',')}]}`, 413, 'TOO_LARGE')
+  await sendBody(
+    t, `{"image_list":[${Array.from({ length: 65 }, () => `"${image.slice(0, 100)}"`).join(',')}]}`, 413, 'TOO_LARGE',
+  )
   await sendBody(t, `{"image":"${image}","timeout_ms":"soon"}`, 400, 'BAD_REQUEST', /timeout_ms/)
   const row = `[${Array.from({ length: 1280 }, () => '[1,2,3]').join(',')}]`
   const ragged = row.replace(/,\[1,2,3\]\]$/, ']')
-  await sendBody(t, `{"image":[${Array.from({ length: 719 }, () => row).join(',')},${ragged}]}`, 400, 'BAD_IMAGE', /row/i)
+  await sendBody(
+    t, `{"image":[${Array.from({ length: 719 }, () => row).join(',')},${ragged}]}`, 400, 'BAD_IMAGE', /row/i,
+  )
 })
 
 t.test('no HTTP, headers without end, an odd Expect, no Host', async (t) => {

@@ -21,7 +21,9 @@ t.test('what Prometheus reads is what happened', async (t) => {
   for (let sent = 0; sent < 3; sent += 1) {
     t.equal((await post(`${url}/execute_task/face_detection`, picture, { 'content-type': 'image/jpeg' })).status, 200)
   }
-  t.equal((await post(`${url}/execute_task/face_detection`, picture.subarray(0, 900), { 'content-type': 'image/jpeg' })).status, 400)
+  t.equal((await post(`${url}/execute_task/face_detection`, picture.subarray(0, 900), {
+    'content-type': 'image/jpeg',
+  })).status, 400)
 
   const answer = await fetch(`${url}/metrics`)
   t.match(answer.headers.get('content-type'), /^text\/plain/)
@@ -34,7 +36,8 @@ t.test('what Prometheus reads is what happened', async (t) => {
     t.equal(read(before, 'edge_infer_stage_duration_seconds_count', { task, stage }), 3, stage)
   }
   const inference = read(before, 'edge_infer_stage_duration_seconds_sum', { task, stage: 'inference' }) ?? 0
-  t.ok(inference > 0 && inference < (read(before, `${requests}_sum`, { task, status: '200' }) ?? 0), 'seconds, a part of the whole')
+  t.ok(inference > 0 && inference < (read(before, `${requests}_sum`, { task, status: '200' }) ?? 0),
+    'seconds, a part of the whole')
 
   const pid = workers.workers()[0]?.pid as number
   const of = { task, pid: String(pid) }
@@ -52,7 +55,9 @@ t.test('what Prometheus reads is what happened', async (t) => {
   t.equal(read(after, 'edge_infer_worker_memory_bytes', of), undefined, 'a worker that has gone leaves no figures')
 
   const dashboard = readFileSync(new URL('../../../deploy/grafana-dashboard.json', import.meta.url), 'utf8')
-  const used = new Set([...dashboard.matchAll(/edge_infer_\w+/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, '')))
+  const used = new Set([...dashboard.matchAll(/edge_infer_\w+/g)].map(([name]) => name.replace(
+    /_(bucket|sum|count)$/, '',
+  )))
   t.ok(used.size >= 8)
   for (const name of used) t.ok(after.includes(`# TYPE ${name} `), `${name} of the Grafana dashboard is there`)
 })

@@ -87,9 +87,12 @@ t.test('workers are added and removed, limits are set, and what cannot be is ref
   refused(t, await post(`${url}/add_work_process`, { task_name: 5 }), 'BAD_REQUEST', 'create_flag')
   refused(t, await post(`${url}/add_work_process`, { task_name: 'dogs' }), 'UNKNOWN_TASK', 'create_flag')
   refused(t, await post(`${url}/limit_process_resource`, { pid: 1, task_name: 'dogs' }), 'UNKNOWN_TASK', 'limit_flag')
-  refused(t, await post(`${url}/add_work_process`, { task_name: 'face_detection', model_ctx: 3 }), 'BAD_MODEL_CTX', 'create_flag')
-  refused(t, await post(`${url}/add_work_process`, { task_name: 'face_detection', model_ctx: { weights: '/etc/hostname.onnx' } }),
-    'UNKNOWN_MODEL', 'create_flag')
+  refused(t, await post(`${url}/add_work_process`, { task_name: 'face_detection', model_ctx: 3 }), 'BAD_MODEL_CTX',
+    'create_flag')
+  refused(t, await post(`${url}/add_work_process`, { task_name: 'face_detection', model_ctx: {
+    weights: '/etc/hostname.onnx',
+  } }),
+  'UNKNOWN_MODEL', 'create_flag')
   refused(t, await post(`${url}/add_work_process`, Buffer.from('{"task_name"'), { 'content-type': 'application/json' }),
     'BAD_REQUEST', 'create_flag')
   refused(t, await post(`${url}/add_work_process`, { task_name: 'x'.repeat(2 ** 17) }), 'TOO_LARGE', 'create_flag')
@@ -99,7 +102,9 @@ t.test('workers are added and removed, limits are set, and what cannot be is ref
   if (workers.limits.available) {
     t.match(limited, { status: 200, body: { limit_flag: true, mem_util_limit: 1 } })
     t.ok(Math.abs(limited.body.cpu_util_limit as number - 0.8) < 0.01)
-    const one = await post(`${url}/limit_process_resource`, { pid: added.body.pid, task_name: 'face_detection', cpu_util_limit: 0.5 })
+    const one = await post(`${url}/limit_process_resource`, {
+      pid: added.body.pid, task_name: 'face_detection', cpu_util_limit: 0.5,
+    })
     t.match(one, { status: 200, body: { limit_flag: true, pid: added.body.pid } })
     const { body } = await post(`${url}/execute_task/face_detection`, faces, { 'content-type': 'image/jpeg' })
     t.ok((body.proc_resource_info as { cpu_util_limit: number }).cpu_util_limit < 0.81)
@@ -107,16 +112,22 @@ t.test('workers are added and removed, limits are set, and what cannot be is ref
     refused(t, limited, 'CGROUP_UNAVAILABLE', 'limit_flag')
   }
   refused(t, await post(`${url}/limit_task_resource`, { ...limits, cpu_util_limit: 1.5 }), 'BAD_LIMIT', 'limit_flag')
-  refused(t, await post(`${url}/limit_process_resource`, { pid: process.pid, cpu_util_limit: 0.5 }), 'UNKNOWN_PID', 'limit_flag')
+  refused(t, await post(
+    `${url}/limit_process_resource`, { pid: process.pid, cpu_util_limit: 0.5 },
+  ), 'UNKNOWN_PID', 'limit_flag')
 
   const removed = await post(`${url}/decrease_work_process`, { task_name: 'face_detection' })
   t.match(removed.body, { decrease_flag: true, pid: added.body.pid }, 'the newest goes')
-  refused(t, await post(`${url}/decrease_work_process`, { task_name: 'face_detection' }), 'LAST_WORKER', 'decrease_flag')
+  refused(
+    t, await post(`${url}/decrease_work_process`, { task_name: 'face_detection' }), 'LAST_WORKER', 'decrease_flag',
+  )
 })
 
 t.test('who may use the control routes', async (t) => {
   const start = (control: { token?: string; open?: boolean }): Promise<TestServer> =>
-    startServer(t, { tasks: { face_detection: { workers: 1 } }, control: { token: control.token, open: control.open ?? false } })
+    startServer(t, { tasks: { face_detection: { workers: 1 } }, control: {
+      token: control.token, open: control.open ?? false,
+    } })
   const paths = ['add_work_process', 'decrease_work_process', 'limit_process_resource', 'limit_task_resource']
   /** A body that is refused when it is read, so that nothing is changed where the caller is let in. */
   const ask = (server: TestServer, path: string, headers: Record<string, string> = {}): Promise<Reply> =>
@@ -159,7 +170,9 @@ t.test('callers from elsewhere', { skip: noAddress }, async (t) => {
 /** Asks this machine by its own outward address, so that the call does not come from loopback. */
 async function statusFrom(address: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const call = request({ host: address, port, localAddress: address, method: 'POST', path: '/add_work_process' }, (response) => {
+    const call = request({
+      host: address, port, localAddress: address, method: 'POST', path: '/add_work_process',
+    }, (response) => {
       response.resume()
       resolve(response.statusCode ?? 0)
     })
@@ -180,7 +193,8 @@ t.test('the OpenAPI document and its page', async (t) => {
   const expected = [
     ...['execute_task', 'execute_task_old', 'execute_task_new', 'concurrent_execute_task_new']
       .flatMap((path) => TASK_NAMES.map((task) => `/${path}/${task}`)),
-    '/get_service_list', '/add_work_process', '/decrease_work_process', '/limit_process_resource', '/limit_task_resource',
+    '/get_service_list', '/add_work_process', '/decrease_work_process', '/limit_process_resource',
+    '/limit_task_resource',
     '/healthz', '/readyz', '/metrics',
   ]
   t.same(expected.filter((path) => !document.paths[path]), [], 'every route is there')

@@ -1,4 +1,4 @@
-/** Ten thousand requests of every kind from eight connections, each answer compared with the library's, while workers die. */
+/** Ten thousand requests of every kind from eight connections, each answer compared with the library's; workers die. */
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -51,7 +51,9 @@ async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
   for (const picture of pictures) {
     const { objects, width } = await faces.run(picture)
     const found = { bbox: objects.map(({ box }) => box), prob: objects.map(({ score }) => score) }
-    shots.push({ path: '/execute_task_old/face_detection', type: 'image/jpeg', body: picture, expected: found, weight: 30 })
+    shots.push({
+      path: '/execute_task_old/face_detection', type: 'image/jpeg', body: picture, expected: found, weight: 30,
+    })
     for (const encode of Object.values(TEXT_FORMS)) {
       shots.push({
         path: '/execute_task_old/face_detection', type: 'application/json', body: json({ image: encode(picture) }),
@@ -71,7 +73,9 @@ async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
       })
       shots.push({
         path: '/execute_task_old/face_alignment', type: 'application/json',
-        body: json({ image: picture.toString('base64'), ...found }), expected: { bbox: found.bbox, head_pose: heads }, weight: 4,
+        body: json({ image: picture.toString('base64'), ...found }), expected: {
+          bbox: found.bbox, head_pose: heads,
+        }, weight: 4,
       })
     }
     if (width < 500) {
@@ -84,7 +88,9 @@ async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
   }
   const [first] = pictures as [Buffer]
   const result = (await cars.run(first)).objects.map(({ box, score, classId }) => [...box, score, classId])
-  shots.push({ path: '/execute_task_old/car_detection', type: 'image/jpeg', body: first, expected: { result }, weight: 2 })
+  shots.push({
+    path: '/execute_task_old/car_detection', type: 'image/jpeg', body: first, expected: { result }, weight: 2,
+  })
   shots.push({
     path: '/execute_task/face_detection', type: 'image/jpeg', body: first.subarray(0, 5000),
     expected: { execute_flag: false }, weight: 10,
@@ -112,8 +118,12 @@ t.test('every answer is the library\'s, also while workers are killed', { timeou
       const shot = deck[next++ * 7919 % deck.length] as Shot
       const { status, body } = await post(agent, port, shot)
       const expectedStatus = shot.expected['execute_flag'] === false ? 400 : 200
-      const same = Object.entries(shot.expected).every(([key, value]) => JSON.stringify(body[key]) === JSON.stringify(value))
-      if (status !== expectedStatus || !same) wrong.push(`${shot.path} ${shot.type}: ${status} ${JSON.stringify(body).slice(0, 300)}`)
+      const same = Object.entries(shot.expected).every(
+        ([key, value]) => JSON.stringify(body[key]) === JSON.stringify(value),
+      )
+      if (status !== expectedStatus || !same) wrong.push(
+        `${shot.path} ${shot.type}: ${status} ${JSON.stringify(body).slice(0, 300)}`,
+      )
     }
   }
   const killer = async (): Promise<void> => {

@@ -98,7 +98,9 @@ t.test('UltraFace in int8 has int8 weights, is smaller, has a faster form, and f
       const expected = (await float.run(picture)).objects
       const found = (await whole.run(picture)).objects
       t.ok(expected.length > 0)
-      t.strictSame(differences(found, expected, { threshold: 0.7, iouLimit: 0.8, scoreLimit: 0.12 }), [], `picture ${index}`)
+      t.strictSame(differences(found, expected, {
+        threshold: 0.7, iouLimit: 0.8, scoreLimit: 0.12,
+      }), [], `picture ${index}`)
     }
   }
 })
@@ -149,7 +151,11 @@ t.test('what cannot be quantised says why', async (t) => {
     resolveModel(path, { family: 'yolov8' }).then(({ entry }) =>
       Quantizer.calibrate(entry, path, { pictures: [async () => people], threads: 1 }))
   const constant = writeConstantModel(
-    join(t.testdir(), 'constant.onnx'), [{ name: 'images', shape: [1, 3, 32, 32] }], [{ name: 'out', shape: [1, 84, 21] }])
+    join(t.testdir(), 'constant.onnx'), [{ name: 'images', shape: [1, 3, 32, 32] }], [{
+      name: 'out', shape: [1, 84, 21],
+    }])
   await t.rejects(refused(constant), { code: 'NOT_QUANTIZED', message: /none of its convolutions/ })
-  await t.rejects(refused(write(t, 'broken.onnx', Buffer.from('no model'))), { code: 'MODEL_LOAD', message: /broken\.onnx is no ONNX/ })
+  await t.rejects(refused(write(t, 'broken.onnx', Buffer.from('no model'))), {
+    code: 'MODEL_LOAD', message: /broken\.onnx is no ONNX/,
+  })
 })

@@ -183,7 +183,9 @@ t.test('a package is fetched where the npm cache cannot be written, and nothing 
   const data = randomBytes(200_000)
   const pack = await makePackage(root, 'models@1.0.0', { 'one.onnx': data })
   const registry = await serveRegistry(t, pack, 'secret')
-  await writeFile(join(root, 'npmrc'), `registry=${registry.url}/\n//${new URL(registry.url).host}/:_authToken=secret\n`)
+  await writeFile(
+    join(root, 'npmrc'), `registry=${registry.url}/\n//${new URL(registry.url).host}/:_authToken=secret\n`,
+  )
   await writeFile(join(root, 'a-file'), '')
   process.env.npm_config_cache = join(root, 'a-file', 'npm-cache')
   await writeCatalog(root,

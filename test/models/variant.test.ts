@@ -41,7 +41,9 @@ t.test('a graph of another end has none, and that is kept too', async (t) => {
   const { path, variants } = await copyOf(t, 'face_alignment', 'hopenet')
   t.equal(await variantOf(entry, path), undefined)
   const [note] = readdirSync(variants)
-  t.match(JSON.parse(readFileSync(join(variants, note as string), 'utf8')), { usable: false, reason: /does not end as/ })
+  t.match(JSON.parse(readFileSync(join(variants, note as string), 'utf8')), {
+    usable: false, reason: /does not end as/,
+  })
 })
 
 t.test('a store that cannot be written costs the faster form, not the model', async (t) => {

@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { types } from 'node:util'
 import t from 'tap'
 import { isErrorCode } from '../../lib/errors.js'
-import { addonPaths, loadRuntime, native, type NativeImage, type NativeJobServer, type NativeMark, type NativeSession } from '../../lib/native.js'
+import {
+  addonPaths, loadRuntime, native, type NativeImage, type NativeJobServer, type NativeMark, type NativeSession,
+} from '../../lib/native.js'
 import { sparse, writeConstantModel } from '../helpers/onnx.js'
 import { runScript } from '../helpers/script.js'
 import { libraryUrl } from '../helpers/shared.js'
@@ -26,8 +28,11 @@ const options = {
   preprocessing: { resize: 'stretch', channelOrder: 'rgb', mean: [0, 0, 0], scale: [1, 1, 1], pad: 0 },
 }
 const detect = { scoreThreshold: 0.25, iouThreshold: 0.45, maxDetections: 10 }
-const raw: NativeImage = { kind: 'raw', data: new Uint8Array(64 * 64 * 3), width: 64, height: 64, channels: 3, order: 'rgb' }
-const wrong = [undefined, null, 0, -1, NaN, Infinity, 1.5, '', 'x', true, [], {}, () => 0, Symbol('s'), 10n, new Date(), new Uint8Array(3)]
+const raw: NativeImage = {
+  kind: 'raw', data: new Uint8Array(64 * 64 * 3), width: 64, height: 64, channels: 3, order: 'rgb',
+}
+const wrong = [undefined, null, 0, -1, NaN, Infinity, 1.5, '', 'x', true, [], {}, () => 0, Symbol('s'), 10n,
+  new Date(), new Uint8Array(3)]
 
 loadRuntime()
 
@@ -52,7 +57,8 @@ t.test('the runtime reports nothing to its maker', async (t) => {
     loadRuntime()
     await sleep(200)
     const started = threads().filter((id) => !before.includes(id))
-    console.log(started.map((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim()).join(' '))`, [], 30_000, { HOME: home, XDG_CACHE_HOME: home })
+    console.log(started.map((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim()).join(' '))`,
+  [], 30_000, { HOME: home, XDG_CACHE_HOME: home })
   t.equal(code, 0, stderr)
   t.match(stdout, /^(edge-infer ?)+\n$/, 'no thread is started but the addon\'s own')
   t.strictSame(readdirSync(home), [], 'no device id and no events are kept')
@@ -138,7 +144,9 @@ t.test('objects of another kind, and externals of another maker, are told apart'
   const disguised = Object.setPrototypeOf({}, jobs.constructor.prototype as object) as NativeJobServer
   const wronglyNamed = Object.setPrototypeOf(reader, jobs.constructor.prototype as object) as NativeJobServer
   for (const other of [disguised, wronglyNamed, session, external, {}, undefined] as NativeJobServer[]) {
-    t.throws(() => session.serveJobs(other, { labels: [] }), { name: 'TypeError', message: /^Expected a job server but received/ })
+    t.throws(() => session.serveJobs(other, { labels: [] }), {
+      name: 'TypeError', message: /^Expected a job server but received/,
+    })
   }
   socket.destroy()
   server.close()
@@ -150,11 +158,16 @@ t.test('descriptors: errors say what failed, and none is left open', async (t) =
   const before = open()
   for (let i = 0; i < 50; i++) {
     t.throws(() => native.createSharedMemory(2 ** 52), { code: 'INTERNAL', message: /^(mmap|ftruncate) failed: / })
-    t.throws(() => native.openJobServer(0, 1_000_000), { code: 'INTERNAL', message: 'fstat failed: Bad file descriptor' })
+    t.throws(() => native.openJobServer(0, 1_000_000), {
+      code: 'INTERNAL', message: 'fstat failed: Bad file descriptor',
+    })
     t.throws(() => native.openJobServer(0, 0), { code: 'INTERNAL' })
   }
   t.equal(open(), before)
-  t.throws(() => native.createSharedMemory(-1), { name: 'TypeError', message: 'Expected a whole number from 1 to 9007199254740991 as the bytes of a shared memory but received -1 of type number' })
+  t.throws(() => native.createSharedMemory(-1), {
+    name: 'TypeError', message: 'Expected a whole number from 1 to 9007199254740991 as the bytes of a shared memory ' +
+      'but received -1 of type number',
+  })
 })
 
 t.test('a session serves one job server at a time, and a job server one session', async (t) => {
@@ -188,8 +201,11 @@ t.test('a session serves one job server at a time, and a job server one session'
 t.test('every option of a session, of an image and of a call', async (t) => {
   const session = await addon.createSession?.(options) as NativeSession & Record<string, Callable>
   const objects: [string, object, (value: object) => unknown, string[]][] = [
-    ['session', { ...options, classCount: 1, inputSize: { width: 64, height: 64 } }, (value) => addon.createSession?.(value), []],
-    ['preprocessing', options.preprocessing, (value) => addon.createSession?.({ ...options, preprocessing: value }), []],
+    ['session', { ...options, classCount: 1, inputSize: { width: 64, height: 64 } },
+      (value) => addon.createSession?.(value), []],
+    ['preprocessing', options.preprocessing, (value) => addon.createSession?.({
+      ...options, preprocessing: value,
+    }), []],
     ['image', raw, (value) => session.detect(value as NativeImage, detect, 1), []],
     ['call', { ...detect, classes: [0], crops: { margin: 0.3, quality: 90 }, fullDecode: true },
       (value) => session.detect(raw, value as typeof detect, 1), []],
@@ -207,7 +223,9 @@ t.test('every option of a session, of an image and of a call', async (t) => {
       }
     }
   }
-  for (const [key, value] of [['concurrency', 0], ['intraOpThreads', 0], ['modelPaths', [1]], ['device', { kind: 'tpu', index: 0 }]] as const) {
+  for (const [key, value] of [['concurrency', 0], ['intraOpThreads', 0], ['modelPaths', [1]], ['device', {
+    kind: 'tpu', index: 0,
+  }]] as const) {
     t.throws(() => addon.createSession?.({ ...options, [key]: value }), TypeError, key)
   }
   await t.rejects(async () => session.headPose([raw], { boxes: new Float64Array(3), margin: 0 }, 1), TypeError)
@@ -220,7 +238,9 @@ t.test('pictures are drawn on and encoded', async (t) => {
     { box: [-1e9, -1e300, 1e9, 1e300], label: 'x'.repeat(1000), pose: [1e30, 0, 0] },
     { box: [NaN, 0, 1, Infinity] },
   ]
-  const [jpeg, png, webp, bmp] = await Promise.all(['.jpg', '.png', '.webp', '.bmp'].map((type) => native.annotate(raw, marks, type)))
+  const [jpeg, png, webp, bmp] = await Promise.all(['.jpg', '.png', '.webp', '.bmp'].map(
+    (type) => native.annotate(raw, marks, type),
+  ))
   t.equal(jpeg?.readUInt16BE(0), 0xffd8)
   t.equal(png?.toString('latin1', 1, 4), 'PNG')
   t.equal(webp?.toString('latin1', 8, 12), 'WEBP')
@@ -230,8 +250,12 @@ t.test('pictures are drawn on and encoded', async (t) => {
   t.ok(pixels.some((value) => value > 0), 'something is drawn')
   t.ok(raw.data.every((value) => value === 0), 'the given picture is left alone')
   await t.rejects(native.annotate(raw, [], '.gif'), { code: 'BAD_OPTION', message: /received \.gif/ })
-  const wide: NativeImage = { kind: 'raw', data: new Uint8Array(70_000), width: 70_000, height: 1, channels: 1, order: 'rgb' }
-  await t.rejects(native.annotate(wide, [], '.jpg'), { code: 'TOO_LARGE', message: /70000x1 is larger than the format/ })
+  const wide: NativeImage = {
+    kind: 'raw', data: new Uint8Array(70_000), width: 70_000, height: 1, channels: 1, order: 'rgb',
+  }
+  await t.rejects(native.annotate(wide, [], '.jpg'), {
+    code: 'TOO_LARGE', message: /70000x1 is larger than the format/,
+  })
 })
 
 t.test('videos keep the order of what is asked at once', async (t) => {
@@ -240,7 +264,9 @@ t.test('videos keep the order of what is asked at once', async (t) => {
   const grey = (level: number): NativeImage => ({ ...raw, data: new Uint8Array(64 * 64 * 3).fill(level) })
   const levels = Array.from({ length: 24 }, (_, index) => 10 * index)
   await Promise.all(levels.map((level) => writer.write(grey(level))))
-  await t.rejects(writer.write({ ...raw, height: 32, data: raw.data.subarray(0, 64 * 32 * 3) }), { code: 'BAD_OPTION', message: /64x64/ })
+  await t.rejects(writer.write({ ...raw, height: 32, data: raw.data.subarray(0, 64 * 32 * 3) }), {
+    code: 'BAD_OPTION', message: /64x64/,
+  })
   await Promise.all([writer.close(), writer.close()])
   await t.rejects(writer.write(grey(0)), { code: 'CLOSED' })
   const reader = await native.openVideo(file)

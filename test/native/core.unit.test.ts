@@ -6,7 +6,9 @@ import t from 'tap'
 import { loadRuntime } from '../../lib/native.js'
 import { repositoryPath } from '../helpers/shared.js'
 
-const EXECUTABLES = ['build/edge_infer_core_test', 'build/Release/edge_infer_core_test'].map((name) => repositoryPath(name))
+const EXECUTABLES = ['build/edge_infer_core_test', 'build/Release/edge_infer_core_test'].map(
+  (name) => repositoryPath(name),
+)
 
 t.test('the unit tests of the native core', { timeout: 120_000 }, async (t) => {
   const path = EXECUTABLES.find((candidate) => existsSync(candidate))

@@ -1,4 +1,4 @@
-/** Closing, garbage collection, exits and worker threads at the worst moment: a program of its own each, never a crash. */
+/** Closing, garbage collection, exits and worker threads at the worst moment: a program each, never a crash. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -98,7 +98,8 @@ t.test('sessions that are forgotten are freed', { timeout: 120_000 }, async (t) 
     const before = rss()
     for (let round = 0; round < 4; round++) await forget()
     // Kept, they would take more than 400.
-    console.log('grown', rss() - before < 150 ? 'little' : rss() - before)`), ['--expose-gc'], 110_000), 0, /grown little/)
+    console.log('grown', rss() - before < 150 ? 'little' : rss() - before)`),
+  ['--expose-gc'], 110_000), 0, /grown little/)
 })
 
 t.test('several worker threads, ended and terminated while busy', { timeout: 120_000 }, async (t) => {
@@ -108,7 +109,10 @@ t.test('several worker threads, ended and terminated while busy', { timeout: 120
       const { parentPort } = await import('node:worker_threads')
       const { objects } = await cars.run(image)
       parentPort.postMessage(objects.length)
-      for (;;) await Promise.all([cars.run(image), cars.run(image), faces.run(image), faces.run(image), createTask('face_detection').then((task) => task.close())])`))}
+      for (;;) await Promise.all([
+        cars.run(image), cars.run(image), faces.run(image), faces.run(image),
+        createTask('face_detection').then((task) => task.close()),
+      ])`))}
     const url = new URL('data:text/javascript,' + encodeURIComponent(source))
     for (let round = 0; round < 3; round++) {
       const workers = Array.from({ length: 3 }, () => new Worker(url))

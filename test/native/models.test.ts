@@ -112,7 +112,9 @@ t.test('several models are averaged where they are of one size', async (t) => {
     [...(await session.headPose([image(9, 9), image(5, 7)], { margin: 0 }, 1)).angles], [15, 10, 0, 15, 10, 0],
   )
   await session.close()
-  await t.rejects(native.createSession({ ...OPTIONS, family: 'fsanet', modelPaths: [pose(64, 1, 1, 1), pose(32, 1, 1, 1)] }), {
+  await t.rejects(native.createSession({
+    ...OPTIONS, family: 'fsanet', modelPaths: [pose(64, 1, 1, 1), pose(32, 1, 1, 1)],
+  }), {
     code: 'MODEL_LOAD', message: /one size/,
   })
   const path = file(square, yolov5(1))

@@ -123,7 +123,8 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     const ran = await edgeInfer(['run', 'face_detection', sample], bare)
     t.match(ran, { code: 1, stderr: ADDON_ABSENT })
     t.match(await edgeInfer(['serve', '--trace'], bare), {
-      code: 1, stderr: /--trace needs @opentelemetry\/[a-z-]+, which is not installed\. Run "npm install @opentelemetry\/api/,
+      code: 1,
+      stderr: /--trace needs @opentelemetry\/[a-z-]+, which is not installed\. Run "npm install @opentelemetry\/api/,
     })
     t.match(await edgeInfer(['build'], bare), {
       code: 1,

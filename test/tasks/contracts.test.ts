@@ -72,7 +72,9 @@ async function executed(route: string, task: TaskName, body: Answer): Promise<An
 
 t.test('a schema that says less than the answer is told', async (t) => {
   const { schema } = contractOf(TASK_NAMES[0] as TaskName)
-  const contract = Compile(REFERENCES as never, closed(answerSchema({ ...schema, answers: { ...schema.answers, new: {} } }, 'new')))
+  const contract = Compile(REFERENCES as never, closed(answerSchema({ ...schema, answers: {
+    ...schema.answers, new: {},
+  } }, 'new')))
   const answer = await executed('execute_task', TASK_NAMES[0] as TaskName, { image: TEXT_FORMS.base64(face) })
   t.equal(answer.execute_flag, true)
   t.notOk(contract.Check(answer))

@@ -112,7 +112,9 @@ class Subject {
     if (reason !== undefined) throw new EdgeInferError('CGROUP_UNAVAILABLE', `CPU limits cannot be measured: ${reason}`)
     const running = service.workers(task)
     if (running.length < workers) {
-      throw new EdgeInferError('NO_WORKER', `${task} has ${running.length} of ${workers} workers: ${unavailable.get(task)}`)
+      throw new EdgeInferError(
+        'NO_WORKER', `${task} has ${running.length} of ${workers} workers: ${unavailable.get(task)}`,
+      )
     }
     this.task = task
     this.workers = workers

@@ -96,7 +96,8 @@ function targetSection(results: readonly LimitResult[], steps: readonly StepResu
       const { latency, run } = timesOf(result)
       rows.push([
         `p99 ≤ ${TAIL_TARGET.ratio} × p50 at ${TAIL_TARGET.limit}`, String(workers),
-        `${judge(tailOf(latency) <= TAIL_TARGET.ratio)} (${tailOf(latency).toFixed(2)}; in the worker ${tailOf(run).toFixed(2)})`,
+        `${judge(tailOf(latency) <= TAIL_TARGET.ratio)} (${tailOf(latency).toFixed(2)}; ` +
+          `in the worker ${tailOf(run).toFixed(2)})`,
       ])
     }
   }

@@ -136,7 +136,8 @@ function comparisonSection({ task }: ServeResults, { name, agreement, levels }: 
     notes: [
       `The other server is always sent the bytes literal. Both found ${agreement.common} objects` +
         `${agreement.apart > 0 ? `, and ${agreement.apart} only one of them` : ''}; the least IoU is ` +
-        `${agreement.leastIou.toFixed(3)}, the greatest difference of scores ${agreement.greatestScoreDifference.toFixed(3)}.`,
+        `${agreement.leastIou.toFixed(3)}, the greatest difference of scores ` +
+        `${agreement.greatestScoreDifference.toFixed(3)}.`,
     ],
   }
 }
@@ -171,7 +172,8 @@ function targetSection(results: ServeResults): ReportSection {
     }
     if (result.encoding === 'nested-list') {
       const before = aroundInference(result)
-      judge(`nested list ≤ ${NESTED_LIST_TARGET} ms around inference`, before, before <= NESTED_LIST_TARGET, before.toFixed(1))
+      judge(`nested list ≤ ${NESTED_LIST_TARGET} ms around inference`, before, before <= NESTED_LIST_TARGET,
+        before.toFixed(1))
     }
   }
   const saturation = saturationOf(results)
@@ -210,7 +212,9 @@ function targetSection(results: ServeResults): ReportSection {
     const why = unproven(results.soak)
     for (const { name, change } of trendsOf(results.soak)) {
       judge(`memory over ${lengthOf(duration)} within ±${100 * FLAT} % (${name})`, change,
-        why === undefined && Math.abs(change) <= FLAT, signedPercent(change) + (why === undefined ? '' : `, but ${why}`))
+        why === undefined && Math.abs(change) <= FLAT, signedPercent(change) + (
+          why === undefined ? '' : `, but ${why}`
+        ))
     }
   }
   return {

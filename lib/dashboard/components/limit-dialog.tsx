@@ -29,7 +29,9 @@ export function LimitDialog({ target, onClose }: { target: LimitTarget; onClose:
     setBusy(true)
     setFailure(undefined)
     const limits = Object.fromEntries(REPORTED.flatMap(({ key, name }) =>
-      percents[key] === undefined || percents[key] === toPercent(target.limits[key]) ? [] : [[name, Number(percents[key]) / 100]]))
+      percents[key] === undefined || percents[key] === toPercent(target.limits[key]) ? [] : [[
+        name, Number(percents[key]) / 100,
+      ]]))
     const call: Control = pid === undefined
       ? { route: 'limit_task_resource', body: { task_name: task, ...limits } }
       : { route: 'limit_process_resource', body: { task_name: task, pid, ...limits } }

@@ -107,7 +107,9 @@ function WorkerRow({ worker, onLimit }: { worker: Worker; onLimit?: () => void }
       <td class="number">
         {onLimit
           ? (
-            <button type="button" class="small" aria-label={`Limit of worker ${pid}: ${limit}. Change`} onClick={onLimit}>
+            <button
+              type="button" class="small" onClick={onLimit} aria-label={`Limit of worker ${pid}: ${limit}. Change`}
+            >
               {limit}
             </button>
           )

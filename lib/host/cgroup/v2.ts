@@ -19,8 +19,8 @@ export function outsideServerLeaf(location: GroupLocation, isServerGroup: (name:
 }
 
 /**
- * Makes `serverGroup`, with those `cpus`, and has the controllers handed down to it. A group that hands down controllers
- * may hold no process itself, so this process moves to a leaf of `serverGroup`.
+ * Makes `serverGroup`, with those `cpus`, and has the controllers handed down to it. A group that hands down
+ * controllers may hold no process itself, so this process moves to a leaf of `serverGroup`.
  */
 export function openCgroupV2(
   files: HostFiles, location: GroupLocation, serverGroup: string,

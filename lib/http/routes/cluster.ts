@@ -6,7 +6,8 @@ import { controlGuard, controlRoute, controlSchema, type Guard } from '../contro
 import type { HttpContext } from '../context.js'
 import { JSON_TYPE } from '../reply.js'
 import {
-  ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, DeregisterBody, DeregisterReply, FlatStatus, HeartbeatBody, HeartbeatReply, Nodes,
+  ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, DeregisterBody, DeregisterReply, FlatStatus, HeartbeatBody,
+  HeartbeatReply, Nodes,
   RegisterReply, SystemStatus,
 } from '../../cluster/schema.js'
 import { failures } from '../schemas/common.js'
@@ -37,7 +38,9 @@ export function clusterRoutes(cluster: Cluster, { openRegistration = false }: Cl
     app.get('/register_edge', {
       onRequest: openRegistration ? [] : guard,
       schema: {
-        ...controlSchema(OLDER_NODES, 'The node at the address that this call comes from is asked for its status from now on'),
+        ...controlSchema(
+          OLDER_NODES, 'The node at the address that this call comes from is asked for its status from now on',
+        ),
         response: { 200: RegisterReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
       },
     }, (request) => ({ register_flag: true, ...cluster.register(request.ip) }))
@@ -57,14 +60,18 @@ function urlRoutes(app: FastifyInstance, { registry }: Cluster): void {
 
 function statusRoutes(app: FastifyInstance, cluster: Cluster): void {
   const { registry, local } = cluster
-  const systemStatus = (summary: string): FastifySchema => ({ tags: [STATUS], summary, response: { 200: SystemStatus } })
+  const systemStatus = (summary: string): FastifySchema => ({
+    tags: [STATUS], summary, response: { 200: SystemStatus },
+  })
   app.get('/get_system_status', { schema: systemStatus('Every node, by its role') },
     (_request, reply) => sendJsonBytes(reply, registry.systemStatusJson()))
   app.get('/get_cluster_info', {
     schema: { tags: [STATUS], summary: 'Every node, by its address', response: { 200: ClusterInfo } },
   }, (_request, reply) => sendJsonBytes(reply, registry.clusterInfoJson()))
   app.get('/nodes', {
-    schema: { tags: [CLUSTER], summary: 'Every node that is remembered, with the age of its status', response: { 200: Nodes } },
+    schema: {
+      tags: [CLUSTER], summary: 'Every node that is remembered, with the age of its status', response: { 200: Nodes },
+    },
   }, (_request, reply) => sendJsonBytes(reply, cluster.nodesJson()))
 
   const older = (summary: string, schema = FlatStatus as object): FastifySchema =>

@@ -40,7 +40,9 @@ export function executeRoutes(app: FastifyInstance, context: HttpContext): void 
 
 function refuseTask(name: string | undefined): never {
   const expected = `Expected a task of ${TASK_NAMES.join(', ')} at the end of the path`
-  throw new EdgeInferError('UNKNOWN_TASK', `${expected} but received ${name ? JSON.stringify(name.slice(0, 60)) : 'none'}`)
+  throw new EdgeInferError(
+    'UNKNOWN_TASK', `${expected} but received ${name ? JSON.stringify(name.slice(0, 60)) : 'none'}`,
+  )
 }
 
 async function execute(

@@ -55,7 +55,9 @@ export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpConte
       const ready = isReady(name)
       return reply.code(ready ? 200 : 503).send({ name, ready })
     })
-    app.post(`${path}/infer`, { config: { ...config, metric: 'infer' }, schema: { ...inferSchema, hide } }, (request, reply) =>
+    app.post(`${path}/infer`, { config: { ...config, metric: 'infer' }, schema: {
+      ...inferSchema, hide,
+    } }, (request, reply) =>
       infer(context, requireModel(request), request, reply))
   }
 }

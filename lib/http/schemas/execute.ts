@@ -17,7 +17,9 @@ export function executeSchema(task: TaskName, style: AnswerStyle): object {
     querystring: Type.Object({
       render: COMMON_REQUEST.render,
       timeout_ms: COMMON_REQUEST.timeout_ms,
-      ...('bbox' in request && { bbox: Type.Optional(Type.String({ description: 'Beside an image as the body: JSON' })) }),
+      ...('bbox' in request && { bbox: Type.Optional(Type.String({
+        description: 'Beside an image as the body: JSON',
+      })) }),
     }),
     body: {
       content: {
@@ -35,7 +37,8 @@ export function executeSchema(task: TaskName, style: AnswerStyle): object {
     response: {
       200: { ...answerSchema(schema, style), description: 'The results' },
       ...failures(Type.Ref('TaskFailure'), 'BAD_REQUEST', 'BAD_IMAGE', 'REQUEST_TIMEOUT', 'TOO_LARGE',
-        'UNSUPPORTED_MEDIA_TYPE', 'INFERENCE', 'INTERNAL', 'NO_WORKER', 'QUEUE_FULL', 'WORKER_DIED', 'CLOSED', 'TIMEOUT'),
+        'UNSUPPORTED_MEDIA_TYPE', 'INFERENCE', 'INTERNAL', 'NO_WORKER', 'QUEUE_FULL', 'WORKER_DIED', 'CLOSED',
+        'TIMEOUT'),
     },
   }
 }

@@ -77,7 +77,9 @@ function upgradedSoftmax(model: OnnxModel, node: OnnxNode): OnnxNode {
   const axis = integerAttribute(node, 'axis') ?? 1
   const rank = [...model.outputs, ...model.values].find(({ name }) => name === node.outputs[0])?.shape?.length
   if (axis !== -1 && (rank === undefined || axis !== rank - 1)) {
-    throw new RangeError(`the softmax of version ${model.opset} over the axes from ${axis} cannot be written in version 13`)
+    throw new RangeError(
+      `the softmax of version ${model.opset} over the axes from ${axis} cannot be written in version 13`,
+    )
   }
   if (node.attributes.has('axis')) return node
   return createNode('Softmax', node.name, node.inputs, node.outputs, [encodeIntegerAttribute('axis', axis)])

@@ -61,7 +61,9 @@ function planBoxes(request: TaskRequest, image: PostedImage, style: AnswerStyle,
   }
 }
 
-function answer(bbox: readonly BoundingBox[], poses: readonly WireHeadPose[], style: AnswerStyle): Record<string, unknown> {
+function answer(
+  bbox: readonly BoundingBox[], poses: readonly WireHeadPose[], style: AnswerStyle,
+): Record<string, unknown> {
   if (style === 'old') return { bbox, head_pose: poses }
   const up = poses.filter(([, pitch]) => isUp({ pitch })).length
   return { count_result: { up, total: poses.length }, head_pose: poses, bbox }

@@ -12,7 +12,9 @@ export type ResourceKey = keyof Resources
 type LimitOf<Row> = Row extends Resource<infer Limit, string, string> ? Limit : never
 type NameOf<Row extends { names: readonly string[] }> = Row['names'][number]
 type ReportedNameOf<Row> = Row extends { readonly reported?: ReportedShare<infer Key> } ? Key : never
-export type ReportedKey = { [Key in ResourceKey]: [ReportedNameOf<Resources[Key]>] extends [never] ? never : Key }[ResourceKey]
+export type ReportedKey = {
+  [Key in ResourceKey]: [ReportedNameOf<Resources[Key]>] extends [never] ? never : Key
+}[ResourceKey]
 
 /** Limits that are set together, in the interface's units. */
 export type ResourceLimits = { [Key in ResourceKey]?: LimitOf<Resources[Key]> }
@@ -30,11 +32,18 @@ export type WireLimits = { [Key in ResourceKey as NameOf<Resources[Key]>]?: Limi
 export type WireEffectiveLimits = { [Key in ReportedKey as ReportedNameOf<Resources[Key]>]: number }
 
 /** The rows, for code that treats all limits alike. */
-export const RESOURCE_ROWS = Object.entries(RESOURCES) as unknown as readonly (readonly [ResourceKey, Resource<unknown>])[]
+export const RESOURCE_ROWS = Object.entries(RESOURCES) as unknown as readonly (readonly [
+  ResourceKey, Resource<unknown>,
+])[]
 
 /** Limits that replies carry. */
 export const REPORTED = RESOURCE_ROWS.flatMap(([key, { names: [name], reported }]) =>
-  reported ? [{ ...reported, field: key as ReportedKey, name: name as keyof WireLimits, key: reported.key as keyof WireEffectiveLimits }] : [])
+  reported
+    ? [{
+        ...reported, field: key as ReportedKey, name: name as keyof WireLimits,
+        key: reported.key as keyof WireEffectiveLimits,
+      }]
+    : [])
 
 /** What the limits need of the kernel, one entry a controller. */
 export const CONTROLLER_NEEDS: readonly ControllerNeed[] =

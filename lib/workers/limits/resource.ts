@@ -123,7 +123,9 @@ export const SUBSET: Order<readonly number[]> = {
   },
   excess: (asked, task) => {
     const outside = asked.filter((id) => !task.includes(id))
-    return outside.length > 0 ? { expected: `ids out of ${JSON.stringify(task)}`, received: String(outside) } : undefined
+    return outside.length > 0 ? {
+      expected: `ids out of ${JSON.stringify(task)}`, received: String(outside),
+    } : undefined
   },
 }
 

@@ -10,7 +10,9 @@ export const LIMIT_MEMBERS: Readonly<Record<string, TSchema>> = membersOf()
 
 /** Members of a reply that tells the limits in effect. */
 export const EFFECTIVE_LIMIT_MEMBERS = Object.fromEntries(REPORTED.map(({ key, whole }) => [
-  key, Type.Number({ minimum: 0, maximum: 1, description: `The most of ${whole} that may be used, as the kernel has it now` }),
+  key, Type.Number({
+    minimum: 0, maximum: 1, description: `The most of ${whole} that may be used, as the kernel has it now`,
+  }),
 ])) as unknown as Record<keyof WireEffectiveLimits, TNumber>
 
 function membersOf(capacity?: NodeCapacity): Record<string, TSchema> {

@@ -51,23 +51,26 @@ const { cpus } = readCapacity()
 const noTaskset = spawnSync('taskset', ['--version']).error
 const skip = noTaskset ? 'taskset (util-linux) is not here' : cpus.length < 2 && 'this process has one CPU'
 
-t.test('on one core of several a limit of 0.5 is half a core, and all figures are of that core', { skip }, async (t) => {
-  const cpu = cpus.at(-1) as number
-  const arguments_ = ['-c', String(cpu), process.execPath, '--input-type=module', '-e', SERVER]
-  const { stdout, stderr } = spawnSync('taskset', arguments_, { encoding: 'utf8' })
-  const answer = JSON.parse(stdout || JSON.stringify(stderr)) as Answer
-  const [allowed, used] = answer.capacities
-  t.match(allowed, { cores: 1, cpus: [cpu] })
-  t.strictSame(used, allowed, 'what is used and what is allowed are shares of the same')
-  t.match(answer.state, { n_cpu: 1, cpu_ratio: { length: 1 } })
-  t.equal(answer.allowed, `${cpu}`, 'a worker in a control group stays on the core of its server')
-  const skip = answer.available ? false : 'no control group can be written'
-  await t.test('a limit is a share of what is allowed', { skip }, async (t) => {
-    t.strictSame(answer.read, { cpuUtilLimit: 0.5, memUtilLimit: 1, cpuSetCpus: [cpu], cpuSetMems: allowed?.memoryNodes })
-    t.ok(answer.cores > 0.05 && answer.cores < 0.55, `${answer.cores} cores used under a limit of half of one`)
-    t.ok(Math.abs(answer.percent / 100 - answer.cores) < 0.1, `the sampler says ${answer.percent} %`)
+t.test('on one core of several a limit of 0.5 is half a core, and all figures are of that core', { skip },
+  async (t) => {
+    const cpu = cpus.at(-1) as number
+    const arguments_ = ['-c', String(cpu), process.execPath, '--input-type=module', '-e', SERVER]
+    const { stdout, stderr } = spawnSync('taskset', arguments_, { encoding: 'utf8' })
+    const answer = JSON.parse(stdout || JSON.stringify(stderr)) as Answer
+    const [allowed, used] = answer.capacities
+    t.match(allowed, { cores: 1, cpus: [cpu] })
+    t.strictSame(used, allowed, 'what is used and what is allowed are shares of the same')
+    t.match(answer.state, { n_cpu: 1, cpu_ratio: { length: 1 } })
+    t.equal(answer.allowed, `${cpu}`, 'a worker in a control group stays on the core of its server')
+    const skip = answer.available ? false : 'no control group can be written'
+    await t.test('a limit is a share of what is allowed', { skip }, async (t) => {
+      t.strictSame(answer.read, {
+        cpuUtilLimit: 0.5, memUtilLimit: 1, cpuSetCpus: [cpu], cpuSetMems: allowed?.memoryNodes,
+      })
+      t.ok(answer.cores > 0.05 && answer.cores < 0.55, `${answer.cores} cores used under a limit of half of one`)
+      t.ok(Math.abs(answer.percent / 100 - answer.cores) < 0.1, `the sampler says ${answer.percent} %`)
+    })
   })
-})
 
 t.test('the server\'s group is kept to the CPUs the server was started on', async (t) => {
   const files = new FakeMachine({ own: '/unit', controllers: ['cpuset', 'cpu', 'memory'], affinity: '1-2' })
@@ -78,7 +81,9 @@ t.test('the server\'s group is kept to the CPUs the server was started on', asyn
   await task.apply({ cpuUtilLimit: 0.5 })
   t.equal(files.takeLog().at(-1), `${backend.serverGroup}/t/cpu.max = 10000 10000`)
   t.match(task.read(), { cpuUtilLimit: 0.5, cpuSetCpus: [1, 2] })
-  t.throws(() => backend.parse({ cpu_set_cpus: [0] }), { code: 'BAD_LIMIT', message: /one of 1, 2 for cpu_set_cpus\[0\]/ })
+  t.throws(() => backend.parse({ cpu_set_cpus: [0] }), {
+    code: 'BAD_LIMIT', message: /one of 1, 2 for cpu_set_cpus\[0\]/,
+  })
   await backend.close()
 
   const container = new FakeMachine({ own: '/docker', controllers: ['cpuset', 'cpu', 'memory'], affinity: '0-2' })

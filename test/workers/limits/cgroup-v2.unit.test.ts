@@ -107,7 +107,9 @@ t.test('a worker gets no more than its task', async (t) => {
   await t.rejects(worker.apply({ cpuUtilLimit: 0.6 }), {
     code: 'BAD_LIMIT', message: /at most 0.5, the task's own, but received 0.6/,
   })
-  await t.rejects(worker.apply({ cpuSetCpus: [1, 2] }), { code: 'BAD_LIMIT', message: /\[0,1\], the task's own, but received 2/ })
+  await t.rejects(worker.apply({ cpuSetCpus: [1, 2] }), {
+    code: 'BAD_LIMIT', message: /\[0,1\], the task's own, but received 2/,
+  })
   await worker.apply({ cpuUtilLimit: 0.5 })
   await backend.close()
 })

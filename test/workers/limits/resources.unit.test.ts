@@ -19,9 +19,11 @@ t.test('takes every documented key, the alias, and whole dictionaries', async (t
 
 t.test('refuses every wrong value with what was expected and what was received', async (t) => {
   const ids = 'a non-empty list of different ids out of'
-  const share = (received: string): string => `1 (the kernel can hold no less than 0.00025 here) for cpu_util_limit but received ${received}`
+  const share = (received: string): string =>
+    `1 (the kernel can hold no less than 0.00025 here) for cpu_util_limit but received ${received}`
   const wrong: [Record<string, unknown>, string][] = [
-    [{ task_name: 'x' }, 'Expected at least one of cpu_util_limit, cpu_set_cpus, cpu_set_mems, mem_limit, mem_util_limit'],
+    [{ task_name: 'x' },
+      'Expected at least one of cpu_util_limit, cpu_set_cpus, cpu_set_mems, mem_limit, mem_util_limit'],
     [{ cpu_util_limit: 0 }, `Expected a number above 0 and at most ${share('0 of type number')}`],
     [{ cpu_util_limit: -0.5 }, share('-0.5 of type number')],
     [{ cpu_util_limit: 1.5 }, share('1.5 of type number')],
@@ -30,7 +32,8 @@ t.test('refuses every wrong value with what was expected and what was received',
     [{ cpu_util_limit: null }, share('null')],
     [{ cpu_util_limit: true }, share('true of type boolean')],
     [{ cpu_util_limit: 1e-9 }, share('1e-9 of type number')],
-    [{ cpu_util_limit: 0.5, mem_limit: [0.5] }, 'Expected a number above 0 and at most 1 for mem_limit but received [0.5]'],
+    [{ cpu_util_limit: 0.5, mem_limit: [0.5] },
+      'Expected a number above 0 and at most 1 for mem_limit but received [0.5]'],
     [{ mem_util_limit: 2 }, 'Expected a number above 0 and at most 1 for mem_util_limit but received 2 of type number'],
     [{ mem_limit: 0.5, mem_util_limit: 0.4 },
       'Expected mem_limit to be the same as its alias mem_util_limit, 0.4, but received 0.5 of type number'],

@@ -88,7 +88,8 @@ t.test('a job in numbers', async (t) => {
   t.strictSame(numbers(encodeJob(3, { images: [{ kind: 'encoded', data }], crops: true }, 4096)),
     [VERSION, 3, 1, 4096, 1, 0, 0, 0, 0, 0, 0, 12])
   t.strictSame(numbers(encodeJob(4, {
-    images: [{ kind: 'raw', data, width: 2, height: 2, channels: 3, order: 'bgr' }], boxes: [[0.5, 1, 2, 3]], render: true,
+    images: [{ kind: 'raw', data, width: 2, height: 2, channels: 3, order: 'bgr' }], boxes: [[0.5, 1, 2, 3]],
+    render: true,
   }, undefined)), [VERSION, 4, 6, -1, 1, 1, 1, 2, 2, 3, 1, 12, 0.5, 1, 2, 3])
   t.strictSame(numbers(encodeJob(5, { images: [], boxes: [] }, 0)), [VERSION, 5, 2, 0, 0, 0])
 })
@@ -128,14 +129,18 @@ t.test('what is no answer is refused with a sentence', async (t) => {
   const refused = (header: Uint8Array, data: Buffer, message: RegExp): void => {
     t.throws(() => decodeAnswer(header, data), { code: 'INTERNAL', message })
   }
-  for (let length = 0; length < HEADER.length; length++) refused(bytes(HEADER.slice(0, length)), PICTURES, /cannot be read/)
+  for (let length = 0; length < HEADER.length; length++) refused(bytes(
+    HEADER.slice(0, length),
+  ), PICTURES, /cannot be read/)
   refused(bytes([...HEADER, 0]), PICTURES, /1 numbers are left/)
   refused(bytes(HEADER).subarray(3), PICTURES, /has 301 bytes/)
   refused(bytes([3, ...HEADER.slice(1)]), PICTURES, /version 3 of the job protocol and this server knows version 2/)
   const [itemsAt, detectionsAt, cropsAt, renderedAt, firstCropAt] = [11, 14, 16, 17, 24]
   const counts = [NaN, Infinity, -Infinity, -2, 0.5, 1e9, 2 ** 53]
   for (const place of [itemsAt, detectionsAt, detectionsAt + 1, cropsAt, renderedAt, firstCropAt]) {
-    for (const count of counts) refused(bytes(HEADER.map((number, index) => (index === place ? count : number))), PICTURES, /cannot be read/)
+    for (const count of counts) refused(bytes(HEADER.map(
+      (number, index) => (index === place ? count : number),
+    )), PICTURES, /cannot be read/)
   }
   refused(bytes(HEADER), PICTURES.subarray(1), /a picture of 2 bytes does not fit into the 1/)
 })
@@ -144,7 +149,9 @@ t.test('a message beyond sense, and one that is refused, destroy the socket with
   const [near, far] = await sockets(t)
   new Framing(far, () => {})
   near.write(Buffer.from(Uint32Array.from([2 ** 31, 2 ** 31]).buffer))
-  t.match((await once(far, 'error'))[0], { code: 'INTERNAL', message: /at most 2147483648 bytes but received one of 4294967296/ })
+  t.match((await once(far, 'error'))[0], {
+    code: 'INTERNAL', message: /at most 2147483648 bytes but received one of 4294967296/,
+  })
   const [other, end] = await sockets(t)
   new Framing(end, (header) => { decodeAnswer(header, Buffer.alloc(0)) })
   new Framing(other, () => {}).send(bytes([1]))
@@ -159,7 +166,9 @@ function impostor(t: Test, ready: object, answer: number[] = []): WorkerProcess 
   const program = join(t.testdir({
     'program.mjs': `
       import { Socket } from 'node:net'
-      const [control, jobs] = [3, 5].map((fd) => new Socket({ fd, readable: true, writable: true }).on('error', () => {}))
+      const [control, jobs] = [3, 5].map((fd) => new Socket({
+        fd, readable: true, writable: true,
+      }).on('error', () => {}))
       control.write(Buffer.from(${framed(Buffer.from(JSON.stringify(ready)))}))
       control.resume().on('close', () => process.exit(0))
       jobs.on('data', () => jobs.write(Buffer.from(${framed(bytes(answer))})))`,
@@ -196,5 +205,7 @@ t.test('a worker refuses a server of another version', async (t) => {
     const channel = new Channel<ToWorker, FromWorker>(child.stdio[CHANNEL_FD] as Socket, resolve)
     channel.send({ type: 'load', protocol: 3, task: 'face_detection', options: {} })
   })
-  t.match(answer, { type: 'failed', error: { code: 'RUNTIME_UNAVAILABLE', message: /a server of version 2 .* is of version 3/ } })
+  t.match(answer, { type: 'failed', error: {
+    code: 'RUNTIME_UNAVAILABLE', message: /a server of version 2 .* is of version 3/,
+  } })
 })
