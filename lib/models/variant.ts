@@ -87,11 +87,11 @@ async function make(entry: CatalogEntry, { cut, family }: Cut, path: string, tar
   return { usable: false, reason }
 }
 
-type Form = Pick<ModelVariant, 'path' | 'family'>
+type ModelFile = Pick<ModelVariant, 'path' | 'family'>
 
 /** Runs both forms on a picture of coloured blocks; says how they differ, if they do. */
 async function differs(
-  entry: CatalogEntry, exported: Form, variant: Form, size: ModelVariant['inputSize'],
+  entry: CatalogEntry, exported: ModelFile, variant: ModelFile, size: ModelVariant['inputSize'],
 ): Promise<string | undefined> {
   const common: Omit<NativeSessionOptions, 'modelPaths' | 'family'> = {
     preprocessing: entry.preprocessing,
