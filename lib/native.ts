@@ -61,11 +61,12 @@ export interface NativeSessionOptions {
 
 /**
  * An image as the addon takes it. `json` is the text of one JSON value: a string in any wire form, or a nested list.
+ * `autoOrient`: turn a file's picture as its EXIF orientation says.
  */
 export type NativeImage =
-  | { kind: 'encoded'; data: Uint8Array }
+  | { kind: 'encoded'; data: Uint8Array; autoOrient?: boolean | undefined }
   | { kind: 'raw'; data: Uint8Array; width: number; height: number; channels: number; order: ChannelOrder }
-  | { kind: 'json'; data: Uint8Array }
+  | { kind: 'json'; data: Uint8Array; autoOrient?: boolean | undefined }
 
 /** The form an image arrived in, which is the form images are answered in. */
 export type ImageEncoding = 'encoded' | 'raw' | 'bytes-literal' | 'base64' | 'data-url' | 'latin1' | 'nested-list'

@@ -42,8 +42,8 @@ export async function findInputs(paths: readonly string[]): Promise<Inputs> {
 }
 
 /** The bytes of a picture. */
-export async function readPicture({ path }: Input): Promise<NativeImage> {
-  return path === STANDARD_INPUT ? { kind: 'encoded', data: await readStandardInput() } : toNativeImage(path)
+export async function readPicture({ path }: Input, autoOrient: boolean): Promise<NativeImage> {
+  return toNativeImage(path === STANDARD_INPUT ? await readStandardInput() : path, { autoOrient })
 }
 
 export async function isDirectory(path: string): Promise<boolean> {
@@ -62,6 +62,9 @@ export async function picturesOf(directory: string): Promise<Input[]> {
     .map((name) => ({ kind: 'picture', path: join(directory, name) }))
 }
 
+/** Of the files that begin as MP4 does, those that hold pictures (HEIC, AVIF): the decoder names them. */
+const PICTURE_BRANDS: readonly string[] = ['heic', 'heix', 'heim', 'heis', 'hevc', 'mif1', 'msf1', 'avif', 'avis']
+
 /** By what the file begins with; by its name where that does not tell. */
 async function kindOf(path: string): Promise<Input['kind']> {
   return signatureOf(await readStart(path)) ??
@@ -72,7 +75,8 @@ function signatureOf(start: Buffer): Input['kind'] | undefined {
   const text = (from: number, to: number): string => start.toString('latin1', from, to)
   if (start.readUIntBE(0, 3) === 0xffd8ff || text(0, 4) === '\x89PNG' || text(0, 2) === 'BM') return 'picture'
   if (text(0, 4) === 'RIFF') return text(8, 12) === 'WEBP' ? 'picture' : 'video'
-  if (text(4, 8) === 'ftyp' || start.readUInt32BE(0) === 0x1a45dfa3) return 'video'
+  if (text(4, 8) === 'ftyp') return PICTURE_BRANDS.includes(text(8, 12)) ? 'picture' : 'video'
+  if (start.readUInt32BE(0) === 0x1a45dfa3) return 'video'
   return undefined
 }
 

@@ -27,6 +27,7 @@ export function configure(command: Command): void {
     .option('--max-det <count>', 'most objects a picture', wholeNumberBetween(1, 100_000))
     .option('--classes <list>', 'names or ids of the classes to keep, separated by commas', splitList)
     .option('--max-frames <count>', 'stop a video after so many frames', wholeNumberBetween(1, Number.MAX_SAFE_INTEGER))
+    .option('--no-auto-orient', 'take photographs as they are stored, not turned as their EXIF orientation says')
     .option('--no-labels', 'draw boxes without class and confidence')
     .option('--no-axes', 'draw faces without the axes of their head poses')
     .option('--quality <percent>', 'of annotated JPEG and WebP pictures, 1 to 100', wholeNumberBetween(1, 100), 95)

@@ -18,6 +18,8 @@ export interface RunnerOptions {
   axes: boolean
   /** Of annotated JPEG and WebP pictures, 1 to 100. */
   quality: number
+  /** Whether pictures are turned as their EXIF orientation says. */
+  autoOrient: boolean
 }
 
 /** Pictures under way at once: one is computed while the next is read and the last one drawn. */
@@ -77,7 +79,7 @@ export class Runner {
   }
 
   async #runPicture(input: Input): Promise<string> {
-    const picture = await readPicture(input)
+    const picture = await readPicture(input, this.#options.autoOrient)
     const analysis = await this.#analyzer.run(picture, this.#signal)
     const out = this.#outputs.get(input)
     if (out !== undefined) await this.#draw(picture, analysis, out)

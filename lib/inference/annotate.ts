@@ -3,10 +3,10 @@ import { extname } from 'node:path'
 import { native, type NativeMark } from '../native.js'
 import type { Detections, BoundingBox } from './detector.js'
 import type { HeadPose } from './head-pose.js'
-import { toNativeImage, type ImageInput } from './image.js'
+import { toNativeImage, type ImageInput, type OrientationOptions } from './image.js'
 import { integerIn } from './options.js'
 
-export interface AnnotateOptions {
+export interface AnnotateOptions extends OrientationOptions {
   /** Head poses, one an object, drawn as axes (x red, y green, out of the face blue). */
   poses?: readonly HeadPose[] | undefined
   /** Write the class and the confidence over each box; true unless said otherwise. */
@@ -30,7 +30,7 @@ export async function annotate(image: ImageInput, result: Annotated, options: An
     const angles: NativeMark['pose'] = pose && [pose.yaw, pose.pitch, pose.roll]
     return { box: object.box, label: labels ? label : undefined, classId, pose: angles }
   })
-  return native.annotate(await toNativeImage(image), marks, (extname(type) || type).toLowerCase(), quality)
+  return native.annotate(await toNativeImage(image, options), marks, (extname(type) || type).toLowerCase(), quality)
 }
 
 function describe(object: Annotated['objects'][number]): Pick<NativeMark, 'label' | 'classId'> {

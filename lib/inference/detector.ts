@@ -2,7 +2,7 @@
 import type { CatalogEntry, Thresholds } from '../models/index.js'
 import type { NativeDetections, NativeJobServer, StageTimings, ImageEncoding } from '../native.js'
 import type { BoundingBox } from './bounding-box.js'
-import { toNativeImage, type ImageInput } from './image.js'
+import type { ImageInput } from './image.js'
 import { ModelSession, type CallOptions, type ModelFinder, type SessionOptions } from './model-session.js'
 import { classIds, integerIn, numberIn } from './options.js'
 
@@ -80,7 +80,7 @@ export class Detector {
   async run(image: ImageInput, options: DetectOptions = {}): Promise<Detections> {
     const thresholds = { ...this.#defaults, ...checkThresholds(options) }
     const crops = checkCrops(options.crops)
-    const source = await toNativeImage(image)
+    const source = await this.model.toImage(image, options)
     const found = await this.model.call(options.signal, (session, token) =>
       session.detect(source, { ...thresholds, crops, fullDecode: options.fullDecode ?? false }, token))
     return toDetections(found, this.model.entry.labels)

@@ -1,7 +1,7 @@
 /** The directions heads look in. */
-import type { NativeJobServer, StageTimings, ImageEncoding } from '../native.js'
+import type { NativeImage, NativeJobServer, StageTimings, ImageEncoding } from '../native.js'
 import type { BoundingBox } from './bounding-box.js'
-import { toNativeImage, type ImageInput } from './image.js'
+import type { ImageInput } from './image.js'
 import { ModelSession, type CallOptions, type ModelFinder, type SessionOptions } from './model-session.js'
 import { numberIn, refuse } from './options.js'
 
@@ -56,13 +56,14 @@ export class HeadPoseEstimator {
   async run(
     image: ImageInput, boxes: readonly Readonly<BoundingBox>[], options: HeadPoseCallOptions = {},
   ): Promise<HeadPoses> {
-    const source = await toNativeImage(image)
+    const source = await this.model.toImage(image, options)
     return this.#estimate([source], flatten(boxes), options)
   }
 
   /** Poses of pictures that each show one face, used whole. */
   async runFaces(faces: readonly ImageInput[], options: HeadPoseCallOptions = {}): Promise<HeadPoses> {
-    return this.#estimate(await Promise.all(faces.map(toNativeImage)), undefined, options)
+    const images = await Promise.all(faces.map((image) => this.model.toImage(image, options)))
+    return this.#estimate(images, undefined, options)
   }
 
   /** What a worker process does with it. @see ModelSession.serveJobs */
@@ -83,7 +84,7 @@ export class HeadPoseEstimator {
   }
 
   async #estimate(
-    images: Awaited<ReturnType<typeof toNativeImage>>[], boxes: Float64Array | undefined, options: HeadPoseCallOptions,
+    images: NativeImage[], boxes: Float64Array | undefined, options: HeadPoseCallOptions,
   ): Promise<HeadPoses> {
     const margin = numberIn('margin', options.margin, 0, 5) ?? this.#margin
     const { angles, sizes, encoding, timings } = await this.model.call(options.signal, (session, token) =>

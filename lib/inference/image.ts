@@ -32,12 +32,26 @@ export type ImageInput = string | Uint8Array | RawImage | MatLike | NativeImage
 
 const ACCEPTED = 'a Buffer of a JPEG, PNG, WebP or BMP file, a path, {data, width, height, channels}, or a Mat'
 
-/** @throws EdgeInferError BAD_IMAGE for what is no image, or a file that cannot be read. */
-export async function toNativeImage(input: ImageInput): Promise<NativeImage> {
-  if (typeof input === 'string') return { kind: 'encoded', data: await readImageFile(input) }
-  if (input instanceof Uint8Array) return { kind: 'encoded', data: input }
+/** Photographs are stored as the camera was held; frames of a stream are not. */
+export interface OrientationOptions {
+  /**
+   * Turn the picture of a file as its EXIF orientation says, so that boxes are in the upright picture; true unless said
+   * otherwise. Of no concern to raw pixels.
+   */
+  autoOrient?: boolean | undefined
+}
+
+/**
+ * What the addon takes says itself whether it is to be turned, where it does.
+ * @throws EdgeInferError BAD_IMAGE for what is no image, or a file that cannot be read.
+ */
+export async function toNativeImage(
+  input: ImageInput, { autoOrient = true }: OrientationOptions = {},
+): Promise<NativeImage> {
+  if (typeof input === 'string') return { kind: 'encoded', data: await readImageFile(input), autoOrient }
+  if (input instanceof Uint8Array) return { kind: 'encoded', data: input, autoOrient }
   if (typeof input !== 'object' || input === null) refuse('image', ACCEPTED, input, 'BAD_IMAGE')
-  if ('kind' in input && input.kind !== 'raw') return input
+  if ('kind' in input && input.kind !== 'raw') return { autoOrient, ...input }
   if ('getData' in input && typeof input.getData === 'function') {
     const { rows, cols, channels } = input
     return raw(input.getData(), cols, rows, channels, 'bgr')

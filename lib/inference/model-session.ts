@@ -3,13 +3,14 @@ import { availableParallelism } from 'node:os'
 import { variantOf, type CatalogEntry, type ResolvedModel } from '../models/index.js'
 import { EdgeInferError } from '../errors.js'
 import {
-  loadRuntime, native, toEdgeInferError, type NativeJobServer, type NativeJobSettings, type NativeSession,
-  type TensorInfo,
+  loadRuntime, native, toEdgeInferError, type NativeImage, type NativeJobServer, type NativeJobSettings,
+  type NativeSession, type TensorInfo,
 } from '../native.js'
 import { parseDevice } from './device.js'
+import { toNativeImage, type ImageInput, type OrientationOptions } from './image.js'
 import { integerIn, refuse } from './options.js'
 
-export interface SessionOptions {
+export interface SessionOptions extends OrientationOptions {
   /** `cpu` (default), `cuda[:n]`, `tensorrt[:n]`. */
   device?: string | undefined
   /** Use the CPU where the device's provider is missing; `warnings` then says so. */
@@ -37,7 +38,7 @@ export interface SessionOptions {
 /** Brings a model to this machine. */
 export type ModelFinder = () => Promise<ResolvedModel>
 
-export interface CallOptions {
+export interface CallOptions extends OrientationOptions {
   /** Stops the call, also while the model runs; the promise rejects with the code ABORTED. */
   signal?: AbortSignal | undefined
 }
@@ -48,13 +49,17 @@ export class ModelSession {
   /** Files that are run: the model's own, or the one of its faster form. */
   readonly paths: readonly string[]
   readonly #session: NativeSession
+  readonly #autoOrient: boolean | undefined
   #nextToken = 1
   #closed: Promise<void> | undefined
 
-  private constructor(entry: CatalogEntry, paths: readonly string[], session: NativeSession) {
+  private constructor(
+    entry: CatalogEntry, paths: readonly string[], session: NativeSession, autoOrient: boolean | undefined,
+  ) {
     this.entry = entry
     this.paths = paths
     this.#session = session
+    this.#autoOrient = autoOrient
   }
 
   /**
@@ -85,7 +90,7 @@ export class ModelSession {
       allowSpinning: options.spinning ?? false,
       concurrency,
     })
-    return new ModelSession(entry, modelPaths, session)
+    return new ModelSession(entry, modelPaths, session, options.autoOrient)
   }
 
   get inputs(): TensorInfo[] { return this.#session.inputs }
@@ -99,6 +104,11 @@ export class ModelSession {
 
   /** Calls queued or running. */
   get pending(): number { return this.#session.pending }
+
+  /** The image as a call takes it; the call's options come before those the model was opened with. */
+  toImage(image: ImageInput, { autoOrient = this.#autoOrient }: OrientationOptions): Promise<NativeImage> {
+    return toNativeImage(image, { autoOrient })
+  }
 
   /** Runs one native call under a signal. */
   async call<T>(

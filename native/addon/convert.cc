@@ -209,6 +209,8 @@ ImageSource to_image_source(const Napi::Value& value, Napi::Array keep) {
     source.height = integer(object, "height");
     source.channels = integer(object, "channels");
     source.order = choice(object, "order", kChannelOrders);
+  } else {
+    source.auto_orient = flag(object, "autoOrient");
   }
   const Napi::Value data = object.Get("data");
   source.data = to_bytes(data);

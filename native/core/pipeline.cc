@@ -46,7 +46,8 @@ Box clip(const Box& box, size_t index, int width, int height) {
 
 }  // namespace
 
-WireImage read_image(const ImageSource& source, const DecodeRequest& request) {
+WireImage read_image(const ImageSource& source, DecodeRequest request) {
+  request.auto_orient = source.auto_orient;
   switch (source.kind) {
     case ImageSource::Kind::encoded:
       return {decode_image(source.data, request), ImageEncoding::encoded};

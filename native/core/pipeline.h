@@ -36,10 +36,12 @@ struct ImageSource {
   int height = 0;
   int channels = 3;
   ChannelOrder order = ChannelOrder::bgr;
+  /// Of a file: whether it is turned as its EXIF orientation says.
+  bool auto_orient = false;
 };
 
-/// Decodes any source. `request` lets JPEG files be decoded smaller.
-WireImage read_image(const ImageSource& source, const DecodeRequest& request);
+/// Decodes any source. `request` lets JPEG files be decoded smaller; the source says whether it is turned.
+WireImage read_image(const ImageSource& source, DecodeRequest request);
 
 struct DetectOptions {
   DetectionLimits limits;

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (whole.width != header.width || whole.height != header.height || !whole.full_size()) std::abort();
     DecodeRequest request;
     request.min_width = header.width / 3 + 1, request.min_height = header.height / 3 + 1;
-    request.upright = true;
+    request.auto_orient = true;
     const Frame reduced = decode_image(file, request);
     if (reduced.width * reduced.height != header.width * header.height) std::abort();
   });

@@ -133,6 +133,27 @@ t.test('Ctrl-C ends a video with 130 and leaves a video of what was done', async
   t.equal((await native.openVideo(out)).info.frameCount, frames)
 })
 
+t.test('pictures of other kinds are named, whatever the file is called', async (t) => {
+  const text = (start: string, at = 0): Buffer => Buffer.from('\0'.repeat(at) + start.padEnd(64, '\0'), 'latin1')
+  const files: Record<string, [Buffer, RegExp]> = {
+    'a.heic': [text('ftypheic', 4), /HEIC/], 'b.jpg': [text('ftypheic', 4), /HEIC/],
+    'c.jpg': [text('ftypavif', 4), /AVIF/], 'd.avif': [text('ftypmif1', 4), /HEIC or AVIF/],
+    'e.tiff': [text('II*\0'), /TIFF/], 'f.png': [text('MM\0*'), /TIFF/], 'h.jxl': [text('\xff\x0a'), /JPEG XL/],
+    'i.jpg': [text('JXL \r\n\x87\n', 4), /JPEG XL/], 'j.jpg': [text('%PDF-1.7'), /PDF/],
+    'k.svg': [text('<svg xmlns="http://www.w3.org/2000/svg"/>'), /SVG/],
+  }
+  const directory = t.testdir()
+  for (const [name, [bytes]] of Object.entries(files)) await writeFile(join(directory, name), bytes)
+  const { code, stdout } = await runCliWith(
+    { cwd: directory }, 'run', 'face_detection', '--json', ...Object.keys(files))
+  t.equal(code, 1)
+  const lines = linesOf(stdout) as { file: string; error: { code: string; message: string } }[]
+  for (const [index, [name, [, kind]]] of Object.entries(files).entries()) {
+    t.match(lines[index], { file: name, error: { code: 'BAD_IMAGE', message: kind } })
+    t.match(lines[index]?.error.message, /Expected a JPEG, PNG, WebP or BMP file but received an? /)
+  }
+})
+
 t.test('what cannot be done is said before anything is computed or overwritten', async (t) => {
   const directory = t.testdir({ empty: {} })
   await copyFile(car, join(directory, 'car.jpg'))

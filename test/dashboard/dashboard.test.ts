@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { resolveSample } from '../../lib/models/index.js'
 import { eventually, HEARTBEAT_MS, NodeProcess, nodesOf, startHost } from '../cluster/nodes.js'
-import { people } from '../helpers/pictures.js'
+import { people, withOrientation } from '../helpers/pictures.js'
 import { accessibilityFaults, openDashboard, startBrowser } from './browser.js'
 
 const TOKEN = 'a-token-of-the-tests'
@@ -213,7 +213,7 @@ t.test('pictures that are dropped, pasted, taken by the camera, turned, or broke
 
   const [answer] = await Promise.all([
     page.waitForResponse((response) => response.url().includes('/execute_task/face_detection')),
-    choose(page, { name: 'turned.jpg', mimeType: 'image/jpeg', buffer: turned(file) }),
+    choose(page, { name: 'turned.jpg', mimeType: 'image/jpeg', buffer: withOrientation(file, 6) }),
   ])
   const { task_conf: conf } = await answer.json() as { task_conf: { resolution: { w: number; h: number } } }
   t.same(conf.resolution, { w: 1398, h: 1920 }, 'a photograph is sent as it is seen')
@@ -225,13 +225,6 @@ t.test('pictures that are dropped, pasted, taken by the camera, turned, or broke
   t.match(await summary.innerText(), /found/i)
   await page.getByRole('button', { name: 'Close the camera' }).click()
 })
-
-/** The same JPEG file with Exif data that say: turn it by 90° to see it upright. */
-function turned(file: Buffer): Buffer {
-  const tiff = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]
-  const exif = [...Buffer.from('Exif\0\0'), ...tiff]
-  return Buffer.concat([file.subarray(0, 2), Buffer.from([0xff, 0xe1, 0, exif.length + 2, ...exif]), file.subarray(2)])
-}
 
 /** What sticks out on the right. */
 const TOO_WIDE = `[...document.querySelectorAll('body *')]

@@ -25,6 +25,13 @@ export function jpegOf({ data, width, height }: Pixels): Promise<Buffer> {
   return native.annotate({ kind: 'raw', data, width, height, channels: 3, order: 'bgr' }, [], '.jpg', 95)
 }
 
+/** The same JPEG file with EXIF data that say how the camera was held: 1 (upright) to 8. */
+export function withOrientation(file: Buffer, orientation: number): Buffer {
+  const tiff = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]
+  const exif = [...Buffer.from('Exif\0\0'), ...tiff]
+  return Buffer.concat([file.subarray(0, 2), Buffer.from([0xff, 0xe1, 0, exif.length + 2, ...exif]), file.subarray(2)])
+}
+
 /** A rectangle of a picture. */
 export function cut(picture: Pixels, x: number, y: number, width: number, height: number): Pixels {
   const rows = Array.from({ length: height }, (_, row) => {

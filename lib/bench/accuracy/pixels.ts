@@ -15,7 +15,7 @@ const BORDER_GREY = 114
 
 /** `size` is the picture's own, pixels. */
 export async function decodePixels(file: Uint8Array, size: { width: number; height: number }): Promise<Pixels> {
-  const data = await native.annotate({ kind: 'encoded', data: file }, [], 'raw')
+  const data = await native.annotate({ kind: 'encoded', data: file, autoOrient: true }, [], 'raw')
   if (data.length !== size.width * size.height * 3) {
     const message = `Expected a picture of ${size.width}x${size.height} but it has ${data.length / 3} pixels`
     throw new EdgeInferError('BAD_IMAGE', message)

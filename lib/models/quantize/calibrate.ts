@@ -54,7 +54,7 @@ async function statisticsOf(
         throw new EdgeInferError('ABORTED', 'The calibration was interrupted', { cause: signal.reason })
       }
       onProgress?.(index, pictures.length)
-      await session.calibrate({ kind: 'encoded', data: await read() }, index)
+      await session.calibrate({ kind: 'encoded', data: await read(), autoOrient: true }, index)
     }
     const statistics = await session.statistics()
     return new Map(tensors.map((name, index) => [name, statistics[index] as TensorStatistics]))

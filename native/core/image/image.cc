@@ -79,7 +79,7 @@ cv::Mat decode_pixels(ByteView file, const ImageHeader& header, const DecodeRequ
 
 Frame decode_image(ByteView file, const DecodeRequest& request) {
   const ImageHeader header = read_image_header(file);
-  const int orientation = request.upright ? exif_orientation(file, header.format) : 1;
+  const int orientation = request.auto_orient ? exif_orientation(file, header.format) : 1;
   DecodeRequest as_stored = request;
   if (swaps_sides(orientation)) std::swap(as_stored.min_width, as_stored.min_height);
   const cv::Mat pixels = upright(decode_pixels(file, header, as_stored), orientation);

@@ -25,12 +25,12 @@ struct DecodeRequest {
   /// The frame is fitted into that size with its aspect kept, so that only one side must be reached.
   bool keep_aspect = false;
   /// Turn the picture as its EXIF orientation says: for photographs. Frames of a stream are taken as they are.
-  bool upright = false;
+  bool auto_orient = false;
   const std::atomic<bool>* cancelled = nullptr;
 };
 
-/// Decodes a JPEG, PNG, WebP or BMP file. Alpha is dropped, 16 bits become 8, grey and CMYK become BGR, EXIF
-/// orientation is ignored. Size limits are checked from the header. Throws BAD_IMAGE, TOO_LARGE, ABORTED.
+/// Decodes a JPEG, PNG, WebP or BMP file. Alpha is dropped, 16 bits become 8, grey and CMYK become BGR.
+/// Size limits are checked from the header. Throws BAD_IMAGE, TOO_LARGE, ABORTED.
 Frame decode_image(ByteView file, const DecodeRequest& request);
 
 enum class ChannelOrder { rgb, bgr };

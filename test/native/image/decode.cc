@@ -180,7 +180,7 @@ TEST_CASE("the first frame of an animated WebP is taken") {
 TEST_CASE("a photograph is turned upright where that is asked for") {
   const cv::Mat scene = pictures::scene(160, 96);
   DecodeRequest request;
-  request.upright = true;
+  request.auto_orient = true;
   for (int orientation = 1; orientation <= 8; ++orientation) {
     CAPTURE(orientation);
     JpegVariant variant;
