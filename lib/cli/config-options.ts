@@ -128,6 +128,11 @@ const tasks: OptionType<Partial<Record<TaskName, TaskWorkers>>> = {
     })),
 }
 
+const rendered: OptionType<TaskName[]> = {
+  schema: Type.Array(Type.Enum([...TASK_NAMES]), { expected: `tasks, out of ${TASK_NAMES.join(', ')}` }),
+  fromText: (value) => value.split(/[\s,]+/).filter(Boolean),
+}
+
 const advertised: OptionType<Advertised> = {
   schema: Type.String({ expected: 'ip or ip:port, an IPv6 address with a port in brackets' }),
   resolve(value: string) {
@@ -180,6 +185,10 @@ export const SERVE_OPTIONS = {
     member: 'tasks', initial: Object.fromEntries(TASK_NAMES.map((task) => [task, { workers: 1 }])),
   }),
   models: option('--models <directory>', 'Where model files are looked for first', directories),
+  render: option(
+    '--render <task...>', 'Tasks whose answers have the picture with what was found, asked for or not', rendered,
+    { initial: [] },
+  ),
   device: option(
     '--device <name>', 'cpu, cuda[:n] or tensorrt[:n] (default: cpu)', plain(DeviceSchema), { initial: 'cpu' },
   ),

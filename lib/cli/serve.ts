@@ -48,6 +48,7 @@ async function serve(config: ServeConfig): Promise<void> {
       log,
       version: packageVersion(),
       deviceIp: ip,
+      rendered: config.render,
       control: { token: config.token, open: config.open_control },
       services: () => cluster.registry.services(),
       nodes: () => cluster.registry.nodeSummaries(),

@@ -6,5 +6,6 @@ export { decodeImage, type ClientImage, type MatLike, type RawImage } from './im
 export type { ClientOptions, ImageEncoding, TlsOptions } from './options.js'
 export type { Policy } from './policy.js'
 export type { ReplyDetails } from './reply.js'
+export { roundBoxes } from './round-boxes.js'
 export type { CallOptions, TaskClient, TaskOptions } from './task-client.js'
 export type * from './types.js'

@@ -19,7 +19,7 @@ export interface CallOptions {
 export interface TaskOptions extends CallOptions {
   /** What the stream is set to; put into the answer, the picture's own resolution where none is given. */
   taskConf?: TaskConf | undefined
-  /** Answer the frame with its results drawn on it, as `image`. */
+  /** Whether to answer the frame with its results drawn on it, as `image`; left to the server when absent. */
   render?: boolean | undefined
 }
 
@@ -127,7 +127,7 @@ export abstract class TaskClient {
     return this.run(options, async (deadline) => {
       const taskConf = options.taskConf ?? input.task_conf
       const { query, headers, body } = await encodeTask(input, this.settings.imageEncoding, {
-        render: options.render ?? false,
+        render: options.render,
         timeoutMs: this.attemptTimeoutMs(options.timeoutMs ?? this.settings.timeoutMs),
         taskConf,
       })
@@ -143,11 +143,12 @@ function withCallerMembers({ body, seconds, hostname }: TaskReply, taskConf: Tas
   const answer = body as TaskAnswer
   const measured = (info: Partial<ProcResourceInfo>): ProcResourceInfo =>
     ({ ...info, all_latency: seconds, device_ip: info.device_ip ?? hostname }) as ProcResourceInfo
-  const { proc_resource_info_list: list } = answer
+  const { proc_resource_info: info } = answer
+  const { proc_resource_info_list: list = [info] } = body as Partial<TaskAnswer>
   return {
     ...answer,
-    proc_resource_info: measured(answer.proc_resource_info),
-    ...(list && { proc_resource_info_list: list.map(measured) }),
+    proc_resource_info: measured(info),
+    proc_resource_info_list: list.map(measured),
     task_conf: {
       ...answer.task_conf,
       ...taskConf,

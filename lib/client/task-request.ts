@@ -21,7 +21,7 @@ export interface AnyTaskInput {
 }
 
 export interface RequestFields {
-  render: boolean
+  render: boolean | undefined
   timeoutMs: number
   taskConf: TaskConf | undefined
 }
@@ -57,7 +57,7 @@ export async function encodeTask(
     bbox: input.bbox,
     prob: input.prob,
     task_conf: fields.taskConf,
-    render: fields.render || undefined,
+    render: fields.render,
     timeout_ms: fields.timeoutMs,
   }
   const files = encoding === 'raw' ? allFiles(pictures) : undefined

@@ -31,10 +31,13 @@ export interface TaskAnswer {
   execute_flag: true
   /** Of the slowest worker, where several shared the work. */
   proc_resource_info: ProcResourceInfo
-  /** One entry a worker. */
-  proc_resource_info_list?: ProcResourceInfo[]
+  /** One entry a worker, so at least one; `proc_resource_info` alone where an older node sends no list. */
+  proc_resource_info_list: ProcResourceInfo[]
   task_conf: TaskConf
-  /** With `render`: the frame with its results drawn on it; see {@link decodeImage}. */
+  /**
+   * With `render`: the frame with its results drawn on it; see {@link decodeImage}. Unless `render` is false also of
+   * face_alignment with `image` and no `faces`, and of tasks that the server renders (`serve --render`).
+   */
   image?: string
 }
 
@@ -47,11 +50,6 @@ export type OldAnswers = { [Name in TaskName]: TaskAnswer & Members<Name, 'old'>
 /** `/execute_task` and `/execute_task_new`. */
 export type NewAnswers = { [Name in TaskName]: TaskAnswer & Members<Name, 'new'> }
 
-/** What the concurrent route adds: the workers that shared the work. */
-interface Shared {
-  proc_resource_info_list: ProcResourceInfo[]
-}
-
 /** One picture of a list. */
 type Item<Name extends TaskName> = Static<TObject<TaskSchemas[Name]['item']>> & Pick<TaskAnswer, 'image'>
 
@@ -60,12 +58,12 @@ type ClipTask = { [Name in TaskName]: TaskSchemas[Name]['clip'] extends true ? N
 
 /** `/concurrent_execute_task_new` with `image_list`: one item a picture, in order. */
 export type ListAnswers = {
-  [Name in TaskName]: TaskAnswer & Shared & { output_ctx_list: Item<Name>[] } &
+  [Name in TaskName]: TaskAnswer & { output_ctx_list: Item<Name>[] } &
     (Name extends ClipTask ? Members<Name, 'concurrent'> : unknown)
 }
 
 /** `/concurrent_execute_task_new` with the input of a single request. */
-export type MergedAnswers = { [Name in Exclude<TaskName, ClipTask>]: TaskAnswer & Shared & Members<Name, 'concurrent'> }
+export type MergedAnswers = { [Name in Exclude<TaskName, ClipTask>]: TaskAnswer & Members<Name, 'concurrent'> }
 
 interface AnyInput {
   /** Echoed in the answer; the option of the call wins. */

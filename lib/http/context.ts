@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Sampler } from '../host/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import type { WorkerService } from '../workers/types.js'
 import type { BodyReader } from './body.js'
 import type { Metrics } from './metrics.js'
@@ -26,6 +27,8 @@ export interface HttpContext {
   control: ControlPolicy
   settings: Readonly<HttpSettings>
   bodies: BodyReader
+  /** Tasks of which every answer has the picture with its results drawn on it, unless the request says otherwise. */
+  rendered: readonly TaskName[]
   /** Tasks that can be asked for: this node's, or its cluster's. */
   services(): readonly string[]
   metrics: Metrics

@@ -75,10 +75,12 @@ function taskFailureBody(
   error: ErrorMember,
   { allLatency = 0, limits }: { allLatency?: number; limits?: EffectiveLimits | undefined } = {},
 ): Record<string, unknown> {
+  const info = unknownResourceInfo(limits, { allLatency, deviceIp })
   return {
     execute_flag: false,
     error,
-    proc_resource_info: unknownResourceInfo(limits, { allLatency, deviceIp }),
+    proc_resource_info: info,
+    proc_resource_info_list: [info],
     task_conf: taskConf(),
   }
 }

@@ -7,6 +7,7 @@ import fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { EdgeInferError, ERROR_TABLE } from '../errors.js'
 import type { Sampler } from '../host/index.js'
+import type { TaskName } from '../tasks/registry.js'
 import type { WorkerService } from '../workers/types.js'
 import { BodyReader, discardRest } from './body.js'
 import type { ControlPolicy, HttpContext } from './context.js'
@@ -29,6 +30,8 @@ export interface HttpServerOptions {
   deviceIp: string
   control?: Partial<ControlPolicy> | undefined
   settings?: Partial<HttpSettings> | undefined
+  /** Tasks whose answers are rendered unless the request says otherwise; by default none. */
+  rendered?: readonly TaskName[] | undefined
   /** Tasks that can be asked for; by default those of `workers`. */
   services?: (() => readonly string[]) | undefined
   /** The nodes of the cluster; by default this one alone. */
@@ -63,6 +66,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     control: { token, open },
     settings,
     bodies: new BodyReader(settings),
+    rendered: options.rendered ?? [],
     services: options.services ?? (() => options.workers.tasks),
     metrics: new Metrics({
       workers: options.workers,

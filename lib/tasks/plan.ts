@@ -60,8 +60,10 @@ export function planImageList(
   }
 }
 
-export function wantsRender({ fields }: TaskRequest): boolean {
-  return fields.render === true || fields.render === 'true' || fields.render === 1
+/** Whether a picture is to be drawn on; `otherwise` where the request does not say. */
+export function wantsRender({ fields: { render } }: TaskRequest, otherwise = false): boolean {
+  if (render === undefined || render === null) return otherwise
+  return render === true || render === 'true' || render === 1
 }
 
 /** `image`: the annotated picture, where one was asked for. */

@@ -70,7 +70,7 @@ export const COMMON_REQUEST = {
   task_conf: Type.Optional(Type.Ref('TaskConf')),
 }
 
-/** The picture with its results drawn on it, where `render` asked for it. */
+/** The picture with its results drawn on it, where `render`, the older form of a request or the server asked for it. */
 const Rendered = { image: Type.Optional(EncodedImage) }
 
 const ResourceInfo = Type.Ref('ProcResourceInfo')
@@ -79,9 +79,9 @@ const ResourceInfo = Type.Ref('ProcResourceInfo')
 const ENVELOPE = {
   execute_flag: Type.Literal(true),
   proc_resource_info: ResourceInfo,
-  proc_resource_info_list: Type.Optional(Type.Array(ResourceInfo, {
-    description: 'One entry a worker, the slowest first, where the work may be shared',
-  })),
+  proc_resource_info_list: Type.Array(ResourceInfo, {
+    minItems: 1, description: 'One entry a worker, the slowest first',
+  }),
   task_conf: Type.Ref('TaskConf'),
 }
 

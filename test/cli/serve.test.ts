@@ -228,7 +228,7 @@ t.test('arguments come before variables, variables before the file, the file bef
     const config = file('all.json', {
       host: '0.0.0.0', port: 1, queue_size: 9, log_level: 'warn', models: 'models:more', token_file: 'secret',
       open_control: true,
-      trace: true,
+      trace: true, render: ['car_detection'],
       tasks: { car_detection: { workers: 2, model_ctx: { conf_thres: 0.5 } } }, advertise: '[fd00::1]:77',
     })
     file('secret', 'token-of-the-file\n')
@@ -240,6 +240,7 @@ t.test('arguments come before variables, variables before the file, the file bef
       port: 3,
       tasks: { car_detection: { workers: 2, modelContext: { conf_thres: 0.5 } } },
       models: `${join(directory, 'models')}:${join(directory, 'more')}`,
+      render: ['car_detection'],
       device: 'cpu',
       threads: undefined,
       queue_size: 9,
@@ -258,5 +259,10 @@ t.test('arguments come before variables, variables before the file, the file bef
     })
     t.equal(resolveServeConfig({ task: ['face_detection'] }, { EDGE_INFER_TASK: 'car_detection' }).tasks.car_detection,
       undefined)
+    const [face, car, helmet] = ['face_alignment', 'car_detection', 'helmet_detection']
+    t.same(resolveServeConfig({ render: [face, helmet] }, environment).render, [face, helmet])
+    t.same(resolveServeConfig({}, { EDGE_INFER_RENDER: `${face},${car}` }).render, [face, car])
+    t.throws(() => resolveServeConfig({ render: ['cats'] }, {}),
+      { message: /--render: Expected tasks, out of face_detection, .* but received "cats"/ })
     t.equal(Object.keys(resolveServeConfig({}, {}).tasks).length, 4, 'all tasks')
   })

@@ -44,6 +44,7 @@ t.test('a single picture is the body, and the client adds its members to the ans
   t.same(request?.body, JPEG)
   t.ok(found.proc_resource_info.all_latency >= 0.03 && found.proc_resource_info.all_latency < 60)
   t.match(found.proc_resource_info, { compute_latency: 0.02, pid: 4711, device_ip: '127.0.0.9' })
+  t.same(found.proc_resource_info_list, [found.proc_resource_info], 'also of nodes that send no list')
   t.same(found.task_conf, { fps: 25, resolution: { w: 8, h: 6 } })
   t.same(decodeImage(found.faces[0] as string), JPEG)
 })

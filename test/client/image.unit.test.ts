@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { decodeImage } from '../../lib/client/index.js'
+import { decodeImage, roundBoxes } from '../../lib/client/index.js'
 import { encodeBytesLiteral, resolveImage } from '../../lib/client/image.js'
 import { native } from '../../lib/native.js'
 import { JPEG } from './helpers.js'
@@ -77,4 +77,10 @@ t.test('importing the client loads nothing but the client', async (t) => {
   t.ok(seen.size > 8)
   const name = 'edge-infer/client'
   t.equal((await import(name) as { decodeImage: unknown }).decodeImage, decodeImage, 'under its name as well')
+})
+
+t.test('boxes in whole pixels; what follows them stays', async (t) => {
+  t.same(roundBoxes([[10.4, 20.5, 30.6, 40]]), [[10, 21, 31, 40]])
+  t.same(roundBoxes([[0.2, 1.5, 2.4, 3.9, 0.8599833250045776, 2]]), [[0, 2, 2, 4, 0.8599833250045776, 2]])
+  t.same(roundBoxes([]), [])
 })

@@ -20,6 +20,7 @@ function documented(test: Test, task: TaskName, route: Route, answer: Answer): v
   const schema = answerSchema(contractOf(task).schema, STYLES[route])
   const errors = [...Value.Errors(REFERENCES as never, schema, answer)].slice(0, 3)
   test.same(errors, [], `${route}/${task} answers in the documented shape`)
+  test.same((answer.proc_resource_info_list as unknown[])[0], answer.proc_resource_info, 'the slowest worker')
 }
 
 useConstantHelmets(t)

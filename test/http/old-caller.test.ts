@@ -21,6 +21,7 @@ t.test('every step of the pipeline', async (t) => {
       car_detection: { workers: 1 },
       helmet_detection: { workers: 1 },
     },
+    rendered: ['car_detection'],
   })
   const directory = t.testdir()
   const [frame, helmet] = [join(directory, 'frame.jpg'), join(directory, 'helmet.jpg')]
@@ -36,8 +37,8 @@ t.test('every step of the pipeline', async (t) => {
     fps: 30,
     changed_by_drawing: true,
     old: [
-      ['bbox', 'execute_flag', 'prob', 'proc_resource_info', 'task_conf'],
-      ['bbox', 'execute_flag', 'head_pose', 'proc_resource_info', 'task_conf'],
+      ['bbox', 'execute_flag', 'prob', 'proc_resource_info', 'proc_resource_info_list', 'task_conf'],
+      ['bbox', 'execute_flag', 'head_pose', 'image', 'proc_resource_info', 'proc_resource_info_list', 'task_conf'],
       result.faces,
       result.faces,
     ],
@@ -49,7 +50,7 @@ t.test('every step of the pipeline', async (t) => {
     broken: [false, 'BAD_IMAGE'],
   })
   t.equal(result.faces, 4)
-  t.same(result.rendered, [720, 1280, 3])
+  t.same([result.rendered, result.cars_rendered], [[720, 1280, 3], [720, 1280, 3]])
   t.same(result.helmets, [HELMETS.length, HELMETS.length])
   t.equal(workers.workers().length, 5, 'no worker was lost on the way')
 })

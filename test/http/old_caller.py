@@ -39,6 +39,9 @@ def execute(task, payload, route="/execute_task/"):
     info = output["proc_resource_info"]
     for key in ("compute_latency", "latency", "cpu_util_use", "mem_util_use", "cpu_util_limit", "mem_util_limit", "pid"):
         assert info[key] + 0 == info[key], (key, info)
+    assert output["proc_resource_info_list"][0] == info, output["proc_resource_info_list"]
+    for each in output["proc_resource_info_list"]:
+        assert each["latency"] == each["compute_latency"] <= info["latency"], each
     info["all_latency"] = 0.5
     info["device_ip"] = "10.0.0.1"
     return output
@@ -52,7 +55,7 @@ found = execute("face_detection", {"image": encode(frame)})
 found["task_conf"] = {"fps": 30, "resolution": {"w": frame.shape[1], "h": frame.shape[0]}}
 crops = [decode(face) for face in found["faces"]]
 posed = execute("face_alignment", found)
-older = {"image": encode(frame), "bbox": found["bbox"], "prob": found["prob"], "render": True}
+older = {"image": encode(frame), "bbox": found["bbox"], "prob": found["prob"]}
 posed_older = execute("face_alignment", older)
 old = execute("face_detection", {"image": frame.tolist()}, "/execute_task_old/")
 old_pose = execute("face_alignment", {**old, "image": frame.tolist()}, "/execute_task_old/")
@@ -62,6 +65,7 @@ faces_many = execute("face_alignment", {"image_list": found["faces"]}, "/concurr
 without_type = post("/execute_task/face_detection", {"image": encode(frame)}, {})
 broken = post("/execute_task/face_detection", {"image": "b'\\xff\\xd8 no picture'"})
 broken["proc_resource_info"]["compute_latency"] += 1
+broken["proc_resource_info_list"][0]["latency"] += 1
 
 result = {
     "faces": len(crops),
@@ -74,6 +78,7 @@ result = {
     "rendered": list(decode(posed_older["image"]).shape),
     "changed_by_drawing": bool((decode(posed_older["image"]).astype(int) - frame).any()),
     "old": [sorted(old), sorted(old_pose), len(old["bbox"]), len(old_pose["head_pose"])],
+    "cars_rendered": list(decode(cars["image"]).shape),
     "cars": sum(cars["count_result"].values()) == len(cars["result"]),
     "many": [len(item["bbox"]) for item in many["output_ctx_list"]],
     "many_info": many["proc_resource_info_list"][0]["pid"] > 0,

@@ -14,19 +14,20 @@ export interface TestServer {
   workers: Workers
 }
 
-export interface TestServerOptions extends Partial<Pick<HttpServerOptions, 'control' | 'settings' | 'tracing' | 'tls'>> {
+export interface TestServerOptions
+  extends Partial<Pick<HttpServerOptions, 'control' | 'settings' | 'tracing' | 'rendered' | 'tls'>> {
   tasks: WorkersOptions['tasks']
   queueSize?: number
   host?: string
 }
 
 export async function startServer(t: Test, options: TestServerOptions): Promise<TestServer> {
-  const { tasks, queueSize, control, settings, tracing, tls, host = '127.0.0.1' } = options
+  const { tasks, queueSize, control, settings, tracing, rendered, tls, host = '127.0.0.1' } = options
   const log = pino({ level: 'error' }, pino.destination(2))
   const workers = await startWorkers({ tasks, threads: 1, queueSize, log })
   const sampler = createSampler()
   const server = await createHttpServer({
-    workers, sampler, log, version: '0.0.0-test', deviceIp: '127.0.0.9', control, settings, tracing, tls,
+    workers, sampler, log, version: '0.0.0-test', deviceIp: '127.0.0.9', control, settings, tracing, rendered, tls,
   })
   const port = await server.listen(host, 0)
   t.teardown(async () => {

@@ -144,12 +144,13 @@ t.test('face_alignment: the output of face_detection posted whole, and the older
 
   const scored = faces.bbox.map((box, index) => [...box, faces.prob[index]])
   const older = await ask('face_alignment', 'old', { image: literal(people), bbox: scored, prob: faces.prob })
-  t.strictSame(Object.keys(older.answer), ['bbox', 'head_pose'])
+  t.strictSame(Object.keys(older.answer), ['bbox', 'head_pose', 'image'], 'drawn on, unasked')
+  t.strictSame(await size(readLiteral(older.answer.image)), [1280, 720])
   t.strictSame([older.answer.bbox, older.resolution], [faces.bbox, { w: 1280, h: 720 }])
   for (const [index, pose] of older.answer.head_pose.entries()) {
     near(t, pose, answer.head_pose[index] as number[], 2.5, 'from the frame as from the crop')
   }
-  const shared = await ask('face_alignment', 'concurrent', { image: literal(people), bbox: scored }, 2)
+  const shared = await ask('face_alignment', 'concurrent', { image: literal(people), bbox: scored, render: false }, 2)
   t.strictSame([shared.jobs, shared.answer.head_pose], [2, older.answer.head_pose])
   const drawn = await ask('face_alignment', 'concurrent', { ...previous, image: literal(people), render: 'true' }, 2)
   t.equal(drawn.jobs, 1, 'a frame is drawn on by one')
@@ -165,8 +166,11 @@ t.test('face_alignment: the output of face_detection posted whole, and the older
     t.strictSame((await ask('face_alignment', style, { faces: [], bbox: [], prob: [] }, 2)).answer,
       { count_result: { up: 0, total: 0 }, head_pose: [], bbox: [] })
   }
-  t.strictSame(await ask('face_alignment', 'old', { image: literal(people), bbox: [], prob: [] }),
+  const none = { image: literal(people), bbox: [], prob: [] }
+  t.strictSame(await ask('face_alignment', 'old', { ...none, render: false }),
     { answer: { bbox: [], head_pose: [] }, jobs: 1, resolution: { w: 1280, h: 720 } })
+  const { answer: { image } } = await ask('face_alignment', 'new', none)
+  t.strictSame(await size(readLiteral(image)), [1280, 720], 'also where there is no face')
 })
 
 t.test('car_detection: rows best first, counted by class; helmet_detection: clips', async (t) => {

@@ -48,10 +48,11 @@ function refuseTask(name: string | undefined): never {
 async function execute(
   context: HttpContext, task: TaskName, style: AnswerStyle, request: FastifyRequest, reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { workers, bodies, settings, sampler, deviceIp, metrics } = context
+  const { workers, bodies, settings, sampler, deviceIp, metrics, rendered } = context
   const { lifecycle } = request
   refuseWithoutModel(workers, task)
   const posted = await readTaskRequest(request, bodies, settings)
+  if (rendered.includes(task)) posted.fields = { ...posted.fields, render: posted.fields.render ?? true }
   const plan = contractOf(task).plan(posted, style, Math.max(1, workers.count(task)))
   const runs = await runJobs(workers, task, plan.jobs, lifecycle, deadline(posted.fields, lifecycle))
     .finally(() => reclaimImages(posted))
@@ -63,7 +64,7 @@ async function execute(
     return {
       execute_flag: true,
       proc_resource_info: list[0],
-      ...((style === 'concurrent' || runs.length > 1) && { proc_resource_info_list: list }),
+      proc_resource_info_list: list,
       task_conf: taskConf(posted.fields, plan.resolution(runs)),
     }
   })

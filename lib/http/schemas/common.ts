@@ -18,6 +18,7 @@ const TaskFailureSchema = Type.Object({
   execute_flag: Type.Literal(false),
   error: Type.Ref('Error'),
   proc_resource_info: Type.Ref('ProcResourceInfo'),
+  proc_resource_info_list: Type.Array(Type.Ref('ProcResourceInfo'), { minItems: 1 }),
   task_conf: Type.Ref('TaskConf'),
 }, { $id: 'TaskFailure' })
 

@@ -17,9 +17,10 @@ export const plan: Planner = (request, style, workers) => {
     )
   }
   const shared = style === 'concurrent' ? workers : 1
-  const drawn = wantsRender(request) && request.image !== undefined
-  if (request.faces && !drawn) return planFaces(request, request.faces, style, shared)
-  if (request.image) return planBoxes(request, request.image, style, shared)
+  const { faces, image } = request
+  if (faces && !(image && wantsRender(request))) return planFaces(request, faces, style, shared)
+  // Callers that send a frame in place of faces show the one that comes back, and end where none does.
+  if (image) return planBoxes(request, image, style, shared, wantsRender(request, !faces))
   return requireImage('faces, image with bbox, or image_list')
 }
 
@@ -42,10 +43,11 @@ function planFaces(request: TaskRequest, faces: readonly PostedImage[], style: A
   }
 }
 
-function planBoxes(request: TaskRequest, image: PostedImage, style: AnswerStyle, workers: number): Plan {
+function planBoxes(
+  request: TaskRequest, image: PostedImage, style: AnswerStyle, workers: number, render: boolean,
+): Plan {
   const bbox = parseBoxes(request.fields.bbox)
   if (!bbox) throw new EdgeInferError('BAD_REQUEST', 'Expected bbox, the boxes of the faces, beside image')
-  const render = wantsRender(request)
   // A picture is drawn on once, by one worker that has all its faces.
   const parts = split(bbox, render ? 1 : workers)
   return {
