@@ -1,5 +1,7 @@
 /** An ONNX model as a graph of named nodes, its weights left as they are. Field numbers are those of onnx.proto. */
-import { encodeField, encodeVarintField, integersOf, readFields, stringsOf, type Field } from './protobuf.js'
+import {
+  encodeField, encodeVarintField, integersOf, payloadsOf, readFields, stringsOf, type Field,
+} from './protobuf.js'
 
 const MODEL = { irVersion: 1, graph: 7, opset: 8, metadata: 14 } as const
 const OPSET = { domain: 1, version: 2 } as const
@@ -54,15 +56,15 @@ export class OnnxModel {
   /** @throws RangeError when the bytes are no ONNX file. */
   constructor(file: Buffer) {
     this.#outer = readFields(file)
-    const graph = this.#outer.find(({ number }) => number === MODEL.graph)?.payload
+    const [graph] = payloadsOf(this.#outer, MODEL.graph)
     if (!graph) throw new RangeError('The file has no ONNX graph')
     this.#graph = readFields(graph)
-    this.nodes = this.#payloads(GRAPH.node).map(readNode)
-    this.initializers = new Map(this.#payloads(GRAPH.initializer).map((payload) =>
+    this.nodes = payloadsOf(this.#graph, GRAPH.node).map(readNode)
+    this.initializers = new Map(payloadsOf(this.#graph, GRAPH.initializer).map((payload) =>
       [stringsOf(readFields(payload), TENSOR.name)[0] ?? '', payload]))
-    this.inputs = this.#payloads(GRAPH.input).map(readValue).filter(({ name }) => !this.initializers.has(name))
-    this.outputs = this.#payloads(GRAPH.output).map(readValue)
-    this.values = this.#payloads(GRAPH.valueInfo).map(readValue)
+    this.inputs = payloadsOf(this.#graph, GRAPH.input).map(readValue).filter(({ name }) => !this.initializers.has(name))
+    this.outputs = payloadsOf(this.#graph, GRAPH.output).map(readValue)
+    this.values = payloadsOf(this.#graph, GRAPH.valueInfo).map(readValue)
     this.opset = opsetOf(this.#outer)
     this.metadata = metadataOf(this.#outer)
   }
@@ -124,10 +126,6 @@ export class OnnxModel {
       encodeField(MODEL.metadata, Buffer.concat([encodeField(ENTRY.key, key), encodeField(ENTRY.value, value)])))])
   }
 
-  #payloads(number: number): Buffer[] {
-    return this.#graph.flatMap((field) => field.number === number && field.payload ? field.payload : [])
-  }
-
   /** The nodes the outputs depend on, in the file's order, which is one they can be run in. */
   #leadingTo(outputs: readonly string[]): OnnxNode[] {
     const wanted = new Set(outputs)
@@ -167,7 +165,7 @@ export function changedNode(
   const [whole] = readFields(node.bytes)
   const kept = readFields(whole?.payload as Buffer).filter(({ number, payload }) => {
     if (number === NODE.input || number === NODE.output || number === NODE.name) return false
-    return number !== NODE.attribute || !without.includes(attributeName(payload))
+    return number !== NODE.attribute || !payload || !without.includes(attributeName(payload))
   })
   return readNode(Buffer.concat([
     ...inputs.map((input) => encodeField(NODE.input, input)),
@@ -191,19 +189,18 @@ function readNode(payload: Buffer): OnnxNode {
     op: stringsOf(fields, NODE.opType)[0] ?? '',
     inputs: stringsOf(fields, NODE.input),
     outputs: stringsOf(fields, NODE.output),
-    attributes: new Map(fields.filter(({ number }) => number === NODE.attribute).map(({ payload: attribute }) =>
-      [attributeName(attribute), readFields(attribute as Buffer)])),
+    attributes: new Map(payloadsOf(fields, NODE.attribute).map((attribute) =>
+      [attributeName(attribute), readFields(attribute)])),
     bytes: encodeField(GRAPH.node, payload),
   }
 }
 
-function attributeName(attribute: Buffer | undefined): string {
-  return stringsOf(readFields(attribute as Buffer), ATTRIBUTE.name)[0] ?? ''
+function attributeName(attribute: Buffer): string {
+  return stringsOf(readFields(attribute), ATTRIBUTE.name)[0] ?? ''
 }
 
 function opsetOf(outer: readonly Field[]): number {
-  for (const { number, payload } of outer) {
-    if (number !== MODEL.opset || !payload) continue
+  for (const payload of payloadsOf(outer, MODEL.opset)) {
     const fields = readFields(payload)
     if (isOnnxDomain(fields)) return integersOf(fields, OPSET.version)[0] ?? 1
   }
@@ -215,8 +212,8 @@ function isOnnxDomain(fields: readonly Field[]): boolean {
 }
 
 function metadataOf(outer: readonly Field[]): Map<string, string> {
-  return new Map(outer.filter(({ number }) => number === MODEL.metadata).map(({ payload }) => {
-    const fields = readFields(payload as Buffer)
+  return new Map(payloadsOf(outer, MODEL.metadata).map((payload) => {
+    const fields = readFields(payload)
     return [stringsOf(fields, ENTRY.key)[0] ?? '', stringsOf(fields, ENTRY.value)[0] ?? '']
   }))
 }
@@ -224,15 +221,15 @@ function metadataOf(outer: readonly Field[]): Map<string, string> {
 function readValue(payload: Buffer): OnnxValue {
   const fields = readFields(payload)
   const inner = (from: readonly Field[], number: number): Field[] | undefined => {
-    const found = from.find((field) => field.number === number)?.payload
+    const [found] = payloadsOf(from, number)
     return found && readFields(found)
   }
   const tensor = inner(inner(fields, VALUE_INFO.type) ?? [], TENSOR_TYPE.tensor)
   const shape = inner(tensor ?? [], TENSOR_TYPE.shape)
   return {
     name: stringsOf(fields, VALUE_INFO.name)[0] ?? '',
-    shape: shape?.filter(({ number }) => number === TENSOR_TYPE.dimension).map(({ payload: side }) => {
-      const [value] = side ? readFields(side) : []
+    shape: shape && payloadsOf(shape, TENSOR_TYPE.dimension).map((side) => {
+      const [value] = readFields(side)
       return value?.number === TENSOR_TYPE.dimensionValue ? value.value : value?.payload?.toString('utf8')
     }),
   }

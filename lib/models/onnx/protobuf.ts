@@ -51,9 +51,13 @@ export function readFields(message: Buffer): Field[] {
   return fields
 }
 
-/** The strings of all fields of that number. */
+/** What the length-delimited fields of that number hold; one of another wire type is none that is known. */
+export function payloadsOf(fields: readonly Field[], number: number): Buffer[] {
+  return fields.flatMap((field) => field.number === number && field.payload ? field.payload : [])
+}
+
 export function stringsOf(fields: readonly Field[], number: number): string[] {
-  return fields.flatMap((field) => field.number === number && field.payload ? field.payload.toString('utf8') : [])
+  return payloadsOf(fields, number).map((payload) => payload.toString('utf8'))
 }
 
 /**

@@ -134,6 +134,11 @@ std::optional<JobServer::Message> JobServer::receive() {
                                          std::to_string(kMaxHeaderBytes) + " bytes, but received one of " +
                                          std::to_string(prefix.header_bytes) + " bytes");
   }
+  if (prefix.data_bytes > kMaxDataBytes) {
+    throw Error(ErrorCode::internal, "Expected at most " + std::to_string(kMaxDataBytes) +
+                                         " bytes of pictures in a job but received " +
+                                         std::to_string(prefix.data_bytes));
+  }
   Message message;
   message.header.resize(prefix.header_bytes / sizeof(double));
   message.data.resize(prefix.data_bytes);

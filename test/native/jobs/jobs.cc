@@ -233,7 +233,8 @@ TEST_CASE("whatever a job throws is its answer") {
 }
 
 TEST_CASE("what is no message ends the service with a sentence") {
-  for (const MessagePrefix prefix : {MessagePrefix{12, 0}, MessagePrefix{0, 0}, MessagePrefix{0xfffffff8, 0}}) {
+  for (const MessagePrefix prefix :
+       {MessagePrefix{12, 0}, MessagePrefix{0, 0}, MessagePrefix{0xfffffff8, 0}, MessagePrefix{16, 0xffffffff}}) {
     Served served([](const Job&, Cancellation&) { return JobOutcome{}; });
     REQUIRE(send(served.socket(), &prefix, sizeof prefix, 0) == sizeof prefix);
     served.join();

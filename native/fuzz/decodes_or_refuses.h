@@ -1,20 +1,21 @@
-/// Every decoder, by what the file's first bytes say; upright and reduced, too.
+#pragma once
+
 #include <cstdlib>
 
 #include "image/image.h"
 #include "image/image_header.h"
 #include "refuses_or_returns.h"
 
-using namespace edge_infer;
+namespace edge_infer {
 
 /// Larger pictures only take longer.
-constexpr int64_t kMaxFuzzedPixels = 1 << 18;
+constexpr int64_t kMaxFuzzedPixels = 1 << 16;
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const ByteView file(data, size);
+/// Decodes a file of that format whole, and again upright and no larger than needed.
+inline void decodes_or_refuses(ImageFormat format, ByteView file) {
   refuses_or_returns([&] {
     const ImageHeader header = read_image_header(file);
-    if (int64_t{header.width} * header.height > kMaxFuzzedPixels) return;
+    if (header.format != format || int64_t{header.width} * header.height > kMaxFuzzedPixels) return;
     const Frame whole = decode_image(file, {});
     if (whole.width != header.width || whole.height != header.height || !whole.full_size()) std::abort();
     DecodeRequest request;
@@ -22,6 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     request.auto_orient = true;
     const Frame reduced = decode_image(file, request);
     if (reduced.width * reduced.height != header.width * header.height) std::abort();
+    if (reduced.pixels.cols > reduced.width || reduced.pixels.rows > reduced.height) std::abort();
   });
-  return 0;
 }
+
+}  // namespace edge_infer

@@ -1,0 +1,6 @@
+#include "decodes_or_refuses.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  edge_infer::decodes_or_refuses(edge_infer::ImageFormat::webp, {data, size});
+  return 0;
+}
