@@ -14,8 +14,8 @@ export interface TensorSpec {
 export interface OutputSpec {
   name: string
   shape: readonly number[]
-  /** The constant value, row by row; zeros when absent. */
-  values?: Float32Array | undefined
+  /** The constant value, row by row; zeros of float32 when absent. */
+  values?: Float32Array | BigInt64Array | undefined
 }
 
 type Field = Buffer
@@ -45,13 +45,18 @@ function valueInfo(field: number, { name, type = 'float32', shape }: TensorSpec)
   )
 }
 
+function typeOf({ values }: OutputSpec): ElementType {
+  return values instanceof BigInt64Array ? 'int64' : 'float32'
+}
+
 /** GraphProto.initializer. */
-function constant({ name, shape, values }: OutputSpec): Field {
+function constant(output: OutputSpec): Field {
+  const { name, shape, values } = output
   const count = shape.reduce((product, side) => product * side, 1)
   const data = values ?? new Float32Array(count)
   if (data.length !== count) throw new RangeError(`${name} has ${data.length} values for ${count} places`)
   return message(
-    5, ...shape.map((side) => number(1, side)), number(2, ELEMENT_TYPES.float32), bytes(8, `${name}_value`),
+    5, ...shape.map((side) => number(1, side)), number(2, ELEMENT_TYPES[typeOf(output)]), bytes(8, `${name}_value`),
     bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
   )
 }
@@ -61,7 +66,7 @@ export function constantModel(inputs: readonly TensorSpec[], outputs: readonly O
   const nodes = outputs.map(({ name }) => message(1, bytes(1, `${name}_value`), bytes(2, name), bytes(4, 'Identity')))
   const graph = message(
     7, ...nodes, bytes(2, 'test'), ...outputs.map(constant), ...inputs.map((input) => valueInfo(11, input)),
-    ...outputs.map((output) => valueInfo(12, output)),
+    ...outputs.map((output) => valueInfo(12, { ...output, type: typeOf(output) })),
   )
   return Buffer.concat([number(1, 8), graph, message(8, bytes(1, ''), number(2, 13))])
 }

@@ -94,6 +94,10 @@ t.test('outputs of another family, size or number of classes are refused with bo
   await t.rejects(load(path, 'ultraface'), { code: 'MODEL_LOAD', message: /x2 \(scores\) and .*x4 \(boxes\)/ })
   await t.rejects(load(path, 'hopenet'), { code: 'MODEL_LOAD', message: /1x66, 1x66 and 1x66/ })
   await t.rejects(load(path, 'fsanet'), { code: 'MODEL_LOAD', message: /1x3 \(yaw, pitch, roll\)/ })
+  const integers = { name: 'output', shape: [1, 252, 7], values: new BigInt64Array(252 * 7) }
+  await t.rejects(load(file(square, integers), 'yolov5'), {
+    code: 'MODEL_LOAD', message: /output must be float32 but is int64/,
+  })
   await t.rejects(
     load(path, 'yolov11'),
     { code: 'BAD_OPTION', message: /yolov8, yolov8-raw, yolov5, .*received yolov11/ },

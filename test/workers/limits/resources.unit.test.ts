@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { NodeCapacity } from '../../../lib/host/index.js'
-import { limitsReader } from '../../../lib/workers/limits/schemas.js'
+import { CONTROLLER_NEEDS } from '../../../lib/workers/limits/index.js'
+import { LIMIT_MEMBERS, limitsReader } from '../../../lib/workers/limits/schemas.js'
+import { repositoryPath } from '../../helpers/shared.js'
 
 const capacity: NodeCapacity = { cores: 4, memoryBytes: 8 * 2 ** 30, cpus: [0, 1, 2, 3], memoryNodes: [0] }
 const read = limitsReader(capacity)
@@ -23,7 +26,7 @@ t.test('refuses every wrong value with what was expected and what was received',
     `1 (the kernel can hold no less than 0.00025 here) for cpu_util_limit but received ${received}`
   const wrong: [Record<string, unknown>, string][] = [
     [{ task_name: 'x' },
-      'Expected at least one of cpu_util_limit, cpu_set_cpus, cpu_set_mems, mem_limit, mem_util_limit'],
+      `Expected at least one of ${Object.keys(LIMIT_MEMBERS).join(', ')} but received none`],
     [{ cpu_util_limit: 0 }, `Expected a number above 0 and at most ${share('0 of type number')}`],
     [{ cpu_util_limit: -0.5 }, share('-0.5 of type number')],
     [{ cpu_util_limit: 1.5 }, share('1.5 of type number')],
@@ -50,4 +53,13 @@ t.test('refuses every wrong value with what was expected and what was received',
     t.match(error, { code: 'BAD_LIMIT', status: 400 }, JSON.stringify(body).slice(0, 60))
     t.ok(error instanceof Error && error.message.includes(message), `${String(error)}\nsays ${message}`)
   }
+})
+
+t.test('the pages name every limit, and the service hands over what they need', async (t) => {
+  const delegated = `Delegate=${CONTROLLER_NEEDS.map(({ controller }) => controller).join(' ')}`
+  const text = (path: string): string => readFileSync(repositoryPath(path), 'utf8')
+  for (const path of ['deploy/edge-infer.service', 'docs/deploy.md', 'docs/workers-and-limits.md']) {
+    t.match(text(path), delegated, path)
+  }
+  for (const name of Object.keys(LIMIT_MEMBERS)) t.match(text('docs/http-interface.md'), `\`${name}\``)
 })
