@@ -264,6 +264,7 @@ interface Addon {
   encodeBytesLiteral(bytes: Uint8Array): string
   annotate(image: NativeImage, marks: readonly NativeMark[], extension: string, quality: number): Promise<Buffer>
   reclaim(bytes: Uint8Array): void
+  mapLargeBlocks(): void
   createSharedMemory(bytes: number): SharedMemory
   releaseSharedPages(fd: number, offset: number, bytes: number): void
   jobProtocol(): JobProtocol
@@ -436,6 +437,8 @@ export const native = {
    * of a larger memory is left alone.
    */
   reclaim: (bytes: Uint8Array): void => loadAddon().reclaim(bytes),
+  /** Of this process: has blocks of 4 MiB and more go back to the system when they are freed. For a server. */
+  mapLargeBlocks: (): void => loadAddon().mapLargeBlocks(),
   /** `bytes` of memory to share; pages are taken when first written. */
   createSharedMemory: (bytes: number): SharedMemory => loadAddon().createSharedMemory(bytes),
   /** Gives pages back to the system; offset and length in bytes. */

@@ -5,6 +5,7 @@ import { Cluster } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
 import { clusterRoutes, createHttpServer, eventsRoutes, openTracing, type HttpServer } from '../http/index.js'
 import { createSampler, defaultAdvertiseAddress } from '../host/index.js'
+import { native } from '../native.js'
 import { startWorkers, type WorkerService } from '../workers/index.js'
 import { addServeOptions, resolveServeConfig } from './config.js'
 import type { ServeConfig } from './config-options.js'
@@ -30,6 +31,7 @@ async function serve(config: ServeConfig): Promise<void> {
   void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
   const { ip, scheme, tls, host } = await resolvePlace(config)
   const log = createLog(config.log_level)
+  native.mapLargeBlocks()
   const tracing = config.trace ? await openTracing(packageVersion(), log) : undefined
   if (config.models !== undefined) process.env.EDGE_INFER_MODELS = config.models
   say(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)

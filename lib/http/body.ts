@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError, received } from '../errors.js'
 import { native } from '../native.js'
+import type { RequestLifecycle } from './lifecycle.js'
 import type { HttpSettings } from './settings.js'
 
 export type BodyKind = 'json' | 'image' | 'multipart' | 'unnamed'
@@ -64,8 +65,8 @@ const BYTES_PER_TURN = 2 ** 20
 
 export class BodyReader {
   readonly #settings: Readonly<HttpSettings>
-  /** Bytes of all requests that are not answered yet. */
-  #buffered = 0
+  /** Bytes that all requests hold that are not answered yet. */
+  #held = 0
   #takenThisTurn = 0
   /** Requests that were paused when this turn had taken its share. */
   readonly #paused: IncomingMessage[] = []
@@ -77,7 +78,12 @@ export class BodyReader {
   /** The whole body. @throws EdgeInferError TOO_LARGE, REQUEST_TIMEOUT, QUEUE_FULL, ABORTED. */
   async read(request: FastifyRequest, limit: number): Promise<Buffer> {
     const body = new BodyBuffer(limit, declaredLength(request.raw))
-    await this.receive(request, limit, (piece) => body.add(piece))
+    try {
+      await this.receive(request, limit, (piece) => body.add(piece))
+    } catch (error) {
+      body.reclaim()
+      throw error
+    }
     return body.finish()
   }
 
@@ -86,8 +92,8 @@ export class BodyReader {
     const { raw, lifecycle } = request
     const declared = declaredLength(raw)
     if (declared !== undefined && declared > limit) throw tooLarge(limit)
+    if (declared !== undefined && this.#held + declared > this.#settings.bufferedBytes) throw tooMuchAtOnce()
     let received = 0
-    lifecycle.whenOver(() => (this.#buffered -= received))
     await new Promise<void>((resolve, reject) => {
       const stop = (error?: unknown): void => {
         clearTimeout(stall)
@@ -98,9 +104,8 @@ export class BodyReader {
       const stall = setTimeout(() => stop(stalled(this.#settings.bodyStallTimeout)), this.#settings.bodyStallTimeout)
       const onData = (piece: Buffer): void => {
         received += piece.length
-        this.#buffered += piece.length
         if (received > limit) return stop(tooLarge(limit))
-        if (this.#buffered > this.#settings.bufferedBytes) return stop(tooMuchAtOnce())
+        if (!this.#hold(lifecycle, received)) return stop(tooMuchAtOnce())
         stall.refresh()
         keep(piece)
         this.#countTurn(raw, piece.length)
@@ -108,8 +113,27 @@ export class BodyReader {
       const onEnd = (): void => stop()
       const onGone = (): void => stop(new EdgeInferError('ABORTED', 'The caller left before its request was complete'))
       raw.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone)
+      lifecycle.whenOver(() => {
+        onGone()
+        this.#hold(lifecycle, 0)
+      })
     })
     lifecycle.receivedAt = performance.now()
+  }
+
+  /**
+   * To be called when what was taken out of a request's body, so many bytes, has taken its place.
+   * @throws EdgeInferError QUEUE_FULL.
+   */
+  replaced({ lifecycle }: FastifyRequest, bytes: number): void {
+    if (!this.#hold(lifecycle, bytes)) throw tooMuchAtOnce()
+  }
+
+  /** False where all requests together hold more than they may now. */
+  #hold(lifecycle: RequestLifecycle, bytes: number): boolean {
+    this.#held += bytes - lifecycle.heldBytes
+    lifecycle.heldBytes = bytes
+    return this.#held <= this.#settings.bufferedBytes
   }
 
   #countTurn(raw: IncomingMessage, bytes: number): void {
@@ -129,15 +153,23 @@ export class BodyReader {
 /** The pieces of a body of unknown length are kept apart up to this many bytes; beyond, one buffer takes them. */
 const MAX_LOOSE_BYTES = 2 ** 20
 
+/** Buffers of which a body is the beginning. */
+const wholes = new WeakMap<Uint8Array, Uint8Array>()
+
+/** Frees the memory of a body, which nobody may use any more. */
+export function reclaimBody(body: Uint8Array): void {
+  native.reclaim(wholes.get(body) ?? body)
+}
+
 /** Joins the pieces of a body and never makes a large copy, which would block the event loop. */
 export class BodyBuffer {
   readonly #limit: number
   readonly #declared: number | undefined
-  #pieces: Buffer[] = []
+  readonly #pieces: Buffer[] = []
   #length = 0
   #whole: Buffer | undefined
 
-  /** `declared`: the length, where it is known; the memory of the pieces is reclaimed then. */
+  /** `declared`: the length, where it is known. The memory of pieces is reclaimed as they are copied. */
   constructor(limit: number, declared?: number) {
     this.#limit = limit
     this.#declared = declared
@@ -146,14 +178,27 @@ export class BodyBuffer {
   add(piece: Buffer): void {
     const end = this.#length + piece.length
     if (!this.#whole && (this.#declared !== undefined || end > MAX_LOOSE_BYTES)) this.#allocate()
-    if (this.#whole) piece.copy(this.#whole, this.#length)
-    else this.#pieces.push(piece)
-    if (this.#declared !== undefined) native.reclaim(piece)
+    if (this.#whole) {
+      piece.copy(this.#whole, this.#length)
+      native.reclaim(piece)
+    } else {
+      this.#pieces.push(piece)
+    }
     this.#length = end
   }
 
+  /** Frees what has come at once: many requests may be refused before the garbage is collected. */
+  reclaim(): void {
+    for (const piece of this.#whole ? [this.#whole] : this.#pieces) native.reclaim(piece)
+  }
+
   finish(): Buffer {
-    if (this.#whole) return this.#whole.length === this.#length ? this.#whole : this.#whole.subarray(0, this.#length)
+    if (this.#whole) {
+      if (this.#whole.length === this.#length) return this.#whole
+      const filled = this.#whole.subarray(0, this.#length)
+      wholes.set(filled, this.#whole)
+      return filled
+    }
     return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.#length)
   }
 
@@ -161,8 +206,10 @@ export class BodyBuffer {
   #allocate(): void {
     this.#whole = Buffer.allocUnsafeSlow(this.#declared ?? this.#limit)
     let at = 0
-    for (const earlier of this.#pieces) at += earlier.copy(this.#whole, at)
-    this.#pieces = []
+    for (const earlier of this.#pieces.splice(0)) {
+      at += earlier.copy(this.#whole, at)
+      native.reclaim(earlier)
+    }
   }
 }
 
@@ -175,6 +222,7 @@ export function discardRest(raw: IncomingMessage, limit: number): void {
   raw.unpipe()
   raw.on('data', (piece: Buffer) => {
     discarded += piece.length
+    native.reclaim(piece)
     if (discarded > limit) raw.socket.destroy()
   })
   raw.on('error', () => {})

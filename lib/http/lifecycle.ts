@@ -36,6 +36,8 @@ const openLifecycles = new WeakMap<Socket, Set<RequestLifecycle>>()
 export class RequestLifecycle {
   /** When the last byte of the request had come, `performance.now()`; 0 before. */
   receivedAt = 0
+  /** Of its body, or of what was taken out of it, in memory. */
+  heldBytes = 0
   /** Where requests are traced. */
   trace: RequestTrace | undefined
   readonly #response: ServerResponse

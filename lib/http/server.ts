@@ -18,7 +18,7 @@ import { RequestLifecycle } from './lifecycle.js'
 import { Metrics } from './metrics.js'
 import { registerOpenApi } from './openapi.js'
 import { ROUTES, type Routes } from './routes/index.js'
-import { DEFAULT_SETTINGS, type HttpSettings } from './settings.js'
+import { defaultSettings, type HttpSettings } from './settings.js'
 import type { Tracing } from './tracing.js'
 
 export interface HttpServerOptions {
@@ -55,7 +55,7 @@ export interface HttpServer {
 }
 
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const settings = { ...DEFAULT_SETTINGS, ...options.settings }
+  const settings = { ...defaultSettings(options.sampler.capacity().memoryBytes), ...options.settings }
   const { token, open = false } = options.control ?? {}
   const context: HttpContext = {
     workers: options.workers,

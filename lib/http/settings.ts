@@ -4,7 +4,7 @@ export interface HttpSettings {
   bodyLimit: number
   /** The largest body of every other route. */
   controlBodyLimit: number
-  /** Bodies of all requests together; what comes beyond is refused with QUEUE_FULL. */
+  /** Bodies, and images taken out of them, of all requests together; what comes beyond is refused with QUEUE_FULL. */
   bufferedBytes: number
   maxHeaderSize: number
   maxConnections: number
@@ -26,17 +26,28 @@ export interface HttpSettings {
 
 const MEBIBYTE = 2 ** 20
 
-export const DEFAULT_SETTINGS: Readonly<HttpSettings> = {
-  bodyLimit: 64 * MEBIBYTE,
-  controlBodyLimit: 64 * 1024,
-  bufferedBytes: 512 * MEBIBYTE,
-  maxHeaderSize: 16 * 1024,
-  maxConnections: 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 60_000,
-  bodyStallTimeout: 10_000,
-  sendTimeout: 60_000,
-  keepAliveTimeout: 65_000,
-  timeoutCheckInterval: 1000,
-  drainIdle: 1000,
+/**
+ * Of `memoryBytes`, what this node may use, so much for bodies at most. Images are copied once on the way to a worker
+ * and take more than their text while they are parsed: figures in docs/engineering/memory.md.
+ */
+const BUFFERED_SHARE = 1 / 8
+/** Of that, for one body. */
+const BODY_SHARE = 1 / 2
+
+export function defaultSettings(memoryBytes: number): Readonly<HttpSettings> {
+  const bufferedBytes = Math.min(512 * MEBIBYTE, Math.floor(memoryBytes * BUFFERED_SHARE))
+  return {
+    bodyLimit: Math.min(64 * MEBIBYTE, Math.floor(bufferedBytes * BODY_SHARE)),
+    controlBodyLimit: 64 * 1024,
+    bufferedBytes,
+    maxHeaderSize: 16 * 1024,
+    maxConnections: 1024,
+    headersTimeout: 10_000,
+    requestTimeout: 60_000,
+    bodyStallTimeout: 10_000,
+    sendTimeout: 60_000,
+    keepAliveTimeout: 65_000,
+    timeoutCheckInterval: 1000,
+    drainIdle: 1000,
+  }
 }

@@ -1,9 +1,8 @@
 /** A task as it was posted: JSON, an image as the body, or a form; further arguments in the query string. */
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../errors.js'
-import { native } from '../native.js'
 import { parseTaskRequest, type PostedImage, type TaskRequest } from '../tasks/request.js'
-import { BodyBuffer, bodyKind, requireJsonLook, type BodyReader } from './body.js'
+import { BodyBuffer, bodyKind, reclaimBody, requireJsonLook, type BodyReader } from './body.js'
 import type { HttpSettings } from './settings.js'
 
 /** Files of a form; several named `image` make an image_list. Its field `input` holds further members as JSON. */
@@ -27,16 +26,28 @@ export async function readTaskRequest(
   if (body.length === 0) throw new EdgeInferError('BAD_REQUEST', 'Expected a body with an image but received none')
   if (kind === 'image') return { fields: query, image: fileImage(body), imageList: undefined, faces: undefined }
   if (kind === 'unnamed') requireJsonLook(body, request.headers)
+  let parsed: TaskRequest
   try {
-    return withArguments(query, await parseTaskRequest(body))
+    parsed = await parseTaskRequest(body)
   } finally {
-    native.reclaim(body)
+    reclaimBody(body)
   }
+  try {
+    bodies.replaced(request, imagesOf(parsed).reduce((sum, { image }) => sum + image.data.length, 0))
+  } catch (error) {
+    reclaimImages(parsed)
+    throw error
+  }
+  return withArguments(query, parsed)
+}
+
+function imagesOf({ image, imageList = [], faces = [] }: TaskRequest): readonly PostedImage[] {
+  return [...(image ? [image] : []), ...imageList, ...faces]
 }
 
 /** Frees the images of a request whose jobs have been settled. */
-export function reclaimImages({ image, imageList = [], faces = [] }: TaskRequest): void {
-  for (const posted of [...(image ? [image] : []), ...imageList, ...faces]) native.reclaim(posted.image.data)
+export function reclaimImages(request: TaskRequest): void {
+  for (const { image } of imagesOf(request)) reclaimBody(image.data)
 }
 
 /** Members of the body come before arguments of the query string. */

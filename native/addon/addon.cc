@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <napi.h>
 
 #include <opencv2/core/version.hpp>
@@ -99,6 +100,17 @@ Napi::Value reclaim(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// `mapLargeBlocks()`: has the C library map each block from 4 MiB on by itself, so that it goes back to the system
+/// when it is freed. Left alone the library keeps blocks of up to 32 MiB for each of its arenas.
+Napi::Value map_large_blocks(const Napi::CallbackInfo& info) {
+#ifdef M_MMAP_THRESHOLD
+  constexpr int kLargeBytes = 4 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+  mallopt(M_TRIM_THRESHOLD, 2 * kLargeBytes);
+#endif
+  return info.Env().Undefined();
+}
+
 /// `jobProtocol()`: how jobs and their answers are written.
 Napi::Value describe_job_protocol(const Napi::CallbackInfo& info) {
   return from_job_protocol(info.Env(), job_protocol());
@@ -125,6 +137,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
       {"extractImages", call<extract>},
       {"encodeBytesLiteral", call<encode_literal>},
       {"reclaim", call<reclaim>},
+      {"mapLargeBlocks", call<map_large_blocks>},
       {"createSharedMemory", call<create_shared_memory>},
       {"releaseSharedPages", call<release_shared_pages>},
       {"jobProtocol", call<describe_job_protocol>},

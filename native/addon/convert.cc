@@ -404,13 +404,16 @@ Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
   for (size_t i = 0; i < request.images.size(); ++i) {
     ExtractedImage& extracted = request.images[i];
     Napi::Object image = Napi::Object::New(env);
-    image.Set("kind", extracted.encoding == ImageEncoding::nested_list ? "raw" : "encoded");
-    image.Set("data", adopt_bytes(env, std::move(extracted.data)));
     if (extracted.encoding == ImageEncoding::nested_list) {
-      image.Set("width", extracted.width);
-      image.Set("height", extracted.height);
+      image.Set("kind", "raw");
+      image.Set("width", extracted.pixels.cols);
+      image.Set("height", extracted.pixels.rows);
       image.Set("channels", 3);
       image.Set("order", "bgr");
+      image.Set("data", adopt_pixels(env, std::move(extracted.pixels)));
+    } else {
+      image.Set("kind", "encoded");
+      image.Set("data", adopt_bytes(env, std::move(extracted.data)));
     }
     Napi::Object entry = Napi::Object::New(env);
     entry.Set("key", extracted.key);
@@ -425,12 +428,25 @@ Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request) {
   return object;
 }
 
-Napi::Value adopt_bytes(Napi::Env env, Bytes&& bytes) {
-  auto owned = std::make_unique<Bytes>(std::move(bytes));
+template <typename Owner>
+static Napi::Value adopt(Napi::Env env, std::unique_ptr<Owner> owner, uint8_t* data, size_t size) {
   const auto buffer = Napi::Buffer<uint8_t>::NewOrCopy(
-      env, owned->data(), owned->size(), [](Napi::Env, uint8_t*, Bytes* held) { delete held; }, owned.get());
-  (void)owned.release();
+      env, data, size, [](Napi::Env, uint8_t*, Owner* held) { delete held; }, owner.get());
+  (void)owner.release();
   return buffer;
+}
+
+Napi::Value adopt_bytes(Napi::Env env, Bytes&& bytes) {
+  auto owner = std::make_unique<Bytes>(std::move(bytes));
+  uint8_t* const data = owner->data();
+  const size_t size = owner->size();
+  return adopt(env, std::move(owner), data, size);
+}
+
+Napi::Value adopt_pixels(Napi::Env env, cv::Mat&& pixels) {
+  uint8_t* const data = pixels.data;
+  const size_t size = pixels.total() * pixels.elemSize();
+  return adopt(env, std::make_unique<cv::Mat>(std::move(pixels)), data, size);
 }
 
 Napi::Value from_bytes(Napi::Env env, const Bytes& bytes) {

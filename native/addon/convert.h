@@ -57,6 +57,8 @@ Napi::Value from_strings(Napi::Env env, const std::vector<std::string>& strings)
 Napi::Value from_extracted_request(Napi::Env env, ExtractedRequest& request);
 /// A Buffer that owns the bytes, without a copy where the environment allows it.
 Napi::Value adopt_bytes(Napi::Env env, Bytes&& bytes);
+/// The same of pixels without padding.
+Napi::Value adopt_pixels(Napi::Env env, cv::Mat&& pixels);
 Napi::Value from_bytes(Napi::Env env, const Bytes& bytes);
 /// A Buffer of the matrix's rows without padding.
 Napi::Value from_pixels(Napi::Env env, const cv::Mat& pixels);

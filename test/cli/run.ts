@@ -10,6 +10,8 @@ export interface CliOptions {
   /** The file that is its standard input. */
   input?: string
   env?: NodeJS.ProcessEnv
+  /** A command that runs its further arguments. */
+  prefix?: readonly string[]
 }
 
 /**
@@ -17,11 +19,12 @@ export interface CliOptions {
  * that tap puts into NODE_OPTIONS cannot load a launcher without a file name extension.
  */
 export function spawnCli(
-  args: readonly string[], { cwd, input = '/dev/null', env }: CliOptions = {},
+  args: readonly string[], { cwd, input = '/dev/null', env, prefix = [] }: CliOptions = {},
 ): ChildProcessByStdio<null, Readable, Readable> {
   const standardInput = openSync(input, 'r')
   try {
-    return spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], {
+    const [command, ...rest] = [...prefix, 'env', '-u', 'NODE_OPTIONS', process.execPath, CLI, ...args] as [string]
+    return spawn(command, rest, {
       cwd, env: { ...process.env, ...env }, stdio: [standardInput, 'pipe', 'pipe'],
     }) as ChildProcessByStdio<null, Readable, Readable>
   } finally {

@@ -2,11 +2,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EdgeInferError } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
-import { native } from '../../native.js'
 import { isTaskName } from '../../tasks/index.js'
 import { integerIn } from '../../inference/options.js'
 import type { JobRun } from '../../workers/types.js'
-import { bodyKind } from '../body.js'
+import { bodyKind, reclaimBody } from '../body.js'
 import type { HttpContext } from '../context.js'
 import { answerOf, jobsOf, MODEL_VERSION, tensorsOf } from '../inference-protocol/models.js'
 import { parseIndexRequest, parseInferenceRequest, requireOutputs } from '../inference-protocol/request.js'
@@ -100,7 +99,7 @@ async function infer(
     if (answer.jsonLength === undefined) return await reply.type(JSON_TYPE).send(answer.body)
     return await reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, answer.jsonLength).send(answer.body)
   } finally {
-    native.reclaim(body)
+    reclaimBody(body)
   }
 }
 

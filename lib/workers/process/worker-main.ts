@@ -2,6 +2,7 @@
  * A worker process: one task, one model. Its jobs come over a socket of their own and are answered by native code. What
  * else it is to do it is told over the channel; it ends when that closes, so that no worker outlives its server.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { TaskName } from '../../tasks/registry.js'
 import { native, toEdgeInferError } from '../../native.js'
@@ -102,6 +103,23 @@ function wireError(error: unknown): WireError {
   const { code, message } = toEdgeInferError(error)
   return { code, message }
 }
+
+/**
+ * Where memory runs out, the kernel's OOM killer is to end a worker, which is replaced, rather than the server: added
+ * to the share of memory by which it chooses (proc_pid_oom_score_adj(5)), thousandths.
+ */
+const OOM_SCORE = 500
+
+function expectToBeKilledFirst(): void {
+  const path = '/proc/self/oom_score_adj'
+  try {
+    writeFileSync(path, `${Math.min(1000, Number(readFileSync(path, 'utf8')) + OOM_SCORE)}`)
+  } catch {
+    // Where /proc may not be written the kernel chooses by size alone.
+  }
+}
+
+expectToBeKilledFirst()
 
 // The server decides when a worker ends; a terminal's or a supervisor's signal reaches the whole group.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})

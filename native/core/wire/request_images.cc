@@ -129,12 +129,9 @@ class Extractor {
     }
     if (at_ != end_ && *at_ == '[') {
       size_t length = 0;
-      const Frame frame = decode_nested_list_prefix({at_, static_cast<size_t>(end_ - at_)}, nullptr, length);
+      image.pixels = decode_nested_list_prefix({at_, static_cast<size_t>(end_ - at_)}, nullptr, length).pixels;
       at_ += length;
       image.encoding = ImageEncoding::nested_list;
-      image.width = frame.width;
-      image.height = frame.height;
-      image.data.assign(frame.pixels.data, frame.pixels.data + frame.pixels.total() * frame.pixels.elemSize());
       return;
     }
     throw Error(ErrorCode::bad_image, "Expected a string or a nested list but received another kind of JSON value");

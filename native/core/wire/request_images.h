@@ -13,9 +13,8 @@ struct ExtractedImage {
   std::string key;
   ImageEncoding encoding = ImageEncoding::encoded;
   Bytes data;
-  /// Of a nested list.
-  int width = 0;
-  int height = 0;
+  /// Of a nested list, in place of `data`.
+  cv::Mat pixels;
 };
 
 struct ExtractedRequest {
