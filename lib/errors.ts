@@ -39,6 +39,7 @@ export const ERROR_TABLE = {
   NODE_UNREACHABLE: { status: 503, summary: 'A node cannot be reached, or the connection broke before it answered.' },
   CLUSTER_FULL: { status: 503, summary: 'The cluster has as many nodes as its cloud remembers.' },
   CGROUP_UNAVAILABLE: { status: 503, summary: 'This machine gives no control group that the server may write.' },
+  NOT_WRITTEN: { status: 500, summary: 'The disk is full or broken: a result could not be written.' },
   MODEL_UNAVAILABLE: { status: 503, summary: 'The model is not on this machine and could not be fetched.' },
   RUNTIME_UNAVAILABLE: { status: 503, summary: 'The native addon or the ONNX Runtime library cannot be loaded.' },
   PROVIDER_UNAVAILABLE: { status: 503, summary: 'The runtime does not have the execution provider of that device.' },
@@ -68,6 +69,14 @@ export class EdgeInferError extends Error {
   get status(): number {
     return ERROR_TABLE[this.code].status
   }
+}
+
+const DISK_FAULTS: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO']
+
+/** Why `what`, a file that somebody asked for, was not written: the disk, or the place that was named. */
+export function writeError(what: string, cause: Error & { code?: unknown }): EdgeInferError {
+  const code = DISK_FAULTS.includes(cause.code) ? 'NOT_WRITTEN' : 'BAD_OPTION'
+  return new EdgeInferError(code, `${what} cannot be written: ${cause.message}`, { cause })
 }
 
 /** Whether `value` is one of the codes of {@link ERROR_TABLE}. */

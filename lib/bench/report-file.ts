@@ -1,7 +1,7 @@
 /** Reports as files; the extension says which format. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
-import { EdgeInferError } from '../errors.js'
+import { EdgeInferError, writeError } from '../errors.js'
 import { renderHtml } from './report-html.js'
 import type { RecordRow, Report } from './report.js'
 import { stackCharts } from './svg.js'
@@ -20,8 +20,12 @@ export function checkReportPath(path: string): void {
 
 export async function writeReport(path: string, report: Report): Promise<void> {
   const text = writerFor(path)(report)
-  await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, text)
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, text)
+  } catch (cause) {
+    throw writeError(`The report ${path}`, cause as Error)
+  }
 }
 
 function writerFor(path: string): (report: Report) => string {

@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { checkReportPath, renderJson, writeReport } from '../bench/report-file.js'
 import type { Report } from '../bench/report.js'
 import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
+import { print, printLine } from './output.js'
 import { createProgressBar } from './progress.js'
 import { renderTable } from './table.js'
 
@@ -66,26 +67,26 @@ export async function present(
   } finally {
     bar.stop()
   }
-  if (json) process.stdout.write(renderJson(report))
+  if (json) print(renderJson(report))
   else printSections(report)
   if (output !== undefined) {
     await writeReport(output, report)
-    if (!json) print(`\nThe report is in ${output}`)
+    if (!json) printLine(`\nThe report is in ${output}`)
   }
 }
 
 function printSections({ machine, sections }: Report): void {
-  print(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}; Node.js ${machine.node}, ` +
+  printLine(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}; Node.js ${machine.node}, ` +
     `ONNX Runtime ${machine.onnxruntime}, OpenCV ${machine.opencv}`)
   for (const { title, table, notes = [] } of sections) {
     if (!table && notes.length === 0) continue
-    print(`\n${title}`)
+    printLine(`\n${title}`)
     if (table) {
       const titles = table.columns.map((column) => column.title)
       const right = table.columns.filter(({ align }) => align === 'right').map((column) => column.title)
-      print(renderTable(titles, table.rows, right))
+      printLine(renderTable(titles, table.rows, right))
     }
-    for (const note of notes) print(note)
+    for (const note of notes) printLine(note)
   }
 }
 
@@ -116,8 +117,4 @@ export function parsePercentiles(text: string): number[] {
 /** 50, 90 and 99 with those asked for. */
 export function withUsualPercentiles(percents: readonly number[]): number[] {
   return [...new Set([50, 90, 99, ...percents])].sort((a, b) => a - b)
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { InvalidArgumentError, type Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
+import { printLine, say } from './output.js'
 import { interruptSignal } from './signals.js'
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -49,7 +50,7 @@ async function build({ parallel, verbose = false }: BuildOptions): Promise<void>
   ]
   const signal = interruptSignal()
   for (const step of steps) await runStep(step, verbose, signal)
-  process.stdout.write(`${ADDON}\n`)
+  printLine(ADDON)
 }
 
 /** An earlier build keeps its options, so a root that was named is named again. */
@@ -70,24 +71,24 @@ async function expectWritablePackage(): Promise<void> {
 /** Says on standard error what is done and how long it took; a failure carries the end of the command's output. */
 async function runStep({ label, command, args }: Step, verbose: boolean, signal: AbortSignal): Promise<void> {
   const start = performance.now()
-  process.stderr.write(`build: ${label} ... ${verbose ? '\n' : ''}`)
+  say(`build: ${label} ... ${verbose ? '\n' : ''}`)
   const child = spawn(command, args, { cwd: PACKAGE_ROOT, stdio: ['ignore', 'pipe', 'pipe'], signal })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
       output += chunk.toString()
-      if (verbose) process.stderr.write(chunk)
+      if (verbose) say(chunk.toString())
     })
   }
   let code: unknown
   try {
     [code] = await once(child, 'close') as unknown[]
   } catch (cause) {
-    process.stderr.write('failed\n')
+    say('failed\n')
     if (signal.aborted) throw new EdgeInferError('ABORTED', 'The build was interrupted', { cause })
     throw new EdgeInferError('RUNTIME_UNAVAILABLE', `The build needs ${command}, which cannot be run`, { cause })
   }
-  process.stderr.write(`${code === 0 ? 'done' : 'failed'}, ${((performance.now() - start) / 1000).toFixed(1)} s\n`)
+  say(`${code === 0 ? 'done' : 'failed'}, ${((performance.now() - start) / 1000).toFixed(1)} s\n`)
   if (code === 0) return
   throw new EdgeInferError(
     'RUNTIME_UNAVAILABLE', `The addon cannot be built: ${label}\n${output.trim().slice(-OUTPUT_KEPT)}`)

@@ -9,6 +9,7 @@ import { createTask } from '../tasks/index.js'
 import { defaultModelFor } from '../tasks/models.js'
 import { CONTROLLER_NEEDS, openLimits } from '../workers/limits/index.js'
 import { formatBytes, indent, renderFacts, renderTable, wrap } from './table.js'
+import { printLine } from './output.js'
 import { packageVersion } from './program.js'
 
 export function configure(command: Command): void {
@@ -17,7 +18,7 @@ export function configure(command: Command): void {
     .addHelpText('after', '\nExit code 0 when every task can run with its default model, else 1.')
     .action(async ({ json }: { json?: boolean }) => {
       const report = await inspect()
-      process.stdout.write(`${json ? JSON.stringify(report, null, 2) : toText(report)}\n`)
+      printLine(json ? JSON.stringify(report, null, 2) : toText(report))
       if (report.tasks.some(({ ready }) => !ready)) process.exitCode = 1
     })
 }

@@ -1,6 +1,7 @@
 /** The command line. Each command is a file of its own, loaded only when it is asked for. */
 import { Command, CommanderError } from 'commander'
 import { EdgeInferError } from '../errors.js'
+import { EXIT_READER_GONE, guardOutputs, isReaderGone, print, say } from './output.js'
 import { packageVersion } from './program.js'
 
 interface CommandModule {
@@ -30,9 +31,12 @@ const EXIT_FAILURE = 1
 const EXIT_USAGE = 2
 const EXIT_INTERRUPTED = 130
 
-/** Runs the command that `argv` (as of `process.argv`) names and sets the exit code: 1 failed, 2 misused. */
+/**
+ * Runs the command that `argv` (as of `process.argv`) names and sets the exit code: 1 failed, 2 misused,
+ * 130 interrupted, 141 without a reader of its results.
+ */
 export async function main(argv: readonly string[]): Promise<void> {
-  process.stdout.on('error', endQuietlyWhenTheReaderIsGone)
+  guardOutputs()
   try {
     const program = await createProgram(argv)
     await program.parseAsync(argv)
@@ -46,6 +50,7 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
     .description('Vision inference for Node.js and edge boxes')
     .version(packageVersion())
     .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: say })
     .showHelpAfterError('(--help lists what there is)')
   const words = argv.slice(2).filter((word) => !word.startsWith('-'))
   const asked = words[0] === 'help' ? words[1] : words[0]
@@ -58,16 +63,12 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
 
 /** Prints what commander has not printed itself. */
 function report(error: unknown): number {
+  if (isReaderGone()) return EXIT_READER_GONE
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
   if (error instanceof EdgeInferError) {
-    process.stderr.write(`error: ${error.message} [${error.code}]\n`)
+    say(`error: ${error.message} [${error.code}]\n`)
     return error.code === 'ABORTED' ? EXIT_INTERRUPTED : EXIT_FAILURE
   }
-  process.stderr.write(`error: ${error instanceof Error ? error.stack : String(error)} [INTERNAL]\n`)
+  say(`error: ${error instanceof Error ? error.stack : String(error)} [INTERNAL]\n`)
   return EXIT_FAILURE
-}
-
-function endQuietlyWhenTheReaderIsGone(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
 }

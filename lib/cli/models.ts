@@ -8,6 +8,7 @@ import {
 import { isDefaultModel, loadTaskCatalog } from '../tasks/models.js'
 import { interruptSignal } from './signals.js'
 import { configureQuantize } from './models-quantize.js'
+import { printLine } from './output.js'
 import { createProgressBar } from './progress.js'
 import { formatBytes, renderTable } from './table.js'
 
@@ -42,7 +43,7 @@ interface PullOptions {
 async function list(json: boolean): Promise<void> {
   loadTaskCatalog()
   const models = await listModels()
-  if (json) return print(JSON.stringify(models.map(toJson), null, 2))
+  if (json) return printLine(JSON.stringify(models.map(toJson), null, 2))
   const rows = models.map((model) => [
     isDefaultModel(model.entry) ? `${model.entry.name} *` : model.entry.name,
     model.entry.task,
@@ -51,15 +52,15 @@ async function list(json: boolean): Promise<void> {
     model.entry.licence.id,
     sourceOf(model.entry),
   ])
-  print(renderTable(['MODEL', 'TASK', 'STATE', 'SIZE', 'LICENCE', 'SOURCE'], rows, ['SIZE']))
-  print("\n* the task's default model")
+  printLine(renderTable(['MODEL', 'TASK', 'STATE', 'SIZE', 'LICENCE', 'SOURCE'], rows, ['SIZE']))
+  printLine("\n* the task's default model")
   const notes = new Map<string, string[]>()
   for (const { entry } of models) {
     if (entry.licence.note !== undefined) {
       notes.set(entry.licence.note, [...(notes.get(entry.licence.note) ?? []), entry.name])
     }
   }
-  for (const [note, names] of notes) print(`${names.join(', ')}: ${note}`)
+  for (const [note, names] of notes) printLine(`${names.join(', ')}: ${note}`)
 }
 
 function toJson(model: ListedModel): Record<string, unknown> {
@@ -130,7 +131,7 @@ async function pull(names: readonly string[], options: PullOptions): Promise<voi
       continue
     }
     const isNew = entry.files.some(({ name }) => fetched.has(name))
-    if (isNew || !quiet) print(`${entry.name}: ${isNew ? 'fetched ' : ''}${outcome.paths.join(', ')}`)
+    if (isNew || !quiet) printLine(`${entry.name}: ${isNew ? 'fetched ' : ''}${outcome.paths.join(', ')}`)
   }
   const [first] = failures
   if (first === undefined) return
@@ -149,11 +150,11 @@ function known(name: string): CatalogEntry {
 async function verify(json: boolean): Promise<void> {
   const files = await verifyModels()
   if (json) {
-    print(JSON.stringify(files, null, 2))
+    printLine(JSON.stringify(files, null, 2))
   } else {
     const rows = files.map(({ model, path, matches }) => [model, verdict(matches), path])
     const table = renderTable(['MODEL', 'DIGEST', 'FILE'], rows)
-    print(rows.length === 0 ? 'There is no model file on this machine.' : table)
+    printLine(rows.length === 0 ? 'There is no model file on this machine.' : table)
   }
   const wrong = files.filter(({ matches }) => matches === false)
   if (wrong.length === 0) return
@@ -164,8 +165,4 @@ async function verify(json: boolean): Promise<void> {
 function verdict(matches: boolean | undefined): string {
   if (matches === undefined) return 'not known'
   return matches ? 'ok' : 'WRONG'
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

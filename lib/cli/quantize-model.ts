@@ -8,6 +8,7 @@ import { resolveModel } from '../tasks/models.js'
 import type { TaskName } from '../tasks/registry.js'
 import { readCpuFeatures } from '../host/index.js'
 import { interruptSignal } from './signals.js'
+import { printLine, say } from './output.js'
 import { createProgressBar, type ProgressBar } from './progress.js'
 import { picturesOf } from './run-inputs.js'
 import { formatBytes, renderTable, wrap } from './table.js'
@@ -77,10 +78,10 @@ export async function quantize(name: string, options: QuantizeCommandOptions): P
       speed: isWritten ? await compareSpeed(temporary, judged) : undefined,
     }
     bar.stop()
-    print(options.json ? toJson(figures) : describe(figures))
+    printLine(options.json ? toJson(figures) : describe(figures))
     if (!isWritten) throw refusal(name, attempt, options.maxLoss)
     await rename(temporary, target)
-    if (!options.json) print(`${isAccurate ? '' : 'Written all the same: '}${target}`)
+    if (!options.json) printLine(`${isAccurate ? '' : 'Written all the same: '}${target}`)
   } finally {
     bar.stop()
     await discard(temporary)
@@ -157,7 +158,7 @@ function warnOfSaturation({ reduceRange }: QuantizeCommandOptions): void {
   if (process.arch !== 'x64' || reduceRange) return
   const { features, model } = readCpuFeatures()
   if (features.some((feature) => EXACT_PRODUCTS.includes(feature))) return
-  process.stderr.write(`warning: ${model} has no VNNI: sums of two products may be cut off at 16 bits. ` +
+  say(`warning: ${model} has no VNNI: sums of two products may be cut off at 16 bits. ` +
     'If accuracy suffers, try --reduce-range\n')
 }
 
@@ -217,8 +218,4 @@ function describeSearch({ number, of, layersInFloat }: Attempt): string[] {
     ? `${of - 1} attempts before this one lost too much. In it`
     : `All ${of} attempts lost too much. In the best of them`
   return [wrap(`${text} the ${layersInFloat} layers that lose most stay in float`)]
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -2,11 +2,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { EdgeInferError } from '../errors.js'
+import { writeError } from '../errors.js'
 import { TASKS, type TaskName } from '../tasks/registry.js'
 import { annotate } from '../inference/annotate.js'
 import { toNativeImage } from '../tasks/index.js'
 import { Analyzer } from './analyzer.js'
+import { printLine } from './output.js'
 import { commandName } from './program.js'
 import { fetchSample } from './fetch.js'
 import { interruptSignal } from './signals.js'
@@ -33,16 +34,15 @@ export function configure(command: Command): void {
 async function quickstart(directory: string): Promise<void> {
   const signal = interruptSignal()
   await mkdir(directory, { recursive: true }).catch((cause: Error) => {
-    const message = `Expected --out to be a directory that can be written but ${cause.message}`
-    throw new EdgeInferError('BAD_OPTION', message, { cause })
+    throw writeError('The directory of --out', cause)
   })
   const written: string[] = []
   for (const step of STEPS) written.push(await runStep(step, directory, signal))
   const pictures = await Promise.all(STEPS.map(async ({ task, sample }) =>
     ({ task, path: await fetchSample(sample, signal) })))
-  print(`${await runOverHttp(pictures)}\n`)
+  printLine(`${await runOverHttp(pictures)}\n`)
   const command = commandName()
-  print(`The pictures with what was found drawn on them:
+  printLine(`The pictures with what was found drawn on them:
   ${written.join('\n  ')}
 
 What to try next:
@@ -57,12 +57,9 @@ async function runStep({ task, sample, title }: Step, directory: string, signal:
   await using analyzer = await Analyzer.open(task, {}, signal)
   const picture = await toNativeImage(path)
   const analysis = await analyzer.run(picture, signal)
-  print(`${task}: ${title}\n${toText(basename(path), analysis)}\n`)
+  printLine(`${task}: ${title}\n${toText(basename(path), analysis)}\n`)
   const out = join(directory, basename(path))
-  await writeFile(out, await annotate(picture, analysis, { poses: analysis.poses, type: extname(out) }))
+  const drawn = await annotate(picture, analysis, { poses: analysis.poses, type: extname(out) })
+  await writeFile(out, drawn).catch((cause: Error) => { throw writeError(out, cause) })
   return out
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -1,7 +1,7 @@
 /** Where `edge-infer run --out` writes. */
 import { mkdir, realpath } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve, sep } from 'node:path'
-import { EdgeInferError } from '../errors.js'
+import { EdgeInferError, writeError } from '../errors.js'
 import { isDirectory, PICTURE_TYPES, STANDARD_INPUT, type Input, type Inputs } from './run-inputs.js'
 
 /** Containers that take MPEG-4 video, which is what is written; the first unless said otherwise. */
@@ -27,8 +27,7 @@ export async function planOutputs(out: string, { list, single }: Inputs): Promis
     for (const input of list) planned.set(input, freeName(join(out, outputName(input)), taken))
   }
   await mkdir(directory ? out : dirname(out), { recursive: true }).catch((cause: Error) => {
-    const message = `Expected a directory for --out that can be written but ${cause.message}`
-    throw new EdgeInferError('BAD_OPTION', message, { cause })
+    throw writeError('The directory of --out', cause)
   })
   await checkNothingIsOverwritten(planned)
   return planned

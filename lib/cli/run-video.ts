@@ -70,8 +70,17 @@ export async function runVideo(path: string, analyzer: Analyzer, options: VideoO
     bar.stop()
     await writer?.close()
   }
+  if (out !== undefined && writer) await expectWritten(out, summary.frames)
   if (summary.frames > 0) return summary
   throw new EdgeInferError('BAD_IMAGE', `Expected a video with frames but none of ${path} can be read`)
+}
+
+/** The encoder does not tell of a full disk. Containers without an index may count one frame less. */
+async function expectWritten(out: string, frames: number): Promise<void> {
+  const { frameCount } = await native.openVideo(out).then(({ info }) => info, () => ({ frameCount: 0 }))
+  if (frameCount > 0 && frameCount >= frames - 1) return
+  const message = `${out} cannot be written: it holds ${frameCount} of ${frames} frames; is the disk full?`
+  throw new EdgeInferError('NOT_WRITTEN', message)
 }
 
 async function* framesOf(reader: NativeVideoReader, most: number): AsyncGenerator<NativeImage> {

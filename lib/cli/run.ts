@@ -4,6 +4,7 @@ import { EdgeInferError } from '../errors.js'
 import { isTaskOfKind, TASK_NAMES, tasksOfKind, type TaskName } from '../tasks/registry.js'
 import { Analyzer } from './analyzer.js'
 import { numberBetween, wholeNumberBetween } from './arguments.js'
+import { say } from './output.js'
 import { interruptSignal } from './signals.js'
 import { findInputs, type Input } from './run-inputs.js'
 import { planOutputs } from './run-outputs.js'
@@ -66,7 +67,7 @@ async function run(task: TaskName, paths: string[], options: RunOptions): Promis
   const thresholds = { scoreThreshold: conf, iouThreshold: iou, maxDetections: maxDet }
   await using analyzer = await Analyzer.open(
     task, { model, faceModel, device, fallback, threads, classes, thresholds }, signal)
-  for (const warning of analyzer.warnings) process.stderr.write(`warning: ${warning}\n`)
+  for (const warning of analyzer.warnings) say(`warning: ${warning}\n`)
   await new Runner(analyzer, outputs, options, signal).run(inputs.list)
 }
 

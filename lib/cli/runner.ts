@@ -1,11 +1,12 @@
 /** The inputs of `edge-infer run`, one after the other: analysed, reported, drawn. */
 import { writeFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { EdgeInferError, type ErrorCode } from '../errors.js'
+import { EdgeInferError, writeError, type ErrorCode } from '../errors.js'
 import { toEdgeInferError, type NativeImage } from '../native.js'
 import { annotate } from '../inference/annotate.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
+import { print, say } from './output.js'
 import { readPicture, STANDARD_INPUT, type Input } from './run-inputs.js'
 import { toJson, toText } from './run-report.js'
 import { runVideo } from './run-video.js'
@@ -92,7 +93,7 @@ export class Runner {
     const poses = axes ? analysis.poses : undefined
     const file = await annotate(picture, analysis, { poses, labels, quality, type: extname(out) })
     await writeFile(out, file).catch((cause: Error) => {
-      throw new EdgeInferError('BAD_OPTION', `Expected --out to be writable but ${cause.message}`, { cause })
+      throw writeError(out, cause)
     })
   }
 
@@ -117,7 +118,7 @@ export class Runner {
 
   #reportFailure({ path }: Input, { code, message }: EdgeInferError, isOneOfMany: boolean): void {
     if (this.#options.json) print(line({ file: path, error: { code, message } }))
-    if (isOneOfMany) process.stderr.write(`error: ${message} [${code}]\n`)
+    if (isOneOfMany) say(`error: ${message} [${code}]\n`)
   }
 }
 
@@ -144,8 +145,4 @@ function writtenTo(out: string | undefined): string {
 
 function line(object: object): string {
   return `${JSON.stringify(object)}\n`
-}
-
-function print(text: string): void {
-  process.stdout.write(text)
 }

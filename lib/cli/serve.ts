@@ -9,7 +9,8 @@ import { native } from '../native.js'
 import { startWorkers, type WorkerService } from '../workers/index.js'
 import { addServeOptions, resolveServeConfig } from './config.js'
 import type { ServeConfig } from './config-options.js'
-import { createLog } from './log.js'
+import { createLog, endWithoutReaders, lostLines, tell } from './log.js'
+import { outliveReader } from './output.js'
 import { resolvePlace } from './serve-node.js'
 import { stopSignals } from './signals.js'
 import { renderTable } from './table.js'
@@ -23,10 +24,11 @@ export function configure(command: Command): void {
   command
     .addHelpText('after',
       '\nPrecedence: arguments, [variables], the --config file. Signals: the first stops in order, the second at once.')
-    .action((options: Record<string, unknown>) => serve(resolveServeConfig(options)))
+    .action((options: Record<string, unknown>) => serve(resolveServeConfig(options)).finally(endWithoutReaders))
 }
 
 async function serve(config: ServeConfig): Promise<void> {
+  outliveReader()
   const signals = stopSignals()
   void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
   const { ip, scheme, tls, host } = await resolvePlace(config)
@@ -34,7 +36,7 @@ async function serve(config: ServeConfig): Promise<void> {
   native.mapLargeBlocks()
   const tracing = config.trace ? await openTracing(packageVersion(), log) : undefined
   if (config.models !== undefined) process.env.EDGE_INFER_MODELS = config.models
-  say(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
+  tell(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
   const workers = await startWorkers({
     tasks: config.tasks, device: config.device, threads: config.threads, queueSize: config.queue_size, log,
   })
@@ -56,6 +58,7 @@ async function serve(config: ServeConfig): Promise<void> {
       nodes: () => cluster.registry.nodeSummaries(),
       tls,
       tracing,
+      lostLines,
       routes: [clusterRoutes(cluster, { openRegistration: config.open_registration }), eventsRoutes(cluster)],
     })
     const port = await server.listen(config.host, config.port)
@@ -70,7 +73,6 @@ async function serve(config: ServeConfig): Promise<void> {
     await workers.close({ now: true })
     throw error
   }
-  log.flush()
 }
 
 /** Nobody is sent here any more before the door is closed. */
@@ -94,22 +96,17 @@ function announce(
     const models = [...new Set(processes.map(({ model }) => model))]
     return [task, models.join(', '), String(processes.length), processes.map(({ pid }) => pid).join(' ')]
   })
-  say(renderTable(['TASK', 'MODEL', 'WORKERS', 'PIDS'], rows, ['WORKERS']))
+  tell(renderTable(['TASK', 'MODEL', 'WORKERS', 'PIDS'], rows, ['WORKERS']))
   for (const [task, why] of workers.unavailable) {
-    say(`${task} is not served: ${why}`)
+    tell(`${task} is not served: ${why}`)
     log.warn({ task, why }, 'not served')
   }
-  if (token === undefined && open) say('Anyone who reaches this server may change its workers (--open-control).')
-  say(`Listening on ${url} (dashboard: ${url}/, routes: ${url}/docs)`)
+  if (token === undefined && open) tell('Anyone who reaches this server may change its workers (--open-control).')
+  tell(`Listening on ${url} (dashboard: ${url}/, routes: ${url}/docs)`)
   log.info({ url, host, tasks: workers.tasks }, 'listening')
 }
 
 function authority(host: string, port: number): string {
   const name = WILDCARDS.includes(host) ? defaultAdvertiseAddress() : host
   return `${name.includes(':') ? `[${name}]` : name}:${port}`
-}
-
-/** For people, apart from the log on standard output. */
-function say(text: string): void {
-  process.stderr.write(`${text}\n`)
 }

@@ -1,4 +1,6 @@
 /** SIGINT (Ctrl-C) and SIGTERM. */
+import { stopWhenReaderGone } from './output.js'
+
 export interface StopSignals {
   /** Resolves to the name of the first SIGINT or SIGTERM. */
   first: Promise<NodeJS.Signals>
@@ -24,9 +26,14 @@ export function stopSignals(): StopSignals {
   return signals
 }
 
-/** A signal that the first Ctrl-C or SIGTERM aborts; the second ends the process as usual. */
+/**
+ * A signal that the first Ctrl-C or SIGTERM aborts, or the end of who reads the results; the second signal ends the
+ * process as usual.
+ */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort())
+  const abort = (): void => controller.abort()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, abort)
+  stopWhenReaderGone(abort)
   return controller.signal
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { PeerClient, type ClusterView, type NodeView } from '../cluster/index.js'
 import { EdgeInferError } from '../errors.js'
+import { print, printLine } from './output.js'
 import { interruptSignal } from './signals.js'
 import { drawCluster } from './status-view.js'
 
@@ -47,7 +48,7 @@ async function status(url: string, { watch = false, json = false, ca }: StatusOp
   })
   try {
     if (watch) await watchCluster(peer, url, json)
-    else process.stdout.write(`${show(await ask(peer, url), url, json)}\n`)
+    else printLine(show(await ask(peer, url), url, json))
   } finally {
     await peer.close()
   }
@@ -56,16 +57,16 @@ async function status(url: string, { watch = false, json = false, ca }: StatusOp
 async function watchCluster(peer: PeerClient, url: string, json: boolean): Promise<void> {
   const signal = interruptSignal()
   const screen = process.stdout.isTTY && !json
-  if (screen) process.stdout.write(ALTERNATE_SCREEN)
+  if (screen) print(ALTERNATE_SCREEN)
   try {
     while (!signal.aborted) {
       const text = await ask(peer, url).then((view) => show(view, url, json), explain)
       if (screen) redraw(text)
-      else process.stdout.write(`${text}\n`)
+      else printLine(text)
       await delay(WATCH_INTERVAL_MS, undefined, { signal }).catch(() => {})
     }
   } finally {
-    if (screen) process.stdout.write(MAIN_SCREEN)
+    if (screen) print(MAIN_SCREEN)
   }
 }
 
@@ -74,7 +75,7 @@ function redraw(text: string): void {
   const lines = text.split('\n')
   const { rows = lines.length } = process.stdout
   const shown = lines.length > rows ? [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`] : lines
-  process.stdout.write(HOME + shown.map((line) => line + CLEAR_LINE).join('\n') + CLEAR_BELOW)
+  print(HOME + shown.map((line) => line + CLEAR_LINE).join('\n') + CLEAR_BELOW)
 }
 
 function show(view: ClusterView, url: string, json: boolean): string {

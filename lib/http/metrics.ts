@@ -15,6 +15,8 @@ export interface MetricsSources {
   capacity(): NodeCapacity
   /** The nodes of the cluster this node knows. */
   nodes(): readonly { role: string; lost: boolean }[]
+  /** Lines of the log that nobody took, by their stream. */
+  lostLines(): Readonly<Record<string, number>>
 }
 
 export class Metrics {
@@ -35,6 +37,7 @@ export class Metrics {
     })
     registerWorkerMetrics(sources, registers)
     registerNodeMetrics(sources, registers)
+    registerLogMetrics(sources, registers)
   }
 
   get contentType(): string {
@@ -111,6 +114,17 @@ function registerNodeMetrics({ nodes }: MetricsSources, registers: Registry[]): 
     collect() {
       this.reset()
       for (const { role, lost } of nodes()) this.inc({ role, lost: String(lost) })
+    },
+  })
+}
+
+function registerLogMetrics({ lostLines }: MetricsSources, registers: Registry[]): void {
+  new Counter({
+    name: 'edge_infer_log_lines_lost_total', help: 'Lines of the log that nobody took',
+    labelNames: ['stream'], registers,
+    collect() {
+      this.reset()
+      for (const [stream, count] of Object.entries(lostLines())) this.inc({ stream }, count)
     },
   })
 }

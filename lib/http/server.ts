@@ -40,6 +40,8 @@ export interface HttpServerOptions {
   tls?: { cert: string; key: string } | undefined
   /** By default requests are not traced. */
   tracing?: Tracing | undefined
+  /** Lines of the log that nobody took, by their stream. */
+  lostLines?: (() => Readonly<Record<string, number>>) | undefined
   /** Routes beside those of this folder. */
   routes?: readonly Routes[] | undefined
 }
@@ -72,6 +74,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
       workers: options.workers,
       capacity: () => options.sampler.capacity(),
       nodes: options.nodes ?? (() => [{ role: 'cloud', lost: false }]),
+      lostLines: options.lostLines ?? (() => ({})),
     }),
     tracing: options.tracing,
     draining: false,
