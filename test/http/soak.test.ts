@@ -6,7 +6,7 @@ import { createTask, type BoundingBox } from '../../lib/index.js'
 import { face, people, street } from '../helpers/pictures.js'
 import { nestedList, sample, startServer, TEXT_FORMS } from './server.js'
 
-const REQUESTS = 10_000
+const REQUESTS = Number(process.env.TEST_REQUESTS ?? 10_000)
 const CONNECTIONS = 8
 const KILL_EVERY_MS = 2000
 
