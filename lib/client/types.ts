@@ -3,14 +3,15 @@ import type { Static, TObject, TSchema } from 'typebox'
 import type { ClusterView, NodeRole, NodeStatus, NodeView, ServiceState, WorkerState } from '../cluster/types.js'
 import type { TaskName, TaskSchemas } from '../tasks/registry.js'
 import type { AnswerStyle, TaskConf as FullTaskConf } from '../tasks/schema.js'
-import type { DeviceState } from '../host/device-state.js'
+import type { DeviceState, FlatStatus } from '../host/device-state.js'
 import type { BoundingBox } from '../inference/detector.js'
 import type { WireLimits, WireEffectiveLimits } from '../workers/limits/registry.js'
 import type { ProcResourceInfo as FullResourceInfo } from '../workers/resource-info.js'
 import type { ClientImage } from './image.js'
 
 export type {
-  BoundingBox, ClusterView, DeviceState, NodeRole, NodeStatus, NodeView, ServiceState, TaskName, WorkerState,
+  BoundingBox, ClusterView, DeviceState, FlatStatus,
+  NodeRole, NodeStatus, NodeView, ServiceState, TaskName, WorkerState,
 }
 export type { FaceBoxes, HelmetBoxes, HelmetDetails, WireDetection, WireHeadPose } from '../tasks/registry.js'
 
@@ -137,8 +138,8 @@ export interface SystemStatus {
   host: Record<string, NodeStatus>
 }
 
-/** Keyed like {@link SystemStatus}. */
-export type ClusterInfo = Record<string, NodeStatus & { node_role: NodeRole }>
+/** Keyed like {@link SystemStatus}; the figures of {@link FlatStatus} beside the document's, but of older clouds. */
+export type ClusterInfo = Record<string, NodeStatus & Partial<FlatStatus> & { node_role: NodeRole }>
 
 /** How a new worker's model is set up; what is left out is as by default. */
 export interface ModelCtx {

@@ -2,13 +2,15 @@
 import type { Logger } from 'pino'
 import { EdgeInferError } from '../errors.js'
 import type { Sampler } from '../host/index.js'
+import { validator } from '../validation.js'
 import type { WorkerService } from '../workers/index.js'
 import { plainIp, type NodeAddress } from './address.js'
 import { HostAgent, type HostAgentOptions } from './host-agent.js'
 import { LocalStatus } from './local-status.js'
-import { OldNodePoller } from './old-node-poller.js'
+import { OldNodes } from './old-nodes.js'
 import { ClusterRegistry } from './registry.js'
-import { parseAddress, parseHeartbeat } from './heartbeat.js'
+import { parseDeregistration, parseHeartbeat } from './heartbeat.js'
+import { RegisterBody, ToldStatusBody } from './schema.js'
 import type { ClusterView, NodeRole } from './types.js'
 
 /** What makes a node a host. */
@@ -36,7 +38,7 @@ export class Cluster {
   readonly #log: Logger
   readonly #self: NodeAddress & { role: NodeRole }
   readonly #agent: HostAgent | undefined
-  readonly #poller: OldNodePoller | undefined
+  readonly #oldNodes: OldNodes | undefined
 
   constructor(options: ClusterOptions) {
     const { workers, sampler, log, ip, scheme, host } = options
@@ -47,7 +49,7 @@ export class Cluster {
     this.local = new LocalStatus(sampler, workers)
     this.registry = new ClusterRegistry({ self: this.#self, readSelf: () => this.local.read() })
     if (host) this.#agent = new HostAgent({ ...host, self: this.#self, readStatus: () => this.local.read(), log })
-    else this.#poller = new OldNodePoller({ registry: this.registry, edgePort, intervalMs, log })
+    else this.#oldNodes = new OldNodes({ registry: this.registry, edgePort, intervalMs, log })
   }
 
   /** Of a host: its cloud, and the state of the connection to it. */
@@ -91,7 +93,7 @@ export class Cluster {
   /** A host leaves the cluster. @throws EdgeInferError BAD_REQUEST */
   deregister(body: unknown, peer: string): boolean {
     this.#requireCloud()
-    const { ip: claimed, port, instance } = parseAddress(body)
+    const { ip: claimed, port, instance } = parseDeregistration(body)
     const from = plainIp(peer)
     const ip = plainIp(claimed ?? from)
     const left = this.registry.deregister({ ip, port }, { from, instance })
@@ -103,19 +105,41 @@ export class Cluster {
   register(peer: string): { ip: string } {
     this.#requireCloud()
     const ip = plainIp(peer)
-    this.#poller?.register(ip)
+    this.#oldNodes?.register(ip)
     return { ip }
+  }
+
+  /** A node of 2024 has registered. @throws EdgeInferError BAD_REQUEST */
+  registerTelling(body: unknown, peer: string): { ip: string } {
+    this.#requireCloud()
+    const ip = plainIp(parseRegistration(body).device_ip)
+    if (ip === plainIp(peer)) this.#oldNodes?.register(ip)
+    return { ip }
+  }
+
+  /**
+   * A node of 2024 tells its status. `ofPeerOnly`: it may tell that of its own address alone.
+   * @throws EdgeInferError BAD_REQUEST, UNAUTHORIZED, ADDRESS_TAKEN, CLUSTER_FULL
+   */
+  recordToldStatus(body: unknown, peer: string, ofPeerOnly: boolean): { joined: boolean; ip: string } {
+    this.#requireCloud()
+    const { device_ip: claimed, device_status: status } = parseToldStatus(body)
+    const [ip, from] = [plainIp(claimed), plainIp(peer)]
+    if (ofPeerOnly && ip !== from) {
+      throw new EdgeInferError('UNAUTHORIZED', `Expected device_ip to be the caller's own, ${from}, but received ${ip}`)
+    }
+    return { joined: this.#oldNodes?.recordStatus(ip, from, status) ?? false, ip }
   }
 
   /** Polls the older nodes now, in the background. */
   poll(): void {
-    this.#poller?.pollAll()
+    this.#oldNodes?.pollAll()
   }
 
   /** A host deregisters at its cloud; a cloud polls no more. */
   async stop(): Promise<void> {
     this.registry.stop()
-    await Promise.all([this.#agent?.stop(), this.#poller?.close()])
+    await Promise.all([this.#agent?.stop(), this.#oldNodes?.close()])
   }
 
   #requireCloud(): void {
@@ -126,3 +150,5 @@ export class Cluster {
 }
 
 const DEFAULT_EDGE_PORT = 5501
+const parseRegistration = validator(RegisterBody, 'BAD_REQUEST', 'the body')
+const parseToldStatus = validator(ToldStatusBody, 'BAD_REQUEST', 'the body')

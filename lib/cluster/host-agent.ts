@@ -1,11 +1,13 @@
 /**
  * A host's side of the cluster: it sends heartbeats to its cloud, which join it, and join it again after either side
- * was away. An older cloud knows no heartbeats: the host registers, and the cloud polls it.
+ * was away. An older cloud knows no heartbeats: the host registers, and the cloud polls it or, of 2024, is told its
+ * status.
  */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
+import { toFlatStatus } from '../host/index.js'
 import type { NodeAddress } from './address.js'
-import { DEFAULT_INTERVAL_MS, type Heartbeat } from './heartbeat.js'
+import { DEFAULT_INTERVAL_MS, TELL_INTERVAL_MS, type Heartbeat } from './heartbeat.js'
 import { PeerClient, type PeerAnswer } from './peer-client.js'
 import type { ConnectionState, NodeStatus } from './types.js'
 
@@ -33,6 +35,7 @@ const LEAVE_TIMEOUT_MS = 2000
 const MAX_BYTES = 64 * 1024
 /** Not found, method not allowed, not implemented: a server that knows no heartbeats. */
 const OLD_CLOUD_STATUSES: readonly number[] = [404, 405, 501]
+const METHOD_NOT_ALLOWED = 405
 
 export class HostAgent {
   readonly #options: HostAgentOptions
@@ -43,6 +46,8 @@ export class HostAgent {
   #reason: string | undefined
   /** The cloud took a heartbeat: this host may be in its registry, even where the cloud does not answer now. */
   #hasJoined = false
+  /** Statuses to tell a cloud of 2024 before it is asked again what it knows. */
+  #statusesToTell = 0
   #timer: NodeJS.Timeout | undefined
   #sending: Promise<void> = Promise.resolve()
   #stopped = false
@@ -103,6 +108,7 @@ export class HostAgent {
   /** @returns milliseconds until the next heartbeat */
   async #sendHeartbeat(): Promise<number> {
     try {
+      if (this.#statusesToTell > 0) return await this.#tellStatus()
       const { self: { ip, port, scheme }, readStatus } = this.#options
       const heartbeat: Heartbeat = {
         ip, port, scheme, instance: this.#instance, interval_ms: this.#intervalMs, ...readStatus(),
@@ -112,20 +118,43 @@ export class HostAgent {
       if (answer.status < 300) {
         this.#hasJoined = true
         this.#setState('joined')
-      } else this.#setState('refused', reasonOf(answer))
+      } else this.#refused(answer)
     } catch (error) {
       const reason = error instanceof Error ? error.message || error.name : String(error)
       if (!this.#stopped) this.#setState('unreachable', reason)
+      this.#statusesToTell = 0
     }
     return this.#intervalMs
   }
 
   async #registerWithOldCloud(): Promise<number> {
     const answer = await this.#peer.get(this.#url('/register_edge'))
-    if (answer.status < 300) {
-      this.#setState('registered with an older cloud')
-      return OLD_CLOUD_INTERVALS * this.#intervalMs
+    if (answer.status === METHOD_NOT_ALLOWED) {
+      const { self: { ip }, token } = this.#options
+      const registered = await this.#peer.post(this.#url('/register_edge'), { device_ip: ip }, token)
+      if (registered.status < 300) this.#statusesToTell = OLD_CLOUD_INTERVALS
+      return registered.status < 300 ? this.#tellStatus() : this.#refused(registered)
     }
+    if (answer.status >= 300) return this.#refused(answer)
+    this.#setState('registered with an older cloud')
+    return OLD_CLOUD_INTERVALS * this.#intervalMs
+  }
+
+  async #tellStatus(): Promise<number> {
+    const { self: { ip }, readStatus, token } = this.#options
+    const { device_state: device, service_state } = readStatus()
+    // The GPUs' figures under their older names, beside the document's.
+    const status = { device_state: { ...toFlatStatus(device), ...device }, service_state }
+    const body = { device_ip: ip, device_status: status }
+    const answer = await this.#peer.post(this.#url('/update_client_status'), body, token)
+    if (answer.status >= 300) return this.#refused(answer)
+    this.#statusesToTell--
+    this.#setState('registered with an older cloud')
+    return TELL_INTERVAL_MS
+  }
+
+  #refused(answer: PeerAnswer): number {
+    this.#statusesToTell = 0
     this.#setState('refused', reasonOf(answer))
     return this.#intervalMs
   }

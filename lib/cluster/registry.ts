@@ -3,6 +3,7 @@
  * A node's JSON is written once a report, and each document at most once in a tenth of a second.
  */
 import { EdgeInferError } from '../errors.js'
+import { toFlatStatus } from '../host/index.js'
 import { TASK_NAMES } from '../tasks/registry.js'
 import { idOf, urlOf, type NodeAddress } from './address.js'
 import { RunningClock } from './running-clock.js'
@@ -41,8 +42,9 @@ interface NodeRecord extends NodeAddress, ReportSender {
   /** By the running clock. */
   reportedAt: number
   status: NodeStatus
-  /** Members `device_state` and `service_state`. */
+  /** Members `device_state` and `service_state`, and the flat ones of older nodes. */
   json: string
+  flatJson: string
 }
 
 /** A node that runs a task, as `/get_execute_url` answers it. */
@@ -73,7 +75,7 @@ export class ClusterRegistry {
   readonly #nodes = new Map<string, NodeRecord>()
   readonly #documents = new Map<string, unknown>()
   #documentsAt = 0
-  #ownJson: { status: NodeStatus; json: string } | undefined
+  #ownJson: Pick<NodeRecord, 'status' | 'json' | 'flatJson'> | undefined
 
   constructor({ self, readSelf, now }: RegistryOptions) {
     this.#self = self
@@ -97,7 +99,7 @@ export class ClusterRegistry {
       throw new EdgeInferError('ADDRESS_TAKEN', message)
     }
     if (!known && this.#nodes.size >= MAX_NODES) this.#makeRoom(now)
-    this.#nodes.set(id, { ...address, role: 'host', ...report, reportedAt: now, json: render(report.status) })
+    this.#nodes.set(id, { ...address, role: 'host', ...report, reportedAt: now, ...render(report.status) })
     if (!present) this.expire()
     return { joined: !present }
   }
@@ -109,6 +111,11 @@ export class ClusterRegistry {
     if (!known || !isSameSender(known, sender)) return false
     this.expire()
     return this.#nodes.delete(id)
+  }
+
+  /** What that node last reported of its tasks. */
+  serviceStateOf(address: Pick<NodeAddress, 'ip' | 'port'>): NodeStatus['service_state'] | undefined {
+    return this.#nodes.get(idOf(address))?.status.service_state
   }
 
   /** Whether that node sends heartbeats, or is this one, so that it need not be polled. */
@@ -161,8 +168,9 @@ export class ClusterRegistry {
 
   /** JSON of `/get_cluster_info`. */
   clusterInfoJson(): Buffer {
-    return this.#once('info', () => Buffer.from(`{${withKeys(this.#present())
-      .map(([key, node]) => `${JSON.stringify(key)}:{"node_role":"${node.role}",${node.json}}`).join(',')}}`))
+    const entry = ([key, { role, flatJson, json }]: [string, NodeRecord]): string =>
+      `${JSON.stringify(key)}:{"node_role":"${role}",${flatJson},${json}}`
+    return this.#once('info', () => Buffer.from(`{${withKeys(this.#present()).map(entry).join(',')}}`))
   }
 
   /** Every node in the registry, this one first. */
@@ -200,7 +208,7 @@ export class ClusterRegistry {
 
   #selfRecord(now: number): NodeRecord {
     const status = this.#readSelf()
-    if (this.#ownJson?.status !== status) this.#ownJson = { status, json: render(status) }
+    if (this.#ownJson?.status !== status) this.#ownJson = { status, ...render(status) }
     return { ...this.#self, kind: 'self', from: '', intervalMs: Infinity, reportedAt: now, ...this.#ownJson }
   }
 
@@ -235,8 +243,9 @@ function withKeys(nodes: readonly NodeRecord[]): [string, NodeRecord][] {
   return nodes.map((node) => [counts.get(node.ip) === 1 ? node.ip : idOf(node), node])
 }
 
-function render({ device_state, service_state }: NodeStatus): string {
-  return JSON.stringify({ device_state, service_state }).slice(1, -1)
+function render({ device_state, service_state }: NodeStatus): Pick<NodeRecord, 'json' | 'flatJson'> {
+  const members = (value: object): string => JSON.stringify(value).slice(1, -1)
+  return { json: members({ device_state, service_state }), flatJson: members(toFlatStatus(device_state)) }
 }
 
 function nodeJson(key: string, node: NodeRecord, now: number): string {

@@ -49,8 +49,8 @@ export const SystemStatus = Type.Object({
 }, { description: 'Every node, by its role' })
 
 export const ClusterInfo = Type.Record(Type.String(), Type.Object({
-  node_role: Role, ...STATE,
-}), { description: KEYED })
+  node_role: Role, ...FlatStatusSchema.properties, ...STATE,
+}), { description: `${KEYED}. The older flat keys and the document's` })
 
 export const ExecuteUrls = Type.Record(Type.String(), Type.Object({
   url: Type.String({ description: 'Where to POST the task' }),
@@ -68,7 +68,7 @@ export const FlatStatus = Type.Object({
 
 /** How a node's status comes. */
 export const Kind = Type.Enum(['self', 'beat', 'poll'], {
-  description: 'beat: it sends heartbeats; poll: an older node, which is asked for its status',
+  description: 'beat: it tells its status; poll: an older node, which is asked for it',
 })
 
 /** A host's connection to its cloud. */
@@ -104,21 +104,41 @@ export const Nodes = Type.Object({
   nodes: Type.Array(Node),
 }, { description: 'Every node that is remembered' })
 
-export const HeartbeatBody = Type.Object({
-  ip: Type.Optional(Type.String({
-    description: 'Address that others reach the node at; absent: the one it calls from',
-  })),
-  port: Port,
-  scheme: Type.Optional(Type.Enum(['http', 'https'])),
-  instance: Type.Optional(Type.String({ description: 'Anything that no other process says: 8 to 64 characters' })),
-  interval_ms: Type.Optional(Type.Number({ description: 'Until the next; 2000 by default' })),
-  ...STATE,
+const IpAddress = Type.Union([Type.String({ format: 'ipv4' }), Type.String({ format: 'ipv6' })], {
+  expected: 'an IP address', description: 'Address that others reach the node at',
 })
 
 export const DeregisterBody = Type.Object({
-  ip: Type.Optional(Address),
+  ip: Type.Optional(Type.Union([...IpAddress.anyOf, Type.Null()], {
+    expected: 'an IP address', description: 'Address that others reach the node at; absent: the one it calls from',
+  })),
   port: Port,
-  instance: Type.Optional(Type.String()),
+  instance: Type.Optional(Type.String({
+    pattern: '^[\\w-]{8,64}$',
+    expected: '8 to 64 letters, digits, - or _',
+    description: 'Anything that no other process says',
+  })),
+})
+
+/** What a heartbeat says beside the status, whose figures are clamped, not refused. */
+export const HeartbeatHead = Type.Object({
+  ...DeregisterBody.properties,
+  scheme: Type.Optional(Type.Enum(['http', 'https'])),
+  interval_ms: Type.Optional(Type.Number({ description: 'Until the next; 2000 by default' })),
+})
+
+export const HeartbeatBody = Type.Object({ ...HeartbeatHead.properties, ...STATE })
+
+/** A node of 2024 registers. */
+export const RegisterBody = Type.Object({ device_ip: IpAddress })
+
+/** A node of 2024 tells its status. */
+export const ToldStatusBody = Type.Object({
+  device_ip: IpAddress,
+  device_status: Type.Object({
+    device_state: Type.Unknown({ description: "As in the document, or with the older names of the GPUs' figures" }),
+    service_state: Type.Optional(Type.Unknown({ description: 'The limits of each task it has' })),
+  }),
 })
 
 export const HeartbeatReply = Type.Object({
@@ -133,4 +153,8 @@ export const DeregisterReply = Type.Object({ left: Type.Boolean({ description: '
 export const RegisterReply = Type.Object({
   register_flag: Type.Literal(true),
   ip: Address,
-}, { description: 'It will be asked for its status' })
+}, { description: 'It is in the cluster when its status is known' })
+
+export const ServerServiceInfo = Type.Object({
+  service_info_list: Type.Array(Type.Unknown(), { description: 'Empty' }),
+})

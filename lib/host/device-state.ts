@@ -61,20 +61,12 @@ export function toFlatStatus(state: DeviceState): FlatStatus {
 }
 
 /**
- * The flat status an older node sent, in the document's shape; its one `cpu_ratio` becomes a list of one. The sender is
+ * What another node said of itself, in the document's shape: a `device_state`, with the document's or the older names
+ * of the GPUs' figures, or the flat status of an older node, whose one `cpu_ratio` becomes a list of one. The sender is
  * not trusted: what is missing or of a wrong type becomes 0 or empty, what is out of range is brought into it.
  * `undefined` when this is no status at all.
  */
-export function fromFlatStatus(status: unknown): DeviceState | undefined {
-  return readStatus(status, 'gpu_mem_utilization', 'gpu_compute_utilization')
-}
-
-/** A `device_state` in the document's shape that another node sent, made safe like {@link fromFlatStatus}. */
 export function parseDeviceState(status: unknown): DeviceState | undefined {
-  return readStatus(status, 'gpu_mem', 'gpu_utilization')
-}
-
-function readStatus(status: unknown, gpuMemory: string, gpuUtilization: string): DeviceState | undefined {
   if (!isRecord(status)) return undefined
   const cores = readCores(status['cpu_ratio'])
   const memoryRatio = readNumber(status['mem_ratio'], 100)
@@ -87,8 +79,8 @@ function readStatus(status: unknown, gpuMemory: string, gpuUtilization: string):
     mem_total: readNumber(status['mem_total'], MAX_GIGABYTES) ?? 0,
     'net_ratio(MBps)': readNumber(status['net_ratio(MBps)'], MAX_MBPS) ?? 0,
     swap_ratio: readNumber(status['swap_ratio'], 100) ?? 0,
-    gpu_mem: readGpus(status[gpuMemory], 1),
-    gpu_utilization: readGpus(status[gpuUtilization], 100),
+    gpu_mem: readGpus(status['gpu_mem'] ?? status['gpu_mem_utilization'], 1),
+    gpu_utilization: readGpus(status['gpu_utilization'] ?? status['gpu_compute_utilization'], 100),
     gpu_mem_total: readGpus(status['gpu_mem_total'], MAX_GIGABYTES),
   }
 }

@@ -2,7 +2,7 @@
 export { defaultAdvertiseAddress, hostAddresses } from './addresses.js'
 export { readCpuFeatures, type CpuFeatures } from './cpu-features.js'
 export {
-  fromFlatStatus, parseDeviceState, toFlatStatus, type DeviceState, type FlatStatus,
+  parseDeviceState, toFlatStatus, type DeviceState, type FlatStatus,
 } from './device-state.js'
 export { readProcess, type ProcessTimes } from './process.js'
 export type { NodeCapacity } from './capacity.js'

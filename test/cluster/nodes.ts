@@ -91,17 +91,20 @@ export function startHost(
   )
 }
 
-/** A program of the fixtures; resolves when it has printed its first line. */
-export async function startPython(t: Test, script: string, ...args: string[]): Promise<string> {
+/** A program of the fixtures; resolves to its first line when it has printed that. */
+export async function startPython(
+  t: Test, script: string, ...args: string[]
+): Promise<{ line: string; end: () => Promise<void> }> {
   const path = new URL(`../../../test/fixtures/${script}`, import.meta.url).pathname
   const child = spawn('python3', ['-u', path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(async () => {
-    if (child.exitCode !== null) return
+  const end = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')
-  })
+  }
+  t.teardown(end)
   const [line] = await once(child.stdout, 'data') as [Buffer]
-  return line.toString().trim()
+  return { line: line.toString().trim(), end }
 }
 
 export function wait(milliseconds: number): Promise<void> {

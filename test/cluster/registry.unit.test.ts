@@ -39,8 +39,12 @@ class Fixture {
     return this.registry.recordReport({ ip, port, scheme: 'http' }, report).joined
   }
 
+  get info(): Record<string, object> {
+    return JSON.parse(this.registry.clusterInfoJson().toString()) as Record<string, object>
+  }
+
   get keys(): string[] {
-    return Object.keys(JSON.parse(this.registry.clusterInfoJson().toString()) as object)
+    return Object.keys(this.info)
   }
 
   get nodes(): NodeView[] {
@@ -63,6 +67,19 @@ t.test('a node that missed three heartbeats is left out, not forgotten; the next
   t.same(cluster.keys, ['10.0.0.1', '10.0.0.2'])
   cluster.pass(25 * 3600 * 1000)
   t.equal(cluster.nodes.length, 1, 'forgotten after a day')
+})
+
+t.test('entries of /get_cluster_info have the older flat keys, too', async (t) => {
+  const cluster = new Fixture()
+  cluster.heartbeat('10.0.0.2')
+  const flat = {
+    cpu_ratio: 20, n_cpu: 2, mem_total: 4, mem_ratio: 25, swap_ratio: 0, 'net_ratio(MBps)': 0.5,
+    gpu_mem_utilization: {}, gpu_compute_utilization: {}, gpu_mem_total: {},
+  }
+  t.same(cluster.info, {
+    '10.0.0.1': { node_role: 'cloud', ...flat, ...status('face_detection') },
+    '10.0.0.2': { node_role: 'host', ...flat, ...status('car_detection') },
+  })
 })
 
 t.test('no node is lost because the cloud was frozen', async (t) => {
@@ -117,7 +134,7 @@ t.test('a flood of new nodes removes lost ones only', async (t) => {
 t.test('what a heartbeat claims is clamped', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`task_${index}`, {}]))
   const heartbeat = parseHeartbeat({
-    ip: '10.0.0.2', port: 5500, scheme: 'gopher', interval_ms: 1e12, instance: 5,
+    ip: '10.0.0.2', port: 5500, interval_ms: 1e12,
     device_state: { cpu_ratio: [-5, 'x', 1e9, null], mem_ratio: '1', n_cpu: 1e9, gpu_mem: [] },
     service_state: {
       '../etc': {}, '__proto__': {}, a: null,
@@ -136,11 +153,21 @@ t.test('what a heartbeat claims is clamped', async (t) => {
   const model = heartbeat.service_state.b?.workers[0]?.model ?? ''
   t.ok(model.startsWith('[2Jm') && model.length <= 128)
   const good = { port: 1, device_state: DEVICE }
-  const wrongs = [
-    null, [], { ...good, port: 0 }, { ...good, port: '1' }, { ...good, ip: 'evil.example/x' }, { port: 1 },
-    { ...good, device_state: { cpu_ratio: 'no' } },
+  const wrongs: [unknown, RegExp][] = [
+    [null, /Expected an object for the body but received null/],
+    [[], /Expected an object for the body but received \[\]/],
+    [{ ...good, port: 0 }, /Expected a whole number from 1 to 65535 for port but received 0 of type number/],
+    [{ ...good, port: '1' }, /for port but received "1" of type string/],
+    [{ ...good, ip: 'evil.example/x' }, /Expected an IP address for ip but received "evil.example\/x"/],
+    [{ ...good, instance: 5 }, /Expected 8 to 64 letters, digits, - or _ for instance but received 5/],
+    [{ ...good, scheme: 'gopher' }, /Expected one of http, https for scheme but received "gopher"/],
+    [{ port: 1 }, /Expected device_state as in the interface document but received undefined/],
+    [{ ...good, device_state: { cpu_ratio: 'no' } }, /Expected device_state as .* of type object/],
   ]
-  for (const wrong of wrongs) {
-    t.throws(() => parseHeartbeat(wrong), { code: 'BAD_REQUEST' }, JSON.stringify(wrong))
+  for (const [wrong, message] of wrongs) {
+    t.throws(() => parseHeartbeat(wrong), { code: 'BAD_REQUEST', message }, JSON.stringify(wrong))
+  }
+  for (const ip of ['10.0.0.2', 'fd00::2', '::ffff:10.0.0.7', null]) {
+    t.equal(parseHeartbeat({ ...good, ip }).ip, ip ?? undefined)
   }
 })

@@ -55,7 +55,7 @@ t.test('the right token and authority join, all others are refused', async (t) =
     t.match(agent.reason, reason)
   }
   t.same(await info(), ['127.0.0.1', '127.0.0.2'])
-  for (const path of ['/cluster/leave', '/cluster/heartbeat']) {
+  for (const path of ['/cluster/leave', '/cluster/heartbeat', '/register_edge', '/update_client_status']) {
     t.match(
       await peer.post(cloud.url + path, { ip: '127.0.0.2', port: 5640 }, undefined), {
         status: 401, body: { error: { code: 'UNAUTHORIZED' } },

@@ -7,8 +7,7 @@ import type { HttpContext } from '../context.js'
 import { JSON_TYPE } from '../reply.js'
 import {
   ClusterInfo, CLUSTER_SCHEMAS, ExecuteUrls, DeregisterBody, DeregisterReply, FlatStatus, HeartbeatBody,
-  HeartbeatReply, Nodes,
-  RegisterReply, SystemStatus,
+  HeartbeatReply, Nodes, RegisterBody, RegisterReply, ServerServiceInfo, SystemStatus, ToldStatusBody,
 } from '../../cluster/schema.js'
 import { failures } from '../schemas/common.js'
 import type { Routes } from './index.js'
@@ -35,16 +34,50 @@ export function clusterRoutes(cluster: Cluster, { openRegistration = false }: Cl
     // Without a token any host may join, from wherever it calls.
     const guard = controlGuard({ token: context.control.token, open: true })
     membershipRoutes(app, context, cluster, guard)
-    app.get('/register_edge', {
-      onRequest: openRegistration ? [] : guard,
-      schema: {
-        ...controlSchema(
-          OLDER_NODES, 'The node at the address that this call comes from is asked for its status from now on',
-        ),
-        response: { 200: RegisterReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
-      },
-    }, (request) => ({ register_flag: true, ...cluster.register(request.ip) }))
+    olderNodesRoutes(app, context, cluster, openRegistration ? undefined : guard)
   }
+}
+
+/**
+ * How nodes of 2022 register (GET), and those of 2024 (POST), which then tell their status. Without a guard each can
+ * speak for its own address alone.
+ */
+function olderNodesRoutes(
+  app: FastifyInstance, context: HttpContext, cluster: Cluster, guard: Guard | undefined,
+): void {
+  const onRequest = guard ?? (() => Promise.resolve())
+  app.get('/register_edge', {
+    onRequest,
+    schema: {
+      ...controlSchema(
+        OLDER_NODES, 'The node at the address that this call comes from is asked for its status from now on',
+      ),
+      response: { 200: RegisterReply, ...failures(Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED') },
+    },
+  }, (request) => ({ register_flag: true, ...cluster.register(request.ip) }))
+  const common = { tag: OLDER_NODES, guard: onRequest, bodyLimit: HEARTBEAT_LIMIT, parse: (body: unknown) => body }
+  controlRoute(app, context, {
+    ...common,
+    url: '/register_edge',
+    summary: 'A node that tells its status is there',
+    flag: 'register_flag',
+    body: RegisterBody,
+    answer: Type.Omit(RegisterReply, ['register_flag']),
+    failures: [],
+    handle: (body, { ip }) => cluster.registerTelling(body, ip),
+  })
+  controlRoute(app, context, {
+    ...common,
+    url: '/update_client_status',
+    summary: 'An older node tells its status, and joins by that',
+    body: ToldStatusBody,
+    answer: HeartbeatReply,
+    failures: ['ADDRESS_TAKEN', 'CLUSTER_FULL'],
+    handle: (body, { ip }) => cluster.recordToldStatus(body, ip, guard === undefined),
+  })
+  app.get('/get_server_service_info', {
+    schema: { tags: [OLDER_NODES], summary: 'For nodes that ask for it', response: { 200: ServerServiceInfo } },
+  }, () => ({ service_info_list: [] }))
 }
 
 function urlRoutes(app: FastifyInstance, { registry }: Cluster): void {

@@ -1,13 +1,15 @@
-/** Polls the older nodes of a cloud: they register by a GET, and are asked for their status from then on. */
-import { NO_LIMITS, toWire } from '../workers/limits/index.js'
+/**
+ * The older nodes of a cloud. Those of 2022 register by a GET, and are asked for their status from then on; those of
+ * 2024 register by a POST, and tell it.
+ */
 import type { Logger } from 'pino'
 import { TASK_NAMES } from '../tasks/registry.js'
-import { fromFlatStatus, parseDeviceState } from '../host/index.js'
+import { NO_LIMITS, toWire } from '../workers/limits/index.js'
 import { urlOf, type NodeAddress } from './address.js'
-import { isTaskId, parseServiceState } from './heartbeat.js'
+import { parseStatus, TELL_INTERVAL_MS, type ReportedStatus } from './heartbeat.js'
 import { PeerClient } from './peer-client.js'
 import type { ClusterRegistry } from './registry.js'
-import type { NodeStatus, ServiceState } from './types.js'
+import type { ServiceState } from './types.js'
 
 /** How often the older cloud asked. */
 const DEFAULT_POLL_INTERVAL_MS = 17_000
@@ -19,7 +21,6 @@ const MAX_BYTES = 256 * 1024
 /** A node that missed so many polls is removed; it registers again when it is back. */
 const MAX_MISSES = 200
 const MAX_NODES = 1000
-const MAX_TASKS = 64
 /** A node is not polled again before this. */
 const MIN_PAUSE_MS = 1000
 
@@ -30,7 +31,7 @@ interface PolledNode extends NodeAddress {
   polledAt: number
 }
 
-export interface PollerOptions {
+export interface OldNodesOptions {
   registry: ClusterRegistry
   /** The port all older nodes listen on. */
   edgePort: number
@@ -38,14 +39,14 @@ export interface PollerOptions {
   log: Logger
 }
 
-export class OldNodePoller {
-  readonly #options: PollerOptions
+export class OldNodes {
+  readonly #options: OldNodesOptions
   readonly #intervalMs: number
   readonly #peer = new PeerClient({ timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES })
   readonly #nodes = new Map<string, PolledNode>()
   #closed = false
 
-  constructor(options: PollerOptions) {
+  constructor(options: OldNodesOptions) {
     this.#options = options
     this.#intervalMs = options.intervalMs ?? DEFAULT_POLL_INTERVAL_MS
   }
@@ -64,6 +65,30 @@ export class OldNodePoller {
     }
     node.misses = 0
     this.#pollSoon(node)
+  }
+
+  /**
+   * A node told its status from that address. Where it names no tasks it is asked for them when it joins, in the
+   * background: only by the address it called from, so that nobody has this cloud call others.
+   * @throws EdgeInferError BAD_REQUEST, ADDRESS_TAKEN, CLUSTER_FULL
+   */
+  recordStatus(ip: string, from: string, told: ReportedStatus): boolean {
+    const { registry, edgePort, log } = this.#options
+    const address: NodeAddress = { ip, port: edgePort, scheme: 'http' }
+    const namesTasks = told.service_state !== undefined
+    const status = parseStatus(told)
+    if (!namesTasks) status.service_state = registry.serviceStateOf(address) ?? {}
+    const record = (): boolean =>
+      registry.recordReport(address, { kind: 'beat', from, intervalMs: TELL_INTERVAL_MS, status }).joined
+    const joined = record()
+    if (joined) log.info({ ip, from }, 'cluster: an older node has joined')
+    if (joined && !namesTasks && ip === from) {
+      void this.#askServices(address).then((services) => {
+        status.service_state = services
+        record()
+      }).catch((error: unknown) => log.debug({ ip, reason: String(error) }, 'cluster: an older node gave no tasks'))
+    }
+    return joined
   }
 
   /** Polls every node in the background. */
@@ -102,29 +127,24 @@ export class OldNodePoller {
   }
 
   async #ask(node: PolledNode): Promise<void> {
-    const base = urlOf(node)
-    const { body } = await this.#peer.get(`${base}/update_client_status`)
-    const status = await this.#parseStatus(body, base)
-    if (!status) throw new Error('its answer is no status')
+    const answer = await this.#peer.get(`${urlOf(node)}/update_client_status`)
+    const body = (answer.body ?? {}) as ReportedStatus
+    const status = parseStatus({ device_state: body, ...body })
+    if (body.service_state === undefined) status.service_state = await this.#askServices(node)
     // It may have sent a heartbeat meanwhile.
     if (this.#closed || this.#options.registry.hasHeartbeat(node)) return
     node.misses = 0
     this.#options.registry.recordReport(node, { kind: 'poll', from: node.ip, intervalMs: this.#intervalMs, status })
   }
 
-  async #parseStatus(body: unknown, base: string): Promise<NodeStatus | undefined> {
-    const { device_state: nested, service_state: services } = (body ?? {}) as Partial<Record<keyof NodeStatus, unknown>>
-    const deviceState = (nested !== undefined ? parseDeviceState(nested) : undefined) ?? fromFlatStatus(body)
-    if (!deviceState) return undefined
-    const known = parseServiceState(services)
-    return { device_state: deviceState, service_state: services === undefined ? await this.#services(base) : known }
-  }
-
-  /** An older status names no tasks: the node is asked for them, and counts as running all where it does not answer. */
-  async #services(base: string): Promise<Record<string, ServiceState>> {
-    const answer = await this.#peer.get(`${base}/get_service_list`).catch(() => undefined)
-    const list: readonly unknown[] = Array.isArray(answer?.body) ? answer.body : TASK_NAMES
-    const tasks = list.filter(isTaskId).slice(0, MAX_TASKS)
-    return Object.fromEntries(tasks.map((task) => [task, { ...toWire(NO_LIMITS), workers: [] }]))
+  /** Where a status names no tasks, a node has those whose limits it would set; without a limit it sets none. */
+  async #askServices(node: NodeAddress): Promise<Record<string, ServiceState>> {
+    const services = await Promise.all(TASK_NAMES.map(async (task): Promise<[string, ServiceState][]> => {
+      const url = `${urlOf(node)}/limit_task_resource`
+      const answer = await this.#peer.post(url, { task_name: task }, undefined).catch(() => undefined)
+      const { limit_flag: flag } = (answer?.body ?? {}) as { limit_flag?: unknown }
+      return flag === true ? [[task, { ...toWire(NO_LIMITS), workers: [] }]] : []
+    }))
+    return Object.fromEntries(services.flat())
   }
 }
