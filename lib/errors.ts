@@ -19,7 +19,7 @@ export const ERROR_TABLE = {
   METHOD_NOT_ALLOWED: { status: 405, summary: 'The route answers another method.' },
   REQUEST_TIMEOUT: { status: 408, summary: 'The request did not arrive completely in time.' },
   LAST_WORKER: { status: 409, summary: 'The last worker of a task is not removed.' },
-  LIMIT_TOO_LOW: { status: 409, summary: 'The limit is below what the worker uses now.' },
+  LIMIT_TOO_LOW: { status: 409, summary: 'The limit is below what is in use, or leaves no room for one more worker.' },
   ADDRESS_TAKEN: { status: 409, summary: 'Another node of the cluster is known by that address.' },
   TOO_LARGE: { status: 413, summary: 'The body, the image or the list of images is larger than the limit.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The content type is not one that carries an image or JSON.' },

@@ -7,4 +7,4 @@ export {
 export { readProcess, type ProcessTimes } from './process.js'
 export type { NodeCapacity } from './capacity.js'
 export type { ProcessUse } from './process-meter.js'
-export { createSampler, readCapacity, type Sampler, type SamplerOptions } from './sampler.js'
+export { createSampler, readCapacity, readMemoryInUse, type Sampler, type SamplerOptions } from './sampler.js'

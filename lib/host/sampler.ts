@@ -7,7 +7,7 @@ import type { GpuFigures } from './gpu-figures.js'
 import { GpuMonitor } from './gpu.js'
 import type { NvidiaSmiTiming } from './gpu-nvidia.js'
 import { HostFiles } from './host-files.js'
-import { memoryRatio, readMemInfo, swapRatio } from './memory.js'
+import { memoryRatio, readMemInfo, swapRatio, type BytesInUse } from './memory.js'
 import { NetworkMeter } from './network.js'
 import { gigabytes, mean, percentOf, Rate, rounded } from './numbers.js'
 import { ProcessMeter, type ProcessUse } from './process-meter.js'
@@ -49,6 +49,13 @@ export function readCapacity(files = new HostFiles()): NodeCapacity {
   const { memoryNodes, allowance } = new OwnGroups(files)
   const cpus = [...new CpuMeter(files).sample().keys()]
   return capacityOf({ cpus, memoryNodes, memoryBytes: readMemInfo(files).total }, allowance)
+}
+
+/** What may be used of the memory, and is: of the machine's, or of this process's groups' where that is less. */
+export function readMemoryInUse(files = new HostFiles()): BytesInUse {
+  const { total, available } = readMemInfo(files)
+  const [machine, groups] = [{ limit: total, used: total - available }, new OwnGroups(files).memory()]
+  return groups && groups.limit - groups.used < machine.limit - machine.used ? groups : machine
 }
 
 /** Samples this machine in the background. The first sample is there on return; nothing keeps the program alive. */

@@ -73,7 +73,10 @@ export interface WorkerService {
   restarts(): RestartCount[]
   /** @throws UNKNOWN_TASK, NO_WORKER, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, and the job's own errors. */
   run(task: TaskName, job: Job, options?: RunOptions): Promise<JobRun>
-  /** Answers when the worker has loaded and warmed its model. @throws BAD_MODEL_CTX, MODEL_*, CLOSED. */
+  /**
+   * Answers when the worker has loaded and warmed its model.
+   * @throws BAD_MODEL_CTX, MODEL_*, LIMIT_TOO_LOW, WORKER_DIED, CLOSED.
+   */
   add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo>
   /** The newest worker finishes what it runs and ends. @throws LAST_WORKER, NO_WORKER. */
   decrease(task: TaskName): Promise<{ pid: number }>

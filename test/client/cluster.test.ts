@@ -128,8 +128,18 @@ t.test('a full node is skipped; when all are full the client waits for the short
   t.notOk((await cluster.client.nodes('car_detection')).some(({ penalised }) => penalised))
 })
 
+t.test('a node whose workers died leaves the call to another', async (t) => {
+  const dead: Respond = (_request, response) => refuse(response, 503, 'WORKER_DIED')
+  const cluster = await startCluster(t, [dead, works], { policy: 'round-robin' })
+  await cluster.run()
+  t.same(counts(cluster), [1, 1])
+  cluster.nodes[1]!.respond = dead
+  const error = await cluster.run().catch((error: unknown) => error)
+  t.match(error, { code: 'WORKER_DIED', details: { attempts: [{ code: 'WORKER_DIED' }, { code: 'WORKER_DIED' }] } })
+})
+
 t.test('an error that any node would give is not retried elsewhere', async (t) => {
-  for (const [status, code] of [[400, 'BAD_IMAGE'], [503, 'WORKER_DIED']] as const) {
+  for (const [status, code] of [[400, 'BAD_IMAGE'], [409, 'LIMIT_TOO_LOW']] as const) {
     const cluster = await startCluster(t, [1, 2].map(() => (_request, response) => refuse(response, status, code)))
     t.equal(await codeOf(cluster.run()), code)
     t.equal(counts(cluster).reduce((a, b) => a + b), 1)

@@ -40,7 +40,7 @@ export function workersRoutes(app: FastifyInstance, context: HttpContext): void 
       { pid: Pid, task_name: TaskNameSchema, model: Type.String() }, { description: 'The worker is ready' },
     ),
     failures: ['BAD_MODEL_CTX', 'UNKNOWN_TASK', 'UNKNOWN_MODEL', 'MODEL_LOAD', 'MODEL_DIGEST', 'MODEL_UNAVAILABLE',
-      'PROVIDER_UNAVAILABLE', 'CLOSED'],
+      'PROVIDER_UNAVAILABLE', 'LIMIT_TOO_LOW', 'WORKER_DIED', 'CLOSED'],
     async handle({ task_name: task, model_ctx: modelContext }) {
       const { pid, model } = await workers.add(task, modelContext ?? undefined)
       return { pid, task_name: task, model }

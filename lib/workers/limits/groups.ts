@@ -14,7 +14,7 @@
  * the most it may use.
  */
 import { EdgeInferError } from '../../errors.js'
-import type { NodeCapacity } from '../../host/capacity.js'
+import { readMemoryInUse, type NodeCapacity } from '../../host/index.js'
 import type { CgroupDriver, GroupStats, KernelWrite } from '../../host/cgroup/index.js'
 import { errnoOf, type HostFiles } from '../../host/host-files.js'
 import {
@@ -22,6 +22,7 @@ import {
   type EffectiveLimits, type LimitsInEffect, type ResourceKey, type ResourceLimits,
 } from './registry.js'
 import type { Resource } from './resource.js'
+import { bytesInUse, bytesOf, mebibytes } from './resources/memory.js'
 import { removeGroup } from './server-group.js'
 import { writeAll } from './transaction.js'
 
@@ -59,6 +60,14 @@ abstract class Group {
   /** Counters of the kernel since the group was made. */
   stats(): GroupStats {
     return this.context.driver.stats(this.path)
+  }
+
+  /** Bytes of memory, `limit` Infinity where nothing is limited; undefined where nobody counts them. */
+  memory(): { limit: number; used: number } | undefined {
+    const { driver } = this.context
+    if (driver.missing.memory !== undefined) return undefined
+    const files = driver.files(this.path, 'memory')
+    return { limit: bytesOf(files), used: bytesInUse(files) }
   }
 
   /** Kills what still runs in the group, and removes it. */
@@ -122,6 +131,28 @@ export class TaskGroup extends Group {
    */
   async apply(limits: ResourceLimits): Promise<boolean> {
     return this.inTurn(() => this.write(limits, [...this.#workers]))
+  }
+
+  /** @throws EdgeInferError LIMIT_TOO_LOW unless the task, and the node, have so many bytes for one more worker. */
+  requireMemory(workerBytes: number): void {
+    const { files, capacity: { memoryBytes: totalBytes } } = this.context
+    const ofTask = this.memory()
+    const worker = `${mebibytes(workerBytes)} for another worker`
+    if (ofTask && ofTask.limit - ofTask.used < workerBytes) {
+      const { limit: limitBytes, used: usedBytes } = ofTask
+      const share = (bytes: number): number => Math.ceil(bytes / totalBytes * 1e4) / 1e4
+      const [limit, least] = [share(limitBytes), share(usedBytes + workerBytes)]
+      const message = `Expected a memory limit of the task of at least ${least} (${mebibytes(usedBytes)} in use and ` +
+        `${worker}, of ${mebibytes(totalBytes)}) but it is ${limit} (${mebibytes(limitBytes)})`
+      throw new EdgeInferError('LIMIT_TOO_LOW', message, {
+        details: { limit, least, limitBytes, usedBytes, workerBytes, totalBytes },
+      })
+    }
+    const { limit: limitBytes, used: usedBytes } = readMemoryInUse(files)
+    if (limitBytes - usedBytes >= workerBytes) return
+    const message = `Expected ${worker} but of the ${mebibytes(limitBytes)} that this node may use ` +
+      `${mebibytes(usedBytes)} are in use`
+    throw new EdgeInferError('LIMIT_TOO_LOW', message, { details: { limitBytes, usedBytes, workerBytes, totalBytes } })
   }
 
   read(): LimitsInEffect {

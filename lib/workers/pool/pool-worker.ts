@@ -3,7 +3,7 @@ import { EdgeInferError } from '../../errors.js'
 import { readProcess } from '../../host/index.js'
 import type { JobResult } from '../../inference/job.js'
 import type { TaskOptions } from '../../tasks/index.js'
-import type { WorkerGroup } from '../limits/index.js'
+import type { GroupStats, WorkerGroup } from '../limits/index.js'
 import { describeEnd, type WorkerEnd, type WorkerProcess } from '../process/worker-process.js'
 import type { EffectiveLimits, WorkerInfo, WorkerUsage } from '../types.js'
 import type { Clock } from './clock.js'
@@ -16,7 +16,7 @@ import type { QueuedJob } from './queue.js'
 export type ProcessHandle = Pick<WorkerProcess,
   'pid' | 'startedAt' | 'model' | 'warnings' | 'ready' | 'ended' | 'run' | 'setThreads' | 'stop' | 'kill'>
 export type GroupHandle = Pick<WorkerGroup,
-  'apply' | 'inherit' | 'own' | 'readUtil' | 'stats' | 'enter' | 'remove'>
+  'apply' | 'inherit' | 'own' | 'readUtil' | 'stats' | 'memory' | 'enter' | 'remove'>
 
 /**
  * Jobs assigned to a worker at once: the one it runs, and the next, whose bytes cross to the worker meanwhile, so that
@@ -51,6 +51,9 @@ export interface PoolWorkerOptions {
   onStuck(worker: PoolWorker, why: string): void
 }
 
+/** What the kernel killed it for. */
+export const OUT_OF_MEMORY = 'out of memory'
+
 /** How a worker died. */
 export interface Death {
   /** A signal, `exit <code>` or `out of memory`. */
@@ -60,6 +63,8 @@ export interface Death {
   end: WorkerEnd
   /** Undefined where nobody counts them. */
   oomKills: number | undefined
+  /** The most memory it had, where somebody counts it. */
+  memoryPeakBytes: number | undefined
   /** Whether the job it ran may have caused it. */
   crashedOnJob: boolean
   /** Whether it was ready: neither starting nor draining. */
@@ -71,7 +76,6 @@ export interface Death {
 /** A job ended with its worker. `wasRunning`: not merely assigned. */
 export interface WorkerDied {
   death: Death
-  error: EdgeInferError
   wasRunning: boolean
 }
 
@@ -214,7 +218,7 @@ export class PoolWorker {
       // What it died of decides what becomes of the job.
       const death = error instanceof EdgeInferError && error.code === 'WORKER_DIED' ? await this.death : undefined
       this.#release(job)
-      onEnd(death ? { death, error: error as EdgeInferError, wasRunning: this.#running === job } : { error })
+      onEnd(death ? { death, wasRunning: this.#running === job } : { error })
     })
   }
 
@@ -264,29 +268,36 @@ export class PoolWorker {
     this.#watch.close()
     for (const key of [...this.#deadlines.keys()]) this.#endDeadline(key)
     const wasHealthy = this.latency.count > 0 || livedMs >= HEALTHY_MS
-    return { ...classifyDeath(end, this.#oomKills(), this.#killedAsStuck), wasReady, wasHealthy }
+    const { oomKills, memoryPeakBytes } = this.#stats()
+    const death = classifyDeath(end, oomKills, this.#killedAsStuck, (this.#limits?.memUtilLimit ?? 1) < 1)
+    return { ...death, memoryPeakBytes, wasReady, wasHealthy }
   }
 
-  #oomKills(): number | undefined {
+  #stats(): GroupStats {
     try {
-      return this.group.stats().oomKills
+      return this.group.stats()
     } catch {
       // Somebody else removed the group.
-      return undefined
+      return {}
     }
   }
 }
 
-/** What a process died of. `killedAsStuck`: the pool killed it itself, since it did nothing or would not end a job. */
+/**
+ * What a process died of. `killedAsStuck`: the pool killed it itself, since it did nothing or would not end a job;
+ * `hasMemoryLimit`: it, or its task.
+ */
 export function classifyDeath(
-  end: WorkerEnd, oomKills: number | undefined, killedAsStuck: boolean,
-): Omit<Death, 'wasReady' | 'wasHealthy'> {
+  end: WorkerEnd, oomKills: number | undefined, killedAsStuck: boolean, hasMemoryLimit: boolean,
+): Pick<Death, 'cause' | 'description' | 'end' | 'oomKills' | 'crashedOnJob'> {
   const outOfMemory = (oomKills ?? 0) > 0
   // Where nobody counts them, a SIGKILL may be the kernel's, for want of memory.
   const killedByOthers = end.signal === 'SIGKILL' && oomKills === 0 && !killedAsStuck
   return {
-    cause: outOfMemory ? 'out of memory' : end.signal ?? `exit ${end.code}`,
-    description: outOfMemory ? 'ran out of memory under its limit' : describeEnd(end),
+    cause: outOfMemory ? OUT_OF_MEMORY : end.signal ?? `exit ${end.code}`,
+    description: outOfMemory
+      ? `ran out of memory ${hasMemoryLimit ? 'under its limit' : 'that this node may use'}`
+      : describeEnd(end),
     end,
     oomKills,
     crashedOnJob: !killedByOthers,

@@ -14,7 +14,7 @@ import { systemClock } from './clock.js'
 import { candidatesOf, estimateShares, nextDispatch, typicalJobTime, withinCpuQuota } from './dispatch.js'
 import { MAX_ASSIGNED, type PoolWorker, type WorkerDied } from './pool-worker.js'
 import { JobQueue, type QueuedJob } from './queue.js'
-import { stopping, Supervisor } from './supervisor.js'
+import { died, stopping, Supervisor } from './supervisor.js'
 import { ThreadPolicy } from './thread-policy.js'
 
 export interface PoolOptions {
@@ -35,6 +35,8 @@ export interface PoolOptions {
 const LOOK_AGAIN_MS = 20
 /** A job is not run again once so many workers have died of it. */
 const MAX_CRASHES = 2
+/** Jobs that wait while a task has no worker fail once one could not be replaced so many times. */
+const MAX_FAILED_STARTS = 5
 
 export class WorkerPool {
   readonly task: TaskName
@@ -62,6 +64,13 @@ export class WorkerPool {
       threadsFor: (taskOptions, cpuUtilLimit, workers) => this.#threads.threads(taskOptions, cpuUtilLimit, workers),
       // What was promised is kept while the pool drains.
       isNeeded: () => !this.#stopNow && (!this.#closing || this.#queue.pending > 0),
+      requireMemory: (bytes) => group.requireMemory(bytes),
+      onReplacementFailed: (error, failures) => {
+        // A caller without a deadline would wait for ever, and so would whoever closes the pool.
+        if (failures < MAX_FAILED_STARTS || this.supervisor.ready.length > 0) return
+        const message = `${task} has no worker, and none can be started: ${error.message}`
+        this.#queue.rejectWaiting(new EdgeInferError('NO_WORKER', message))
+      },
       onReady: () => {
         this.#settleThreads()
         this.#dispatch()
@@ -87,9 +96,15 @@ export class WorkerPool {
     })
   }
 
-  /** The newest worker finishes its jobs and ends; resolves when it is gone. @throws EdgeInferError LAST_WORKER */
+  /**
+   * The newest worker finishes its jobs and ends; resolves when it is gone. Where one that died waits to be replaced,
+   * it is not replaced. @throws EdgeInferError LAST_WORKER
+   */
   async decrease(): Promise<number> {
     this.#requireOpen()
+    if (this.supervisor.replacing > 0 && this.supervisor.ready.length + this.supervisor.replacing > 1) {
+      return this.supervisor.cancelReplacement()
+    }
     const { ready } = this.supervisor
     const newest = ready.at(-1)
     if (!newest || ready.length === 1) {
@@ -177,7 +192,7 @@ export class WorkerPool {
   #assign(job: QueuedJob, worker: PoolWorker): void {
     worker.assign(job, (outcome) => {
       if ('death' in outcome) {
-        this.#afterDeath(job, outcome)
+        this.#afterDeath(job, worker, outcome)
       } else {
         if ('result' in outcome) job.finish({ ...outcome.result, pid: worker.process.pid, limits: worker.limits })
         else job.fail(outcome.error)
@@ -187,12 +202,12 @@ export class WorkerPool {
     })
   }
 
-  #afterDeath(job: QueuedJob, { death, error, wasRunning }: WorkerDied): void {
+  #afterDeath(job: QueuedJob, worker: PoolWorker, { death, wasRunning }: WorkerDied): void {
     if (wasRunning && death.crashedOnJob) job.crashes += 1
     if (this.#stopNow) {
       job.fail(stopping(this.task))
     } else if (job.crashes >= MAX_CRASHES) {
-      const message = `${MAX_CRASHES} workers died of the request. ${error.message}`
+      const message = `${MAX_CRASHES} workers died of the request. ${died(worker, death)}`
       job.fail(new EdgeInferError('WORKER_DIED', message))
     }
     this.#queue.requeue(job)

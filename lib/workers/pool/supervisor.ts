@@ -6,9 +6,10 @@ import type { Logger } from 'pino'
 import { EdgeInferError } from '../../errors.js'
 import type { TaskName } from '../../tasks/registry.js'
 import type { TaskOptions } from '../../tasks/index.js'
-import type { ResourceLimits } from '../limits/index.js'
+import { toEdgeInferError } from '../../native.js'
+import { MEMORY_MARGIN_BYTES, type ResourceLimits } from '../limits/index.js'
 import type { Clock } from './clock.js'
-import { PoolWorker, type Death, type GroupHandle, type ProcessHandle } from './pool-worker.js'
+import { OUT_OF_MEMORY, PoolWorker, type Death, type GroupHandle, type ProcessHandle } from './pool-worker.js'
 import { RestartBackoff } from './restart-backoff.js'
 
 export interface SupervisorOptions {
@@ -24,15 +25,26 @@ export interface SupervisorOptions {
   threadsFor(options: TaskOptions, cpuUtilLimit: number, workers: number): number
   /** Whether a worker would have something to do. */
   isNeeded(): boolean
+  /** @throws EdgeInferError LIMIT_TOO_LOW unless there are so many bytes for one more worker. */
+  requireMemory(bytes: number): void
+  /** A worker that died could not be replaced, so many times in a row. */
+  onReplacementFailed(error: Error, failures: number): void
   onReady(worker: PoolWorker): void
 }
 
 /** What is to take the place of a worker that died. */
 interface Replacement {
+  /** Of the worker that died. */
+  pid: number
   taskOptions: TaskOptions
   limits: ResourceLimits
   /** Milliseconds to wait before. */
   delay: number
+  cancelled?: boolean
+  /** Ends its wait. */
+  wake?: () => void
+  /** Resolves when it is over, whatever came of it. */
+  over?: Promise<void>
 }
 
 export class Supervisor {
@@ -42,6 +54,8 @@ export class Supervisor {
   readonly #workers: PoolWorker[] = []
   readonly #backoff = new RestartBackoff()
   readonly #replacements = new Set<Replacement>()
+  /** The most memory of workers that had too little to start, by their options. */
+  readonly #failedStarts = new Map<string, number>()
   /** Starts, replacements, deaths and removals of groups under way. */
   readonly #underWay = new Set<Promise<unknown>>()
   /** Each ends a wait for the next start. */
@@ -102,8 +116,17 @@ export class Supervisor {
     if (failures.length > 0 && failures.length === count) throw failures[0]
     for (const error of failures) {
       this.#options.log.error({ task: this.#options.task, err: error }, 'worker could not be started; trying again')
-      void this.#track(this.#replace({ taskOptions, limits: {}, delay: this.#backoff.nextDelay(false) }))
+      this.#replaceSoon({ pid: 0, taskOptions, limits: {}, delay: this.#backoff.nextDelay(false) })
     }
+  }
+
+  /** Gives up the newest replacement; resolves, to the pid of the worker that died, when it is over. */
+  async cancelReplacement(): Promise<number> {
+    const replacement = [...this.#replacements].at(-1) as Replacement
+    replacement.cancelled = true
+    replacement.wake?.()
+    await replacement.over
+    return replacement.pid
   }
 
   /** A limit of the task ends those its workers had of their own: a replacement does not bring them back. */
@@ -164,16 +187,17 @@ export class Supervisor {
         await gone
         const death = await worker.death
         const wasKilled = error instanceof EdgeInferError && error.code === 'WORKER_DIED' && !death.crashedOnJob
-        if (!isConfigured || !wasKilled || !this.#needed) throw error
+        if (!isConfigured || !wasKilled || !this.#needed) throw this.#startFailure(worker, error, death)
         const delay = this.#backoff.nextDelay(false)
         this.#logDeath(worker, death, ` while it started; starting another${delayText(delay)}`)
-        await this.#pause(delay)
+        await this.#pause(delay).ended
       }
     }
   }
 
   async #spawn(taskOptions: TaskOptions, limits: ResourceLimits): Promise<PoolWorker> {
     const { createGroup, startProcess, threadsFor, stuckAfterMs, clock } = this.#options
+    this.#requireMemory(taskOptions)
     const group = createGroup(`worker-${this.#nextName++}`)
     try {
       await group.inherit(limits)
@@ -192,6 +216,28 @@ export class Supervisor {
     }
   }
 
+  /** What one more worker needs is what one like it uses, or used when it had too little to start. */
+  #requireMemory(taskOptions: TaskOptions): void {
+    const key = JSON.stringify(taskOptions)
+    const alike = this.ready.filter((worker) => JSON.stringify(worker.taskOptions) === key)
+    const used = [...alike.map(({ group }) => group.memory()?.used ?? 0), this.#failedStarts.get(key) ?? 0]
+    const bytes = Math.max(...used)
+    if (bytes > 0) this.#options.requireMemory(bytes + MEMORY_MARGIN_BYTES)
+  }
+
+  /** Why a worker did not come up. */
+  #startFailure(worker: PoolWorker, error: unknown, death: Death): unknown {
+    if (death.cause !== OUT_OF_MEMORY) return error
+    const { taskOptions } = worker
+    this.#failedStarts.set(JSON.stringify(taskOptions), death.memoryPeakBytes ?? 0)
+    try {
+      this.#requireMemory(taskOptions)
+    } catch (tooLow) {
+      return tooLow
+    }
+    return new EdgeInferError('WORKER_DIED', `${died(worker, death)} while it loaded its model`)
+  }
+
   async #onDeath(worker: PoolWorker, death: Death): Promise<void> {
     const { group, process: { pid }, taskOptions } = worker
     this.#workers.splice(this.#workers.indexOf(worker), 1)
@@ -199,7 +245,7 @@ export class Supervisor {
       this.restarts.set(death.cause, (this.restarts.get(death.cause) ?? 0) + 1)
       const delay = this.#backoff.nextDelay(death.wasHealthy)
       this.#logDeath(worker, death, `; replacing it${delayText(delay)}`)
-      void this.#track(this.#replace({ taskOptions, limits: ownLimits(group), delay }))
+      this.#replaceSoon({ pid, taskOptions, limits: ownLimits(group), delay })
     }
     await this.#remove(group, pid)
   }
@@ -214,41 +260,47 @@ export class Supervisor {
     log.error({ task, pid, ...end, oomKills }, `worker ${description}${whatNow}`)
   }
 
+  #replaceSoon(replacement: Replacement): void {
+    this.#replacements.add(replacement)
+    replacement.over = this.#track(this.#replace(replacement).finally(() => this.#replacements.delete(replacement)))
+  }
+
   /** Tries until there is a worker, or none is needed any more. */
   async #replace(replacement: Replacement): Promise<void> {
-    const { log, task } = this.#options
-    this.#replacements.add(replacement)
-    try {
-      while (this.#needed) {
-        await this.#pause(replacement.delay)
-        if (!this.#needed) return
-        try {
-          const worker = await this.#start(replacement.taskOptions, replacement.limits)
-          log.info({ task, pid: worker.process.pid }, 'worker replaced')
-          return
-        } catch (error) {
-          if (!this.#needed) return
-          replacement.delay = this.#backoff.nextDelay(false)
-          log.error({ task, err: error },
-            `worker could not be replaced; trying again in ${replacement.delay} ms`)
-        }
+    const { log, task, onReplacementFailed } = this.#options
+    const isWanted = (): boolean => this.#needed && !replacement.cancelled
+    for (let failures = 1; isWanted(); failures++) {
+      const { ended, end } = this.#pause(replacement.delay)
+      replacement.wake = end
+      await ended
+      if (!isWanted()) return
+      try {
+        const worker = await this.#start(replacement.taskOptions, replacement.limits)
+        log.info({ task, pid: worker.process.pid }, 'worker replaced')
+        if (!replacement.cancelled) return
+        worker.drain()
+        await worker.death
+      } catch (error) {
+        if (!isWanted()) return
+        replacement.delay = this.#backoff.nextDelay(false)
+        log.error({ task, err: error }, `worker could not be replaced; trying again in ${replacement.delay} ms`)
+        onReplacementFailed(toEdgeInferError(error), failures)
       }
-    } finally {
-      this.#replacements.delete(replacement)
     }
   }
 
-  async #pause(milliseconds: number): Promise<void> {
-    if (milliseconds <= 0 || this.#closed) return
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        cancel()
-        this.#pauses.delete(end)
-        resolve()
-      }
-      const cancel = this.#options.clock.after(milliseconds, end)
-      this.#pauses.add(end)
-    })
+  #pause(milliseconds: number): { ended: Promise<void>; end(): void } {
+    if (milliseconds <= 0 || this.#closed) return { ended: Promise.resolve(), end: () => {} }
+    let resolve!: () => void
+    const ended = new Promise<void>((onEnd) => { resolve = onEnd })
+    const end = (): void => {
+      cancel()
+      this.#pauses.delete(end)
+      resolve()
+    }
+    const cancel = this.#options.clock.after(milliseconds, end)
+    this.#pauses.add(end)
+    return { ended, end }
   }
 }
 
@@ -263,6 +315,11 @@ function ownLimits(group: GroupHandle): ResourceLimits {
 
 function delayText(milliseconds: number): string {
   return milliseconds > 0 ? ` in ${milliseconds} ms` : ''
+}
+
+/** A sentence about a worker that is gone. */
+export function died({ process: { pid } }: PoolWorker, { description }: Death): string {
+  return `The worker process ${pid} ${description}`
 }
 
 export function stopping(task: TaskName): EdgeInferError {

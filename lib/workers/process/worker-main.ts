@@ -57,6 +57,7 @@ class Worker {
       this.#channel.send({ type: 'failed', error: wireError(error) })
       return
     }
+    expectToBeKilledFirst(OOM_SCORE)
     const { entry: { name, labels }, provider, warnings } = this.#task.model
     const protocol = native.jobProtocol().version
     this.#channel.send({ type: 'ready', protocol, model: name, labels, provider, warnings })
@@ -109,17 +110,20 @@ function wireError(error: unknown): WireError {
  * to the share of memory by which it chooses (proc_pid_oom_score_adj(5)), thousandths.
  */
 const OOM_SCORE = 500
+/** One that loads its model is to go before those that serve. */
+const OOM_SCORE_LOADING = 1000
+const OOM_FILE = '/proc/self/oom_score_adj'
+const serverScore = readFileSync(OOM_FILE, 'utf8')
 
-function expectToBeKilledFirst(): void {
-  const path = '/proc/self/oom_score_adj'
+function expectToBeKilledFirst(score: number): void {
   try {
-    writeFileSync(path, `${Math.min(1000, Number(readFileSync(path, 'utf8')) + OOM_SCORE)}`)
+    writeFileSync(OOM_FILE, `${Math.min(1000, Number(serverScore) + score)}`)
   } catch {
     // Where /proc may not be written the kernel chooses by size alone.
   }
 }
 
-expectToBeKilledFirst()
+expectToBeKilledFirst(OOM_SCORE_LOADING)
 
 // The server decides when a worker ends; a terminal's or a supervisor's signal reaches the whole group.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})

@@ -43,15 +43,16 @@ t.test('killed while idle, and while it runs: replaced, and the job is run on an
 t.test('killed again and again under load: no request fails', async (t) => {
   const { service } = await start(t, { tasks: { face_detection: { workers: 2 } } })
   const load = new Load(6, () => service.run('face_detection', jobOf(face)))
-  let kills = 0
-  while (kills < 12) {
+  const killed = new Set<number>()
+  while (killed.size < 12) {
     await sleep(300)
     const workers = service.workers()
-    const victim = workers[kills % workers.length]
-    if (!victim) continue
+    const victim = workers[killed.size % workers.length]
+    if (!victim || killed.has(victim.pid)) continue
     process.kill(victim.pid, 'SIGKILL')
-    kills += 1
+    killed.add(victim.pid)
   }
+  const kills = killed.size
   t.ok(await until(() => load.done > kills))
   await load.stop()
   t.strictSame(load.errors, [])

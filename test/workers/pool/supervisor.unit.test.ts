@@ -14,7 +14,7 @@ function make() {
   const clock = new VirtualClock()
   const { log, lines } = recordingLog()
   const [processes, groups, ready] = [[] as VirtualProcess[], [] as VirtualGroup[], [] as PoolWorker[]]
-  const state = { needed: true, counted: [] as number[] }
+  const state = { needed: true, counted: [] as number[], freeBytes: Infinity, failures: [] as number[] }
   const supervisor = new Supervisor({
     task: 'face_detection',
     stuckAfterMs: STUCK_AFTER_MS,
@@ -33,6 +33,10 @@ function make() {
       return 1
     },
     isNeeded: () => state.needed,
+    requireMemory: (bytes) => {
+      if (bytes > state.freeBytes) throw new EdgeInferError('LIMIT_TOO_LOW', `${bytes} of ${state.freeBytes}`)
+    },
+    onReplacementFailed: (_error, failures) => state.failures.push(failures),
     onReady: (worker) => ready.push(worker),
   })
   /** The newest process has loaded its model. */
@@ -250,11 +254,68 @@ t.test('the jobs of a worker that died come back with what it died of', async (t
   ])
 })
 
+const MARGIN = 16 * 2 ** 20
+
+t.test('a worker is not started where there is less memory than one like it uses', async (t) => {
+  const { supervisor, processes, groups, state, add, load } = make()
+  await add()
+  Object.assign(groups[0] as object, { used: 100 })
+  state.freeBytes = 99 + MARGIN
+  await t.rejects(supervisor.add(options), { code: 'LIMIT_TOO_LOW', message: `${100 + MARGIN} of ${99 + MARGIN}` })
+  t.strictSame([processes.length, supervisor.ready.length, supervisor.active], [1, 1, 1])
+  const other = supervisor.add({ model: 'another' })
+  await load()
+  await other
+  t.equal(processes.length, 2, 'what another model needs is not known')
+  state.freeBytes = 100 + MARGIN
+  await add()
+  t.equal(supervisor.ready.length, 3)
+})
+
+t.test('nor where one had too little to start', async (t) => {
+  const { supervisor, processes, groups, state, add } = make()
+  state.freeBytes = 100
+  const first = supervisor.add(options)
+  await settled()
+  Object.assign(groups[0] as object, { oomKills: 1, memoryPeakBytes: 90 })
+  processes[0]?.end('SIGKILL')
+  await t.rejects(first, { code: 'LIMIT_TOO_LOW', message: `${90 + MARGIN} of 100` })
+  await t.rejects(supervisor.add(options), { code: 'LIMIT_TOO_LOW' })
+  t.equal(processes.length, 1)
+  state.freeBytes = 90 + MARGIN
+  await add()
+})
+
+t.test('a replacement waits for memory and kills nothing; it can be cancelled, whatever it does', async (t) => {
+  const { supervisor, clock, processes, groups, state, add, load, messages } = make()
+  await add()
+  const { worker: gone, process } = await add()
+  for (const group of groups) group.used = 100
+  state.freeBytes = 0
+  process.end('SIGKILL')
+  await clock.advance(5000)
+  t.ok(messages().some((text) => /could not be replaced; trying again in 400 ms/.test(text)))
+  t.strictSame(state.failures.slice(0, 4), [1, 2, 3, 4])
+  t.strictSame([processes.length, supervisor.replacing, supervisor.ready.length], [2, 1, 1])
+  t.equal(await supervisor.cancelReplacement(), gone.process.pid)
+  t.strictSame([supervisor.replacing, clock.timers], [0, 0])
+
+  state.freeBytes = Infinity
+  processes[0]?.end('SIGSEGV')
+  while (processes.length < 3) await clock.advance(100)
+  const cancelled = supervisor.cancelReplacement()
+  await load()
+  t.strictSame(processes[2]?.calls, ['stop'], 'and is ended as soon as it has')
+  processes[2]?.end(0)
+  await cancelled
+  t.strictSame([supervisor.replacing, supervisor.workers.length], [0, 0])
+})
+
 t.test('what a worker died of', async (t) => {
   const death = (how: NodeJS.Signals | number, oomKills: number | undefined, killedAsStuck = false) => {
     const signal = typeof how === 'string' ? how : null
     const end = { code: signal ? null : how as number, signal, stderr: '' }
-    const { cause, crashedOnJob } = classifyDeath(end, oomKills, killedAsStuck)
+    const { cause, crashedOnJob } = classifyDeath(end, oomKills, killedAsStuck, true)
     return [cause, crashedOnJob]
   }
   t.strictSame(death('SIGKILL', 0), ['SIGKILL', false], 'others killed it')

@@ -105,6 +105,8 @@ export class VirtualProcess implements ProcessHandle {
 export class VirtualGroup implements GroupHandle {
   limits = { cpuUtilLimit: 1, memUtilLimit: 1 }
   oomKills: number | undefined = 0
+  memoryPeakBytes = 0
+  used = 0
   inherited: object = {}
   removed = false
 
@@ -120,12 +122,16 @@ export class VirtualGroup implements GroupHandle {
     return { cpuUtilLimit: 0.5 }
   }
 
+  memory(): { limit: number; used: number } {
+    return { limit: Infinity, used: this.used }
+  }
+
   readUtil(): { cpuUtilLimit: number; memUtilLimit: number } {
     return this.limits
   }
 
-  stats(): { oomKills?: number } {
-    return this.oomKills === undefined ? {} : { oomKills: this.oomKills }
+  stats(): { oomKills?: number; memoryPeakBytes?: number } {
+    return this.oomKills === undefined ? {} : { oomKills: this.oomKills, memoryPeakBytes: this.memoryPeakBytes }
   }
 
   enter(): void {}

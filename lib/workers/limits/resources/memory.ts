@@ -49,13 +49,14 @@ export const memory = defineResource({
   },
 })
 
-function bytesOf(files: ControllerFiles): number {
+/** Infinity where nothing is limited. */
+export function bytesOf(files: ControllerFiles): number {
   const text = files.read(files.version === 1 ? BYTES_FILE : 'memory.max')
   return text === NO_LIMIT.v2 || Number(text) >= UNLIMITED_BYTES ? Infinity : Number(text)
 }
 
 /** Bytes that cannot be had back by dropping page cache that is not in active use. */
-function bytesInUse(files: ControllerFiles): number {
+export function bytesInUse(files: ControllerFiles): number {
   const stat = files.figures('memory.stat')
   return files.version === 1
     ? Number(files.read('memory.usage_in_bytes')) - (stat.get('total_inactive_file') ?? 0)
@@ -87,6 +88,6 @@ function reclaiming(writes: readonly KernelWrite[]): KernelWrite[] {
   return writes.map((write) => ({ ...write, reclaims: true }))
 }
 
-function mebibytes(bytes: number): string {
+export function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 1024 / 1024)} MiB`
 }
