@@ -1,8 +1,10 @@
 /** What a body is, and how it is received: within bounds of size, pace and memory. */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { EdgeInferError, received } from '../errors.js'
 import { native } from '../native.js'
+import { contentCoding, createDecoder, damaged, type ContentCoding } from './content-coding.js'
 import type { RequestLifecycle } from './lifecycle.js'
 import type { HttpSettings } from './settings.js'
 
@@ -17,33 +19,50 @@ const UNNAMED: ReadonlySet<string> = new Set(
   ['', 'application/x-www-form-urlencoded', 'text/plain', 'application/octet-stream'],
 )
 
-/** What the headers say a body is. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE. */
-export function bodyKind(headers: IncomingHttpHeaders): BodyKind {
-  const encoding = headers['content-encoding']?.trim().toLowerCase()
-  if (encoding && encoding !== 'identity') {
-    throw new EdgeInferError(
-      'UNSUPPORTED_MEDIA_TYPE', `Expected a body without content encoding but received ${encoding}`,
-    )
-  }
+/** What routes take, by the form of their refusals; control routes where there is none. */
+const ACCEPTED = {
+  task: `${['application/json', ...IMAGE_TYPES].join(', ')} or multipart/form-data`,
+  'inference-protocol': 'application/json or application/octet-stream',
+  control: 'application/json',
+} as const
+
+/** What the headers say a body is. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE where the route does not take it. */
+export function bodyKind(request: FastifyRequest): BodyKind {
+  const { headers, routeOptions: { config: { failure } } } = request
+  const coding = contentCoding(headers)
   const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (/^[\w.+-]+\/([\w.+-]+\+|x-)?json$/.test(type)) return 'json'
-  if (IMAGE_SPELLINGS.has(type)) return 'image'
-  if (type === 'multipart/form-data') return 'multipart'
   if (UNNAMED.has(type)) return 'unnamed'
-  throw unsupported(type)
+  if (failure === 'task' && IMAGE_SPELLINGS.has(type)) return 'image'
+  if (failure !== 'task' || type !== 'multipart/form-data') throw unsupportedType(request)
+  if (!coding) return 'multipart'
+  throw new EdgeInferError(
+    'UNSUPPORTED_MEDIA_TYPE', `Expected a form without content encoding but received one in ${coding}`)
 }
+
+/** Says what the route takes and what it was sent. */
+export function unsupportedType({ headers, routeOptions: { config: { failure } } }: FastifyRequest): EdgeInferError {
+  const expected = ACCEPTED[typeof failure === 'string' ? failure : 'control']
+  const sent = headers['content-type']?.slice(0, 100) ?? 'none'
+  return new EdgeInferError('UNSUPPORTED_MEDIA_TYPE', `Expected a content type of ${expected} but received ${sent}`)
+}
+
+/** What JSON begins with where its writer marks it as UTF-8. */
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 
 /**
  * For a body of the kind `unnamed`. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE unless it begins as a JSON object
  * does.
  */
-export function requireJsonLook(body: Uint8Array, headers: IncomingHttpHeaders): void {
-  const first = body.find((byte) => byte > 0x20)
-  if (first !== undefined && first !== 0x7b) throw unsupported(headers['content-type'] ?? 'none')
+export function requireJsonLook(body: Buffer, request: FastifyRequest): void {
+  const begin = body.indexOf(BYTE_ORDER_MARK) === 0 ? BYTE_ORDER_MARK.length : 0
+  const first = body.subarray(begin).find((byte) => byte > 0x20)
+  if (first !== undefined && first !== 0x7b) throw unsupportedType(request)
 }
 
 /** @throws EdgeInferError BAD_REQUEST. */
 export function parseJsonObject(body: Uint8Array): Readonly<Record<string, unknown>> {
+  if (body.length === 0) throw new EdgeInferError('BAD_REQUEST', 'Expected a JSON object but received an empty body')
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
@@ -55,11 +74,6 @@ export function parseJsonObject(body: Uint8Array): Readonly<Record<string, unkno
   throw new EdgeInferError('BAD_REQUEST', `Expected a JSON object but received ${received(value)}`)
 }
 
-function unsupported(type: string): EdgeInferError {
-  const expected = `application/json, ${IMAGE_TYPES.join(', ')} or multipart/form-data`
-  return new EdgeInferError('UNSUPPORTED_MEDIA_TYPE', `Expected a content type of ${expected} but received ${type}`)
-}
-
 /** Bytes taken from all callers together in one turn of the event loop. */
 const BYTES_PER_TURN = 2 ** 20
 
@@ -69,17 +83,18 @@ export class BodyReader {
   #held = 0
   #takenThisTurn = 0
   /** Requests that were paused when this turn had taken its share. */
-  readonly #paused: IncomingMessage[] = []
+  readonly #paused: Readable[] = []
 
   constructor(settings: Readonly<HttpSettings>) {
     this.#settings = settings
   }
 
-  /** The whole body. @throws EdgeInferError TOO_LARGE, REQUEST_TIMEOUT, QUEUE_FULL, ABORTED. */
+  /** The whole body, unpacked. @throws EdgeInferError TOO_LARGE, REQUEST_TIMEOUT, QUEUE_FULL, ABORTED, BAD_REQUEST. */
   async read(request: FastifyRequest, limit: number): Promise<Buffer> {
-    const body = new BodyBuffer(limit, declaredLength(request.raw))
+    const coding = contentCoding(request.headers)
+    const body = new BodyBuffer(limit, coding ? undefined : declaredLength(request.raw))
     try {
-      await this.receive(request, limit, (piece) => body.add(piece))
+      await this.receive(request, limit, (piece) => body.add(piece), coding)
     } catch (error) {
       body.reclaim()
       throw error
@@ -87,32 +102,58 @@ export class BodyReader {
     return body.finish()
   }
 
-  /** Gives each piece of the body to `keep`; resolves when it is complete. @throws as {@link read}. */
-  async receive(request: FastifyRequest, limit: number, keep: (piece: Buffer) => void = () => {}): Promise<void> {
+  /**
+   * Gives each piece of the body to `keep`; resolves when it is complete. `limit` holds for the bytes that come and for
+   * those they unpack to. @throws as {@link read}.
+   */
+  async receive(
+    request: FastifyRequest, limit: number, keep: (piece: Buffer) => void = () => {}, coding?: ContentCoding,
+  ): Promise<void> {
     const { raw, lifecycle } = request
     const declared = declaredLength(raw)
     if (declared !== undefined && declared > limit) throw tooLarge(limit)
     if (declared !== undefined && this.#held + declared > this.#settings.bufferedBytes) throw tooMuchAtOnce()
+    const decoder = coding && createDecoder()
+    const source = decoder ?? raw
     let received = 0
+    let unpacked = 0
+    lifecycle.requestBody()
     await new Promise<void>((resolve, reject) => {
       const stop = (error?: unknown): void => {
         clearTimeout(stall)
-        raw.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone)
+        raw.off('data', onReceived).off('close', onClose).off('error', onGone)
+        source.off('data', onData).off('end', onEnd)
+        decoder?.destroy()
         if (error === undefined) resolve()
         else reject(error)
       }
       const stall = setTimeout(() => stop(stalled(this.#settings.bodyStallTimeout)), this.#settings.bodyStallTimeout)
-      const onData = (piece: Buffer): void => {
+      const onReceived = (piece: Buffer): void => {
         received += piece.length
-        if (received > limit) return stop(tooLarge(limit))
-        if (!this.#hold(lifecycle, received)) return stop(tooMuchAtOnce())
         stall.refresh()
-        keep(piece)
-        this.#countTurn(raw, piece.length)
+        if (received > limit) stop(tooLarge(limit))
       }
-      const onEnd = (): void => stop()
+      const onData = (piece: Buffer): void => {
+        unpacked += piece.length
+        if (unpacked > limit) return stop(tooLarge(limit))
+        if (!this.#hold(lifecycle, unpacked)) return stop(tooMuchAtOnce())
+        keep(piece)
+        this.#countTurn(source, piece.length)
+      }
+      const onDamaged = ({ message }: Error): void => stop(damaged(coding as ContentCoding, message))
+      const onEnd = (): void => {
+        if (decoder && decoder.bytesWritten < received) onDamaged(new Error('something follows its end'))
+        else stop()
+      }
       const onGone = (): void => stop(new EdgeInferError('ABORTED', 'The caller left before its request was complete'))
-      raw.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone)
+      // A request also closes once it has been read, maybe before it is unpacked.
+      const onClose = (): void => {
+        if (!raw.readableEnded) onGone()
+      }
+      raw.on('data', onReceived).on('close', onClose).on('error', onGone)
+      source.on('data', onData).on('end', onEnd)
+      if (decoder) raw.pipe(decoder).on('error', onDamaged)
+      lifecycle.onFault(stop)
       lifecycle.whenOver(() => {
         onGone()
         this.#hold(lifecycle, 0)
@@ -136,17 +177,17 @@ export class BodyReader {
     return this.#held <= this.#settings.bufferedBytes
   }
 
-  #countTurn(raw: IncomingMessage, bytes: number): void {
+  #countTurn(source: Readable, bytes: number): void {
     if (this.#takenThisTurn === 0) setImmediate(() => this.#beginTurn())
     this.#takenThisTurn += bytes
     if (this.#takenThisTurn < BYTES_PER_TURN) return
-    raw.pause()
-    this.#paused.push(raw)
+    source.pause()
+    this.#paused.push(source)
   }
 
   #beginTurn(): void {
     this.#takenThisTurn = 0
-    for (const raw of this.#paused.splice(0)) raw.resume()
+    for (const source of this.#paused.splice(0)) source.resume()
   }
 }
 

@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { Type, type TObject, type TSchema } from 'typebox'
-import { EdgeInferError, received, type ErrorCode } from '../errors.js'
+import { EdgeInferError, type ErrorCode } from '../errors.js'
 import { bodyKind, parseJsonObject, requireJsonLook } from './body.js'
 import type { ControlPolicy, HttpContext } from './context.js'
 import { failures } from './schemas/common.js'
@@ -74,13 +74,9 @@ function flaggedFailure(flag: string): TSchema {
 }
 
 async function readJsonObject(request: FastifyRequest, { bodies }: HttpContext, limit: number): Promise<object> {
-  const kind = bodyKind(request.headers)
-  if (kind !== 'json' && kind !== 'unnamed') {
-    const type = received(request.headers['content-type'])
-    throw new EdgeInferError('UNSUPPORTED_MEDIA_TYPE', `Expected application/json but received ${type}`)
-  }
+  const kind = bodyKind(request)
   const body = await bodies.read(request, limit)
-  if (kind === 'unnamed') requireJsonLook(body, request.headers)
+  if (kind === 'unnamed') requireJsonLook(body, request)
   return parseJsonObject(body)
 }
 

@@ -1,5 +1,5 @@
 /** What every refusal and fault answers: a JSON object with `error`, and the members that callers of the route read. */
-import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type {
   FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions,
@@ -7,7 +7,7 @@ import type {
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import type { EffectiveLimits } from '../workers/types.js'
 import type { HttpContext } from './context.js'
-import { isAnswering } from './lifecycle.js'
+import { lastRequest } from './lifecycle.js'
 import { JSON_TYPE } from './reply.js'
 import { unknownResourceInfo } from './resource-info.js'
 import { taskConf } from './task-request.js'
@@ -179,18 +179,27 @@ export function connectionErrorHandler(context: HttpContext): (fault: Connection
   const refused = new WeakSet<Socket>()
   return (fault, socket) => {
     if (refused.has(socket)) return
-    if (fault.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+    if (fault.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
     }
     refused.add(socket)
     const { status, error } = explain(fault, context)
     context.log.debug({ status, reason: fault.code, caller: socket.remoteAddress }, 'connection refused')
-    const body = JSON.stringify(taskFailureBody(context, errorMember(error)))
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ` +
-      `${Buffer.byteLength(body)}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n${body}`)
-    setTimeout(() => socket.destroy(), LINGER_MS).unref()
+    const last = lastRequest(socket)
+    if (!last) return refuse(context, socket, status, error)
+    if (last.complete || last.answering) return last.whenOver(() => refuse(context, socket, status, error))
+    last.fail(error)
+    if (fault.code === 'HPE_INVALID_EOF_STATE') last.end()
   }
+}
+
+function refuse(context: HttpContext, socket: Socket, status: number, error: EdgeInferError): void {
+  if (!socket.writable) return
+  const body = JSON.stringify(taskFailureBody(context, errorMember(error)))
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${JSON_TYPE}\r\nContent-Length: ` +
+    `${Buffer.byteLength(body)}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n${body}`)
+  setTimeout(() => socket.destroy(), LINGER_MS).unref()
 }
 
 function explain(fault: ConnectionFault, { settings }: HttpContext): { status: number; error: EdgeInferError } {
@@ -216,15 +225,12 @@ function explain(fault: ConnectionFault, { settings }: HttpContext): { status: n
   }
 }
 
-/** `Expect:` with anything but 100-continue. */
-export function answerExpectations(server: Server, context: HttpContext): void {
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    const error = new EdgeInferError('BAD_REQUEST', 'Expected no header Expect but 100-continue')
-    const body = JSON.stringify(taskFailureBody(context, errorMember(error)))
-    response.writeHead(
-      417, { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' },
-    )
-    response.end(body)
-    request.resume()
-  })
+/** What Node.js does not hand to the routes: requests that expect something of the server, and those of proxies. */
+export function answerOddRequests(server: Server, context: HttpContext): void {
+  // A route tells the caller to send its body once it wants it; a refusal comes in place of that.
+  server.on('checkContinue', (request, response) => server.emit('request', request, response))
+  server.on('checkExpectation', ({ socket }: IncomingMessage) =>
+    refuse(context, socket, 417, new EdgeInferError('BAD_REQUEST', 'Expected no header Expect but 100-continue')))
+  server.on('connect', (_request, socket: Socket) => refuse(
+    context, socket, 405, new EdgeInferError('METHOD_NOT_ALLOWED', 'Expected GET or POST but received CONNECT')))
 }

@@ -1,6 +1,7 @@
 /** One request and its answer, from the first byte of the one to the last of the other. */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { EdgeInferError } from '../errors.js'
 import type { CancelSignal } from '../workers/types.js'
 import type { RequestTrace } from './tracing.js'
 
@@ -43,9 +44,13 @@ export class RequestLifecycle {
   readonly #response: ServerResponse
   readonly #disconnect = new ClientDisconnect()
   readonly #whenOver: (() => void)[] = []
+  #awaitsContinue: boolean
+  #fault: EdgeInferError | undefined
+  #onFault: (fault: EdgeInferError) => void = () => {}
 
   constructor(socket: Socket, response: ServerResponse) {
     this.#response = response
+    this.#awaitsContinue = response.req.headers.expect !== undefined && response.req.httpVersion === '1.1'
     const siblings = lifecyclesOf(socket)
     siblings.add(this)
     response.once('close', () => {
@@ -63,27 +68,56 @@ export class RequestLifecycle {
     return this.#response.headersSent
   }
 
+  /** Whether every byte of the request has come. */
+  get complete(): boolean {
+    return this.#response.req.complete
+  }
+
+  /** The caller sends its body only when it is told to (`Expect: 100-continue`), and has not been. */
+  get awaitsContinue(): boolean {
+    return this.#awaitsContinue
+  }
+
+  /** Tells a caller that waits for it to send its body. */
+  requestBody(): void {
+    if (this.#awaitsContinue) this.#response.writeContinue()
+    this.#awaitsContinue = false
+  }
+
+  /** Calls `listener` where the rest of the request cannot be read, also when that is known already. */
+  onFault(listener: (fault: EdgeInferError) => void): void {
+    this.#onFault = listener
+    if (this.#fault) listener(this.#fault)
+  }
+
+  /** The rest of the request cannot be read, nor another on its connection, which closes after the answer. */
+  fail(fault: EdgeInferError): void {
+    this.#fault = fault
+    this.#response.shouldKeepAlive = false
+    this.#onFault(fault)
+  }
+
   /** Calls `cleanup` when the answer has been sent or the client has disconnected. */
   whenOver(cleanup: () => void): void {
     this.#whenOver.push(cleanup)
   }
 
-  /** The answer has been sent, or the socket closed. */
+  /** The answer has been sent, or the client has left. */
   end(): void {
     if (!this.#response.writableFinished) this.#disconnect.abort()
     for (const cleanup of this.#whenOver.splice(0)) cleanup()
   }
 }
 
-/** Whether an answer is on its way through the socket, so that nothing else may be written to it. */
-export function isAnswering(socket: Socket): boolean {
-  return [...(openLifecycles.get(socket) ?? [])].some(({ answering }) => answering)
+/** The last request of the connection that is not answered yet. */
+export function lastRequest(socket: Socket): RequestLifecycle | undefined {
+  return [...(openLifecycles.get(socket) ?? [])].at(-1)
 }
 
 /** Whether the next byte on the socket is the first of an answer that is still being made. */
 export function isAwaitingAnswer(socket: Socket): boolean {
   const [next] = openLifecycles.get(socket) ?? []
-  return socket.writable && next !== undefined && !next.answering
+  return socket.writable && next !== undefined && next.complete && !next.answering
 }
 
 function lifecyclesOf(socket: Socket): Set<RequestLifecycle> {

@@ -9,10 +9,10 @@ import { EdgeInferError, ERROR_TABLE } from '../errors.js'
 import type { Sampler } from '../host/index.js'
 import type { TaskName } from '../tasks/registry.js'
 import type { WorkerService } from '../workers/types.js'
-import { BodyReader, discardRest } from './body.js'
+import { BodyReader, discardRest, unsupportedType } from './body.js'
 import type { ControlPolicy, HttpContext } from './context.js'
 import { drainConnections, trackSilent } from './drain.js'
-import { answerExpectations, answerOtherMethods, connectionErrorHandler, ErrorReplies, toHttpError } from './errors.js'
+import { answerOddRequests, answerOtherMethods, connectionErrorHandler, ErrorReplies, toHttpError } from './errors.js'
 import { serveHalfOpen } from './half-open.js'
 import { RequestLifecycle } from './lifecycle.js'
 import { Metrics } from './metrics.js'
@@ -82,7 +82,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const app = createApp(context, options.tls)
   const silent = trackSilent(app.server)
   serveHalfOpen(app.server)
-  answerExpectations(app.server, context)
+  answerOddRequests(app.server, context)
   app.server.maxConnections = settings.maxConnections
   await app.register(cors, {
     origin: '*', strictPreflight: false, maxAge: 86_400,
@@ -170,10 +170,10 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     reply.header('x-request-id', request.id)
     done()
   })
-  app.addHook('onSend', ({ raw }, reply, _payload, done) => {
+  app.addHook('onSend', ({ raw, lifecycle }, reply, _payload, done) => {
     if (context.draining) reply.header('connection', 'close')
     reply.raw.setTimeout(settings.sendTimeout)
-    if (!raw.readableEnded) discardRest(raw, 2 * settings.bodyLimit)
+    if (!raw.readableEnded && !lifecycle.awaitsContinue) discardRest(raw, 2 * settings.bodyLimit)
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -188,12 +188,17 @@ function createApp(context: HttpContext, tls: HttpServerOptions['tls']): Fastify
     throw new EdgeInferError('NOT_FOUND', `Expected a route of /openapi.json but received ${request.method} ${path}`)
   })
   app.setErrorHandler((thrown, request, reply) => {
-    const error = toHttpError(thrown)
+    const error = isInvalidType(thrown) ? unsupportedType(request) : toHttpError(thrown)
     if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'fault')
     else request.log.debug({ code: error.code, reason: error.message }, 'refused')
     return errors.send(request, reply, error)
   })
   return app as unknown as FastifyInstance
+}
+
+/** A content type that fastify itself does not let pass. */
+function isInvalidType(thrown: unknown): boolean {
+  return (thrown as { code?: unknown } | undefined)?.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE'
 }
 
 function requestId(sent: string | string[] | undefined): string {

@@ -19,13 +19,13 @@ type Fields = Readonly<Record<string, unknown>>
 export async function readTaskRequest(
   request: FastifyRequest, bodies: BodyReader, settings: Readonly<HttpSettings>,
 ): Promise<TaskRequest> {
-  const kind = bodyKind(request.headers)
+  const kind = bodyKind(request)
   const query = parseArguments(Object.entries(request.query as Fields))
   if (kind === 'multipart') return withArguments(query, await readForm(request, bodies, settings))
   const body = await bodies.read(request, settings.bodyLimit)
   if (body.length === 0) throw new EdgeInferError('BAD_REQUEST', 'Expected a body with an image but received none')
   if (kind === 'image') return { fields: query, image: fileImage(body), imageList: undefined, faces: undefined }
-  if (kind === 'unnamed') requireJsonLook(body, request.headers)
+  if (kind === 'unnamed') requireJsonLook(body, request)
   let parsed: TaskRequest
   try {
     parsed = await parseTaskRequest(body)

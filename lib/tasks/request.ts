@@ -20,6 +20,7 @@ export interface TaskRequest {
 
 /** @throws EdgeInferError BAD_REQUEST (no JSON object), BAD_IMAGE, TOO_LARGE. */
 export async function parseTaskRequest(body: Uint8Array): Promise<TaskRequest> {
+  requireNoUtf16(body)
   const { rest, images, lists } = await native.extractImages(body)
   requireUtf8(rest, body)
   const list = (key: ExtractedImage['key']): PostedImage[] | undefined =>
@@ -38,6 +39,12 @@ export async function parseTaskRequest(body: Uint8Array): Promise<TaskRequest> {
     imageList: imageList ?? clip,
     faces: list('faces'),
   }
+}
+
+/** Some writers of JSON have it as UTF-16, with a mark at the beginning. */
+function requireNoUtf16([first, second]: Uint8Array): void {
+  if (!(first === 0xff && second === 0xfe) && !(first === 0xfe && second === 0xff)) return
+  throw new EdgeInferError('BAD_REQUEST', 'Expected JSON in UTF-8 but received UTF-16')
 }
 
 /** What is not UTF-8 has become U+FFFD in `rest`; only where there is one is the body looked through. */

@@ -239,7 +239,7 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       paths: Record<string, { post: { parameters: { in: string; name: string }[] } }>
     }
     const documented = paths['/v2/models/{model}/infer']?.post.parameters.map((one) => `${one.in} ${one.name}`).sort()
-    t.strictSame(documented, ['header inference-header-content-length', 'path model'])
+    t.strictSame(documented, ['header content-encoding', 'header inference-header-content-length', 'path model'])
   })
 
   await t.test('what is wrong is named, and is the caller\'s', async (t) => {
@@ -249,7 +249,8 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     const refused: [RegExp, unknown, Buffer?][] = [
       [/no JSON/, '{"inputs":'],
       [/JSON object but received \[\]/, []],
-      [/list of inputs but received undefined/, {}],
+      [/non-empty list of inputs but received undefined/, {}],
+      [/non-empty list of inputs but received \[\]/, { inputs: [] }],
       [/input to be an object with a name/, { inputs: [{ datatype: 'BYTES' }] }],
       [/datatype of UINT8, .*"FP8"/, { inputs: [{ ...inText, datatype: 'FP8' }] }],
       [/shape of image/, { inputs: [{ ...inText, shape: [-1] }] }],

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { head, RawClient, type RawReply } from './raw-client.js'
 import { post, sample, startServer, TEXT_FORMS } from './server.js'
@@ -98,7 +97,8 @@ t.test('a body that stops, that drips, and that ends too early', async (t) => {
     }),
     client(async (raw) => {
       await raw.send(head(PATH, 10), '{"image": "b\'\\\\xff\'"}')
-      refused(t, await raw.reply(), 400, 'BAD_REQUEST')
+      refused(t, await raw.reply(), 400, 'BAD_IMAGE')
+      refused(t, await raw.reply(), 400, 'BAD_REQUEST', /received something else/)
     }),
   ])
 })
@@ -126,14 +126,36 @@ t.test('bodies that are too large', async (t) => {
   })
 })
 
-t.test('compressed bodies are not looked into', async (t) => {
-  const bomb = gzipSync(Buffer.alloc(64 * 2 ** 20))
-  for (const coding of ['gzip', 'x-gzip', 'deflate', 'br']) {
+t.test('a body that is announced, with Expect: 100-continue', async (t) => {
+  await client(async (raw) => {
+    await raw.send(head(PATH, good.length, 'Expect: 100-continue'))
+    t.equal((await raw.interim()), 100)
+    await raw.send(good)
+    t.equal((await raw.reply()).status, 200)
+    await raw.send(head(PATH, good.length, 'Expect: 100-continue'), good)
+    t.equal((await raw.interim()), 100)
+    t.equal((await raw.reply()).status, 200, 'and the connection goes on')
+  })
+  const refusals: [string, string[], number, string][] = [
+    [PATH, ['Content-Length: 10000000000000'], 413, 'TOO_LARGE'],
+    [PATH, ['Content-Length: 99', 'Content-Encoding: br'], 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['/execute_task/cats', ['Content-Length: 99'], 404, 'UNKNOWN_TASK'],
+  ]
+  for (const [path, headers, status, code] of refusals) {
     await client(async (raw) => {
-      await raw.send(head(PATH, bomb.length, `Content-Encoding: ${coding}`), bomb)
-      refused(t, await raw.reply(), 415, 'UNSUPPORTED_MEDIA_TYPE', /content encoding/)
+      await raw.send(head(path, undefined, ...headers, 'Expect: 100-continue'))
+      const reply = await raw.reply()
+      refused(t, reply, status, code)
+      t.equal(reply.headers.connection, 'close', 'no body is waited for')
+      while (!raw.socket.readableEnded) await delay(5)
     })
   }
+  await client(async (raw) => {
+    const sending = raw.send(
+      head(PATH, 65 * 2 ** 20, 'Expect: 100-continue'), ...Array.from({ length: 65 }, () => Buffer.alloc(2 ** 20)))
+    refused(t, await raw.reply(), 413, 'TOO_LARGE', /67108864/)
+    await sending
+  })
 })
 
 t.test('JSON that is not what it should be', async (t) => {
@@ -185,6 +207,63 @@ t.test('no HTTP, headers without end, an odd Expect, no Host', async (t) => {
     await raw.send('POST /execute_task/%zz HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n')
     refused(t, await raw.reply(), 400, 'BAD_REQUEST')
   })
+})
+
+t.test('what breaks off in the middle is refused in the form of its route, after what came before', async (t) => {
+  const broken = (path: string): string => `${head(path, undefined, 'Transfer-Encoding: chunked')}zz\r\n`
+  await client(async (raw) => {
+    await raw.send(head(PATH, good.length), good, broken(PATH))
+    t.equal((await raw.reply()).status, 200)
+    refused(t, await raw.reply(), 400, 'BAD_REQUEST', /chunk size/)
+  })
+  await client(async (raw) => {
+    await raw.send(head(PATH, good.length), good, 'nonsense\r\n\r\n')
+    t.equal((await raw.reply()).status, 200)
+    refused(t, await raw.reply(), 400, 'BAD_REQUEST', /HTTP\/1.1/)
+  })
+  await client(async (raw) => {
+    await raw.send(broken('/limit_task_resource'))
+    const { status, body } = await raw.reply()
+    t.match([status, body], [400, { limit_flag: false, error: { code: 'BAD_REQUEST', message: /chunk size/ } }])
+  })
+  await client(async (raw) => {
+    await raw.send(broken('/v2/models/face_detection/infer'))
+    const { status, body } = await raw.reply()
+    t.match([status, body], [400, { error: /chunk size/ }])
+  })
+  await client(async (raw) => {
+    await raw.send(head(PATH, undefined, 'Transfer-Encoding: chunked'), '1\r\n{}\r\n0\r\n\r\n')
+    refused(t, await raw.reply(), 400, 'BAD_REQUEST', /chunk/)
+  })
+  await client(async (raw) => {
+    await raw.send('CONNECT elsewhere:80 HTTP/1.1\r\nHost: elsewhere\r\n\r\n')
+    refused(t, await raw.reply(), 405, 'METHOD_NOT_ALLOWED')
+  })
+})
+
+t.test('content types and byte order marks', async (t) => {
+  const kinds: [string, RegExp][] = [
+    [PATH, /application\/json, image\/jpeg, .* but received (garbage|text\/html)/],
+    ['/limit_task_resource', /of application\/json but received (garbage|text\/html)/],
+    ['/v2/models/face_detection/infer', /json or application\/octet-stream but received (garbage|text)/],
+  ]
+  for (const [path, message] of kinds) {
+    for (const type of ['garbage', 'text/html']) {
+      const { status, body } = await post(url + path, Buffer.from('{}'), { 'content-type': type })
+      t.match([status, JSON.stringify(body)], [415, message])
+    }
+  }
+  const marked = Buffer.concat([Buffer.from('\ufeff'), good])
+  for (const type of ['application/json', 'application/octet-stream']) {
+    t.equal((await post(url + PATH, marked, { 'content-type': type })).status, 200, `a mark, ${type}`)
+  }
+  for (const type of ['application/json', 'text/plain']) {
+    const { body } = await post(
+      `${url}/limit_task_resource`, Buffer.from('\ufeff{"task_name":"cats"}'), { 'content-type': type })
+    t.match(body, { limit_flag: false, error: { code: 'UNKNOWN_TASK' } })
+  }
+  const wide = await post(url + PATH, Buffer.from('\ufeff{}', 'utf16le'), { 'content-type': 'application/json' })
+  t.match(wide, { status: 400, body: { error: { code: 'BAD_REQUEST', message: /UTF-8 but received UTF-16/ } } })
 })
 
 t.test('requests in a row without waiting are answered in their order', async (t) => {

@@ -56,6 +56,20 @@ export class RawClient {
     }
   }
 
+  /** The status of an interim answer, which has no headers. */
+  async interim(): Promise<number> {
+    for (;;) {
+      const end = this.#received.indexOf('\r\n\r\n')
+      if (end >= 0) {
+        const line = this.#received.toString('latin1', 0, end)
+        this.#received = this.#received.subarray(end + 4)
+        return Number(/^HTTP\/1\.1 (\d+) \w+$/.exec(line)?.[1])
+      }
+      if (this.#closed) throw new Error('closed without an answer')
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+  }
+
   close(): void {
     this.socket.destroy()
   }

@@ -96,7 +96,7 @@ function parseParameters(value: unknown, of: string): Members {
 /** Tensors without data in the JSON take theirs from `binary`, one behind the other. */
 function parseInputs(value: unknown, binary: Buffer): Map<string, InputTensor> {
   if (!Array.isArray(value) || value.length === 0) {
-    return refuse(`Expected a list of inputs but received ${received(value)}`)
+    return refuse(`Expected a non-empty list of inputs but received ${received(value)}`)
   }
   const inputs = new Map<string, InputTensor>()
   let at = 0

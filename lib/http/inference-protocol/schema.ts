@@ -1,7 +1,7 @@
 /** Requests and answers of the Open Inference Protocol, as the OpenAPI document shows them. */
 import { Type } from 'typebox'
 import { ELEMENT_BYTES, type DataType } from './tensors.js'
-import { failures } from '../schemas/common.js'
+import { CODED_BODY, failures } from '../schemas/common.js'
 
 const TAGS = ['Open Inference Protocol']
 
@@ -87,6 +87,7 @@ export const inferSchema = {
     'inference-header-content-length': Type.Optional(Type.Integer({
       minimum: 0, description: 'Bytes of the JSON, where bytes of tensors follow it',
     })),
+    ...CODED_BODY,
   }),
   body: {
     content: {

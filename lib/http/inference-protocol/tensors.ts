@@ -32,7 +32,7 @@ export interface OutputForm {
 }
 
 export interface EncodedAnswer {
-  body: Buffer | string
+  body: Buffer
   /** Bytes of the JSON, where there is more behind it. */
   jsonLength: number | undefined
 }
@@ -94,10 +94,9 @@ export function encodeAnswer(
     parts.push(bytes)
     return { ...tensor, parameters: { binary_data_size: bytes.length } }
   })
-  const json = JSON.stringify({ ...header, outputs: described })
+  const json = Buffer.from(JSON.stringify({ ...header, outputs: described }))
   if (parts.length === 0) return { body: json, jsonLength: undefined }
-  const head = Buffer.from(json)
-  return { body: Buffer.concat([head, ...parts]), jsonLength: head.length }
+  return { body: Buffer.concat([json, ...parts]), jsonLength: json.length }
 }
 
 /** The bytes of a tensor, as the binary extension has them. */

@@ -6,6 +6,7 @@ import { isTaskName } from '../../tasks/index.js'
 import { integerIn } from '../../inference/options.js'
 import type { JobRun } from '../../workers/types.js'
 import { bodyKind, reclaimBody } from '../body.js'
+import { sendCompressed } from '../content-coding.js'
 import type { HttpContext } from '../context.js'
 import { answerOf, jobsOf, MODEL_VERSION, tensorsOf } from '../inference-protocol/models.js'
 import { parseIndexRequest, parseInferenceRequest, requireOutputs } from '../inference-protocol/request.js'
@@ -78,16 +79,11 @@ async function infer(
   const { workers, bodies, settings, metrics } = context
   const { lifecycle, headers } = request
   refuseWithoutModel(workers, task)
-  const kind = bodyKind(headers)
-  if (kind === 'image' || kind === 'multipart') {
-    const sent = headers['content-type']
-    throw new EdgeInferError(
-      'UNSUPPORTED_MEDIA_TYPE', `Expected application/json or application/octet-stream but received ${sent}`)
-  }
+  bodyKind(request)
   const body = await bodies.read(request, settings.bodyLimit)
   try {
-    const jsonLength = headers[JSON_LENGTH_HEADER]
-    const parsed = parseInferenceRequest(body, Array.isArray(jsonLength) ? jsonLength[0] : jsonLength)
+    const headLength = headers[JSON_LENGTH_HEADER]
+    const parsed = parseInferenceRequest(body, Array.isArray(headLength) ? headLength[0] : headLength)
     const outputs = requireOutputs(parsed, tensorsOf(task).outputs.map(({ name }) => name))
     const jobs = jobsOf(task, parsed.inputs, Math.max(1, workers.count(task)))
     const microseconds = integerIn('timeout', parsed.parameters.timeout, 0, MAX_TIMEOUT_MICROSECONDS, 'BAD_REQUEST')
@@ -95,9 +91,10 @@ async function infer(
     const runs = await runJobs(workers, task, jobs, lifecycle, timeLeft(timeoutMs, lifecycle))
     lifecycle.whenOver(() => metrics.observeRuns(task, runs))
     const header = { model_name: task, model_version: MODEL_VERSION, parameters: costOf(runs), id: parsed.id }
-    const answer = encodeAnswer(header, answerOf(task, runs), outputs)
-    if (answer.jsonLength === undefined) return await reply.type(JSON_TYPE).send(answer.body)
-    return await reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, answer.jsonLength).send(answer.body)
+    const { body: answer, jsonLength } = encodeAnswer(header, answerOf(task, runs), outputs)
+    reply.type(jsonLength === undefined ? JSON_TYPE : 'application/octet-stream')
+    if (jsonLength !== undefined) reply.header(JSON_LENGTH_HEADER, jsonLength)
+    return await sendCompressed(reply, headers['accept-encoding'], answer)
   } finally {
     reclaimBody(body)
   }

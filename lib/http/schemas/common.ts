@@ -4,6 +4,7 @@ import { ERROR_TABLE, type ErrorCode } from '../../errors.js'
 import { TASK_NAMES, type TaskName } from '../../tasks/registry.js'
 import { TaskConfSchema } from '../../tasks/schema.js'
 import { ProcResourceInfoSchema } from '../../workers/resource-info.js'
+import { CONTENT_CODINGS } from '../content-coding.js'
 
 export const TaskNameSchema = Type.Unsafe<TaskName>({
   type: 'string', enum: [...TASK_NAMES], code: 'UNKNOWN_TASK', description: 'Name of a task',
@@ -28,6 +29,9 @@ const FailureSchema = Type.Object({ error: Type.Ref('Error') }, { $id: 'Failure'
 export const SHARED_SCHEMAS: readonly TSchema[] = [
   ErrorSchema, ProcResourceInfoSchema, TaskConfSchema, TaskFailureSchema, FailureSchema,
 ]
+
+/** Headers of a request whose body may be compressed. */
+export const CODED_BODY = { 'content-encoding': Type.Optional(Type.Enum([...CONTENT_CODINGS])) } as const
 
 /** The answers of refusals, by status, with what each code means. */
 export function failures(schema: TSchema, ...codes: readonly ErrorCode[]): Record<number, TSchema> {

@@ -4,7 +4,7 @@ import { contractOf } from '../../tasks/contracts.js'
 import { definitionOf, type TaskName } from '../../tasks/registry.js'
 import { answerSchema, COMMON_REQUEST, type AnswerStyle } from '../../tasks/schema.js'
 import { IMAGE_TYPES } from '../body.js'
-import { failures } from './common.js'
+import { CODED_BODY, failures } from './common.js'
 
 const FILES = Type.Array(Type.String({ format: 'binary' }))
 
@@ -21,6 +21,7 @@ export function executeSchema(task: TaskName, style: AnswerStyle): object {
         description: 'Beside an image as the body: JSON',
       })) }),
     }),
+    headers: Type.Object(CODED_BODY),
     body: {
       content: {
         'application/json': { schema: Type.Object({ ...request, ...COMMON_REQUEST }) },
