@@ -4,7 +4,9 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { TaskName } from '../tasks/registry.js'
 import type { NodeCapacity } from '../host/index.js'
-import type { JobRun, WorkerService } from '../workers/types.js'
+import type { WorkerService } from '../workers/types.js'
+import { Statistics } from './inference-protocol/statistics.js'
+import type { TimedRun } from './run-jobs.js'
 
 /** From a face on a fast machine to a large model on a small one, seconds. */
 const REQUEST_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -20,6 +22,7 @@ export interface MetricsSources {
 }
 
 export class Metrics {
+  readonly statistics = new Statistics()
   readonly #registry = new Registry()
   readonly #requests: Histogram<'task' | 'route' | 'status'>
   readonly #stages: Histogram<'task' | 'stage'>
@@ -44,11 +47,13 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  observeRequest(task: string, route: string, status: number, seconds: number): void {
+  observeRequest(task: TaskName, route: string, status: number, seconds: number): void {
     this.#requests.observe({ task, route, status: String(status) }, seconds)
+    this.statistics.addRequest(task, status < 400, seconds * 1000)
   }
 
-  observeRuns(task: TaskName, runs: readonly JobRun[]): void {
+  observeRuns(task: TaskName, runs: readonly TimedRun[]): void {
+    this.statistics.addRuns(task, runs)
     for (const { timings } of runs) {
       for (const [stage, milliseconds] of Object.entries(timings)) {
         this.#stages.observe({ task, stage }, milliseconds / 1000)

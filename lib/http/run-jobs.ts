@@ -6,6 +6,11 @@ import type { JobRun, RunOptions, WorkerService } from '../workers/types.js'
 import type { RequestLifecycle } from './lifecycle.js'
 import { epochNow } from './tracing.js'
 
+/** A job's result and how long it waited for its worker. */
+export interface TimedRun extends JobRun {
+  queueMs: number
+}
+
 /**
  * Runs of all the jobs, in their order; where one fails the others are cancelled.
  * @throws EdgeInferError as {@link WorkerService.run}.
@@ -13,13 +18,13 @@ import { epochNow } from './tracing.js'
 export async function runJobs(
   workers: WorkerService, task: TaskName, jobs: readonly Job[], { signal, trace }: RequestLifecycle,
   timeoutMs: number | undefined,
-): Promise<JobRun[]> {
-  const run = async (job: Job, options: RunOptions): Promise<JobRun> => {
-    if (!trace) return workers.run(task, job, options)
+): Promise<TimedRun[]> {
+  const run = async (job: Job, options: RunOptions): Promise<TimedRun> => {
     const begin = epochNow()
     const done = await workers.run(task, job, options)
-    trace.job(done, begin, epochNow())
-    return done
+    const end = epochNow()
+    trace?.job(done, begin, end)
+    return { ...done, queueMs: Math.max(0, end - begin - done.usage.wallSeconds * 1000) }
   }
   const [first] = jobs
   if (first && jobs.length === 1) return [await run(first, { signal, timeoutMs })]

@@ -20,6 +20,18 @@ interface Tensor {
   data?: (number | string)[]
 }
 
+type Duration = Record<'count' | 'ns', number>
+
+interface Statistics {
+  name: string
+  version: string
+  last_inference: number
+  inference_count: number
+  execution_count: number
+  inference_stats: Record<'success' | 'fail' | 'queue' | 'compute_input' | 'compute_infer' | 'compute_output', Duration>
+  batch_stats: { batch_size: number; compute_infer: Duration }[]
+}
+
 interface Answer {
   status: number
   headers: Headers
@@ -85,7 +97,9 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       const response = await fetch(`${url}${path}`, { method })
       return [response.status, await response.json()]
     }
-    t.match(await get('/v2'), [200, { name: 'edge-infer', extensions: ['binary_tensor_data', 'model_repository'] }])
+    t.match(await get('/v2'), [200, { name: 'edge-infer', extensions: [
+      'binary_tensor_data', 'model_repository', 'model_configuration', 'statistics',
+    ] }])
     t.strictSame(await get('/v2/health/live'), [200, { live: true }])
     t.strictSame(await get('/v2/health/ready'), [200, { ready: true }])
     t.strictSame(await get('/v2/models/car_detection/ready'), [200, { name: 'car_detection', ready: true }])
@@ -98,7 +112,24 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.strictSame(index.map(({ state }) => state), ['READY', 'READY', 'READY', 'UNAVAILABLE'])
     t.match(await get('/v2/models/face_detection/versions/2'), [404, { error: /version 1 of face_detection.*"2"/ }])
     t.match(await get('/v2/models/ducks'), [404, { error: /face_detection.*"ducks"/ }])
-    t.match(await get('/v2/models/ducks/config'), [404, { error: /GET \/v2\/models\/ducks\/config/ }])
+    t.match(await get('/v2/models/ducks/config'), [404, { error: /face_detection.*"ducks"/ }])
+    t.match(await get('/v2/models/ducks/stats'), [404, { error: /face_detection.*"ducks"/ }])
+    for (const path of ['/v2/models/face_alignment/config', '/v2/models/face_alignment/versions/1/config']) {
+      t.match(await get(path), [200, {
+        name: 'face_alignment', platform: 'onnxruntime_onnx', backend: 'onnxruntime', max_batch_size: 0,
+        input: [
+          { name: 'image', data_type: 'TYPE_STRING', dims: [-1], optional: false },
+          { name: 'boxes', data_type: 'TYPE_FP32', dims: [-1, 4], optional: true },
+        ],
+        output: [
+          { name: 'angles', data_type: 'TYPE_FP32', dims: [-1, 3] },
+          { name: 'image_index', data_type: 'TYPE_INT32', dims: [-1] },
+          { name: 'image_size', data_type: 'TYPE_INT32', dims: [-1, 2] },
+        ],
+        instance_group: [{ name: 'face_alignment', count: 1 }],
+        parameters: { model: { string_value: String } },
+      }])
+    }
     const ask = async (body: string) => {
       const response = await fetch(`${url}/v2/repository/index`, { method: 'POST', body })
       return [response.status, await response.json()]
@@ -106,6 +137,41 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
     t.strictSame(await ask('{"ready":true}'), [200, index.filter(({ state }) => state === 'READY')])
     t.strictSame(await ask('{}'), [200, index])
     t.match(await ask('{"ready":1}'), [400, { error: /true or false but received 1/ }])
+  })
+
+  await t.test('statistics', async (t) => {
+    const read = async (path: string) => {
+      const { model_stats: [all, ...more] } = await (await fetch(`${url}/v2/models/${path}`)).json() as {
+        model_stats: [Statistics, ...Statistics[]]
+      }
+      return [all, ...more] as const
+    }
+    const [before] = await read('face_detection/stats')
+    const since = Date.now()
+    const image = faces.toString('base64')
+    const three = { inputs: [{ name: 'image', shape: [3], datatype: 'BYTES', data: [image, image, image] }] }
+    t.equal((await post(infer, three)).status, 200)
+    t.equal((await post(infer, { inputs: [] })).status, 400)
+    const task = await fetch(`${url}/execute_task/face_detection`, {
+      method: 'POST', headers: { 'content-type': 'image/jpeg' }, body: faces,
+    })
+    t.equal(task.status, 200, 'the other routes count as well')
+    await task.text()
+    const [after] = await read('face_detection/versions/1/stats')
+    const gained = (name: keyof Statistics['inference_stats']) =>
+      after.inference_stats[name].count - before.inference_stats[name].count
+    t.equal(after.inference_count - before.inference_count, 4, 'pictures')
+    t.equal(after.execution_count - before.execution_count, 3, 'two workers share three pictures, one has the fourth')
+    t.strictSame([gained('success'), gained('fail'), gained('queue'), gained('compute_infer')], [2, 1, 3, 3])
+    t.ok(after.last_inference >= since)
+    const stats = after.inference_stats
+    const compute = stats.compute_input.ns + stats.compute_infer.ns + stats.compute_output.ns
+    t.ok(stats.compute_infer.ns > 0 && Number.isInteger(compute))
+    t.strictSame(after.batch_stats.map(({ batch_size: size }) => size).sort(), [1, 2])
+    t.equal(after.batch_stats.reduce((sum, { compute_infer: { ns } }) => sum + ns, 0), stats.compute_infer.ns)
+    t.strictSame((await read('stats')).map(({ name, version }) => `${name} ${version}`), [
+      'face_detection 1', 'face_alignment 1', 'car_detection 1', 'helmet_detection 1',
+    ])
   })
 
   await t.test('a picture behind the JSON', async (t) => {
@@ -313,6 +379,13 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       body: faces,
     })
     t.match([lying.status, await lying.json()], [400, { error: /Inference-Header-Content-Length/ }])
+    const named = /Inference-Header-Content-Length must say how long the JSON is/
+    const tensor = element(faces)
+    const unmeasured = await fetch(infer, {
+      method: 'POST', body: Buffer.concat([Buffer.from(JSON.stringify(sized(tensor.length))), tensor]),
+    })
+    t.match([unmeasured.status, await unmeasured.json()], [400, { error: named }])
+    t.match(await post(infer, sized(9)), { status: 400, error: named })
     const body = JSON.stringify({ inputs: [inText] })
     for (const length of [`0x${body.length.toString(16)}`, `${body.length}.0`, '']) {
       const wrong = await fetch(infer, { method: 'POST', headers: { 'inference-header-content-length': length }, body })

@@ -7,9 +7,10 @@ import type { BoundingBox } from '../../tasks/index.js'
 import type { Job, JobItem, JobResult } from '../../inference/job.js'
 import { split } from '../../tasks/plan.js'
 import { refuse, elementCount, readByteElements, readNumbers } from './tensors.js'
-import type { InputTensor, OutputTensor, TensorMetadata } from './tensors.js'
+import type { DataType, InputTensor, OutputTensor, TensorMetadata } from './tensors.js'
 
 export const MODEL_VERSION = '1'
+export const PLATFORM = 'onnxruntime_onnx'
 
 /** Pictures of one request. */
 const MAX_IMAGES = 64
@@ -46,6 +47,31 @@ interface Tensors {
 
 export function tensorsOf(task: TaskName): Tensors {
   return TENSORS[definitionOf(task).kind]
+}
+
+/** Triton's names of data types. */
+const CONFIG_TYPES: Readonly<Record<DataType, string>> = {
+  UINT8: 'TYPE_UINT8', INT32: 'TYPE_INT32', FP32: 'TYPE_FP32', FP64: 'TYPE_FP64', BYTES: 'TYPE_STRING',
+}
+
+/** The task as a model configuration of Triton; `model` is the network that its workers run. */
+export function configOf(task: TaskName, workers: number, model: string | undefined): object {
+  const { inputs, outputs } = tensorsOf(task)
+  const describe = ({ name, datatype, shape }: TensorMetadata): object =>
+    ({ name, data_type: CONFIG_TYPES[datatype], dims: shape })
+  return {
+    name: task,
+    platform: PLATFORM,
+    backend: 'onnxruntime',
+    version_policy: { latest: { num_versions: 1 } },
+    // The number of pictures is a dimension of the tensors.
+    max_batch_size: 0,
+    input: inputs.map((tensor) => ({ ...describe(tensor), optional: tensor !== IMAGE })),
+    output: outputs.map(describe),
+    instance_group: [{ name: task, kind: 'KIND_AUTO', count: workers }],
+    model_transaction_policy: { decoupled: false },
+    parameters: model === undefined ? {} : { model: { string_value: model } },
+  }
 }
 
 /** The jobs a request takes, at most one a worker. @throws EdgeInferError BAD_REQUEST. */

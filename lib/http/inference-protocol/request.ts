@@ -27,6 +27,9 @@ const MAX_JSON_TOKENS = 2 ** 16
 
 const [QUOTE, COMMA, LIST, BACKSLASH, OBJECT] = [0x22, 0x2c, 0x5b, 0x5c, 0x7b] as const
 
+const WHERE_JSON_ENDS =
+  'where bytes of tensors follow the JSON, the header Inference-Header-Content-Length must say how long the JSON is'
+
 /** Names are in messages. */
 const MAX_NAME_LENGTH = 100
 
@@ -43,7 +46,7 @@ export function parseInferenceRequest(body: Buffer, jsonLength: string | undefin
     refuse('Expected Inference-Header-Content-Length to be a number of bytes up to the body\'s ' +
       `${body.length} but received ${received(jsonLength)}`)
   }
-  const request = parseBoundedJson(body.subarray(0, length))
+  const request = parseHead(body.subarray(0, length), jsonLength !== undefined)
   const { id, parameters, inputs, outputs } = request
   return {
     id: parseId(id),
@@ -70,6 +73,16 @@ export function requireOutputs({ outputs, parameters }: InferenceRequest, names:
   const byDefault = parameters.binary_data_output === true
   return (outputs ?? names.map((name) => ({ name, binary: undefined })))
     .map(({ name, binary = byDefault }) => ({ name, binary }))
+}
+
+/** Without its length the JSON is taken to be the whole body, and is none where tensors follow it. */
+function parseHead(head: Buffer, isMeasured: boolean): Members {
+  try {
+    return parseBoundedJson(head)
+  } catch (error) {
+    if (isMeasured || head.length === 0 || !(error instanceof EdgeInferError)) throw error
+    throw new EdgeInferError(error.code, `${error.message}; ${WHERE_JSON_ENDS}`, { cause: error })
+  }
 }
 
 /** The parser runs on the JavaScript thread in one go: what it may cost is bounded first. */
@@ -113,7 +126,7 @@ function parseInputs(value: unknown, binary: Buffer): Map<string, InputTensor> {
     if (data !== undefined) refuse(`Expected ${name} to have data or binary_data_size but received both`)
     if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || at + size > binary.length) {
       return refuse(`Expected binary_data_size of ${name} to be a number of the ${binary.length - at} bytes that ` +
-        `are left behind the JSON but received ${received(size)}`)
+        `are left behind the JSON but received ${received(size)}${binary.length === 0 ? `; ${WHERE_JSON_ENDS}` : ''}`)
     }
     inputs.set(name, { ...tensor, data: undefined, bytes: parseBytes(tensor, binary.subarray(at, at + size)) })
     at += size

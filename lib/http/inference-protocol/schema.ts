@@ -12,6 +12,13 @@ const Parameters = Type.Record(Type.String(), Type.Union([Type.String(), Type.Nu
 const Failure = Type.Object({
   error: Type.String({ description: 'What was wrong, what was expected and what was received' }),
 })
+const ConfiguredTensor = Type.Object({
+  name: Type.String(), data_type: Type.String(), dims: Shape, optional: Type.Optional(Type.Boolean()),
+})
+const DurationSchema = Type.Object({
+  count: Type.Integer(), ns: Type.Integer({ description: 'Nanoseconds in all' }),
+})
+const COMPUTE = { compute_input: DurationSchema, compute_infer: DurationSchema, compute_output: DurationSchema }
 const Ready = Type.Object({ ready: Type.Boolean() })
 const ModelReady = Type.Object({ name: Type.String(), ready: Type.Boolean() })
 
@@ -60,6 +67,56 @@ export const modelSchema = {
     }, { description: 'The task' }),
     ...failures(Failure, 'UNKNOWN_TASK'),
   },
+}
+
+export const configSchema = {
+  tags: TAGS,
+  summary: 'The task as a model configuration of Triton',
+  response: {
+    200: Type.Object({
+      name: Type.String(),
+      platform: Type.String(),
+      backend: Type.String(),
+      max_batch_size: Type.Integer(),
+      input: Type.Array(ConfiguredTensor),
+      output: Type.Array(ConfiguredTensor),
+      instance_group: Type.Array(Type.Object({
+        name: Type.String(), kind: Type.String(), count: Type.Integer({ description: 'Workers that are ready' }),
+      })),
+    }, { description: 'The configuration' }),
+    ...failures(Failure, 'UNKNOWN_TASK'),
+  },
+}
+
+const modelStatistics = {
+  200: Type.Object({
+    model_stats: Type.Array(Type.Object({
+      name: Type.String(),
+      version: Type.String(),
+      last_inference: Type.Integer({ description: 'Milliseconds since the epoch; 0: never' }),
+      inference_count: Type.Integer({ description: 'Pictures' }),
+      execution_count: Type.Integer({ description: 'Jobs of workers' }),
+      inference_stats: Type.Object({
+        success: DurationSchema, fail: DurationSchema, queue: DurationSchema, ...COMPUTE,
+        cache_hit: DurationSchema, cache_miss: DurationSchema,
+      }),
+      batch_stats: Type.Array(Type.Object({
+        batch_size: Type.Integer({ description: 'Pictures of one job' }), ...COMPUTE,
+      })),
+    })),
+  }, { description: 'Since the server started' }),
+}
+
+export const statisticsSchema = {
+  tags: TAGS,
+  summary: 'What a task has done, by whichever route it was asked',
+  response: { ...modelStatistics, ...failures(Failure, 'UNKNOWN_TASK') },
+}
+
+export const allStatisticsSchema = {
+  tags: TAGS,
+  summary: 'What the tasks have done, by whichever route they were asked',
+  response: modelStatistics,
 }
 
 export const repositorySchema = {

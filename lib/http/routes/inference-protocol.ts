@@ -8,22 +8,23 @@ import type { JobRun } from '../../workers/types.js'
 import { bodyKind, reclaimBody } from '../body.js'
 import { sendCompressed } from '../content-coding.js'
 import type { HttpContext } from '../context.js'
-import { answerOf, jobsOf, MODEL_VERSION, tensorsOf } from '../inference-protocol/models.js'
+import { answerOf, configOf, jobsOf, MODEL_VERSION, PLATFORM, tensorsOf } from '../inference-protocol/models.js'
 import { parseIndexRequest, parseInferenceRequest, requireOutputs } from '../inference-protocol/request.js'
 import {
-  inferSchema, liveSchema, metadataSchema, modelReadySchema, modelSchema, readySchema, repositorySchema,
+  allStatisticsSchema, configSchema, inferSchema, liveSchema, metadataSchema, modelReadySchema, modelSchema,
+  readySchema, repositorySchema, statisticsSchema,
 } from '../inference-protocol/schema.js'
 import { encodeAnswer } from '../inference-protocol/tensors.js'
 import { JSON_TYPE } from '../reply.js'
 import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
 
 const SERVER = 'edge-infer'
-const EXTENSIONS = ['binary_tensor_data', 'model_repository']
+const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'model_configuration', 'statistics']
 const JSON_LENGTH_HEADER = 'inference-header-content-length'
 const MAX_TIMEOUT_MICROSECONDS = 3_600_000_000
 
 export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { workers } = context
+  const { workers, metrics: { statistics } } = context
   const config = { failure: 'inference-protocol' } as const
   const isReady = (task: TaskName): boolean => workers.tasks.includes(task)
 
@@ -44,12 +45,21 @@ export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpConte
     })
   })
 
+  app.get('/v2/models/stats', { config, schema: allStatisticsSchema }, () =>
+    ({ model_stats: TASK_NAMES.map((task) => statistics.of(task)) }))
+
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     const hide = path.endsWith(':version')
     app.get(path, { config, schema: { ...modelSchema, hide } }, (request) => {
       const name = requireModel(request)
-      return { name, versions: [MODEL_VERSION], platform: 'onnxruntime_onnx', ...tensorsOf(name) }
+      return { name, versions: [MODEL_VERSION], platform: PLATFORM, ...tensorsOf(name) }
     })
+    app.get(`${path}/config`, { config, schema: { ...configSchema, hide } }, (request) => {
+      const name = requireModel(request)
+      return configOf(name, workers.count(name), workers.workers(name)[0]?.model)
+    })
+    app.get(`${path}/stats`, { config, schema: { ...statisticsSchema, hide } }, (request) =>
+      ({ model_stats: [statistics.of(requireModel(request))] }))
     app.get(`${path}/ready`, { config, schema: { ...modelReadySchema, hide } }, (request, reply) => {
       const name = requireModel(request)
       const ready = isReady(name)
