@@ -156,7 +156,10 @@ export interface ModelCtx {
   threads?: number
 }
 
-/** Shares of the machine in (0, 1], ids of CPUs and memory nodes; at least one member. All take effect, or none. */
+/**
+ * Shares of the machine in (0, 1], ids of CPUs and memory nodes; at least one member. All take effect, or none; but a
+ * memory limit that is too low (LIMIT_TOO_LOW) keeps no other from taking effect.
+ */
 export type ResourceLimits = WireLimits
 
 export interface CreateReply {

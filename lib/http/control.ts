@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { Type, type TObject, type TSchema } from 'typebox'
+import { Type, type TObject, type TProperties, type TSchema } from 'typebox'
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import { bodyKind, parseJsonObject, requireJsonLook } from './body.js'
 import type { ControlPolicy, HttpContext } from './context.js'
@@ -23,6 +23,8 @@ export interface ControlRoute<Body> {
   /** What it answers beside the flag; its description is the answer's. */
   answer: TObject
   failures: readonly ErrorCode[]
+  /** What its refusals have beside the flag and the error. */
+  refusal?: TProperties
   /** Whether the node's own status is another afterwards. */
   changesNode?: boolean
   /** By default the one of the node's policy. */
@@ -55,7 +57,8 @@ export function controlRoute<Body>(app: FastifyInstance, context: HttpContext, r
       response: {
         200: flag ? { ...answer, ...Type.Object({ [flag]: Type.Literal(true), ...answer.properties }) } : answer,
         ...failures(
-          flag ? flaggedFailure(flag) : Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED', ...route.failures,
+          flag ? flaggedFailure(flag, route.refusal) : Type.Ref('Failure'), 'BAD_REQUEST', 'UNAUTHORIZED',
+          ...route.failures,
         ),
       },
     },
@@ -69,8 +72,8 @@ export function controlSchema(
   return { tags: [tag], summary, security: [{ bearer: [] }] }
 }
 
-function flaggedFailure(flag: string): TSchema {
-  return Type.Object({ [flag]: Type.Literal(false), error: Type.Ref('Error') })
+function flaggedFailure(flag: string, more: TProperties = {}): TSchema {
+  return Type.Object({ [flag]: Type.Literal(false), error: Type.Ref('Error'), ...more })
 }
 
 async function readJsonObject(request: FastifyRequest, { bodies }: HttpContext, limit: number): Promise<object> {

@@ -58,7 +58,7 @@ export class ErrorReplies {
     const form = config?.failure ?? this.#forms.get(firstSegment(url))
     if (form === undefined) return { error: member }
     if (form === 'inference-protocol') return { error: member.message }
-    if (form !== 'task') return { [form.flag]: false, error: member }
+    if (form !== 'task') return { [form.flag]: false, error: member, applied: error.details?.applied }
     const { receivedAt } = lifecycle
     const allLatency = receivedAt === 0 ? 0 : (performance.now() - receivedAt) / 1000
     return taskFailureBody(this.#context, member, { allLatency, limits: limitsOf(this.#context, config?.task) })

@@ -140,7 +140,9 @@ export class Workers implements WorkerService {
     if (task && pool.task !== task) {
       throw new EdgeInferError('UNKNOWN_PID', `Worker ${pid} runs ${pool.task}, not ${String(task)}`)
     }
-    if (await worker.group.apply(this.#limits.parse(body))) pool.limitsChanged()
+    const { changed, tooLow } = await worker.group.apply(this.#limits.parse(body))
+    if (changed) pool.limitsChanged()
+    if (tooLow) throw tooLow
     return worker.group.readUtil()
   }
 
@@ -149,9 +151,10 @@ export class Workers implements WorkerService {
     this.#requireOpen()
     const limits = this.#limits.parse(body)
     const group = this.#group(task)
-    const changed = await group.apply(limits)
+    const { applied, changed, tooLow } = await group.apply(limits)
     const pool = this.#pools.get(task)
-    if (changed || pool?.supervisor.replacing) pool?.limitsChanged(limits)
+    if (changed || pool?.supervisor.replacing) pool?.limitsChanged(applied)
+    if (tooLow) throw tooLow
     return group.readUtil()
   }
 

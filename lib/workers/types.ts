@@ -82,7 +82,8 @@ export interface WorkerService {
   decrease(task: TaskName): Promise<{ pid: number }>
   /**
    * `limits`: the body of the request, unknown keys ignored.
-   * @throws BAD_LIMIT, UNKNOWN_PID, CGROUP_UNAVAILABLE, LIMIT_TOO_LOW.
+   * @throws BAD_LIMIT, UNKNOWN_PID, CGROUP_UNAVAILABLE; LIMIT_TOO_LOW after the other limits were set, whose names are
+   *   its `details.applied`.
    */
   limitProcess(pid: unknown, task: unknown, limits: Readonly<Record<string, unknown>>): Promise<EffectiveLimits>
   limitTask(task: TaskName, limits: Readonly<Record<string, unknown>>): Promise<EffectiveLimits>

@@ -108,6 +108,12 @@ t.test('workers are added and removed, limits are set, and what cannot be is ref
     t.match(one, { status: 200, body: { limit_flag: true, pid: added.body.pid } })
     const { body } = await post(`${url}/execute_task/face_detection`, faces, { 'content-type': 'image/jpeg' })
     t.ok((body.proc_resource_info as { cpu_util_limit: number }).cpu_util_limit < 0.81)
+    const planned = { task_name: 'face_detection', cpu_util_limit: 0.7, mem_util_limit: 1e-4 }
+    const tooLow = await post(`${url}/limit_task_resource`, planned)
+    refused(t, tooLow, 'LIMIT_TOO_LOW', 'limit_flag')
+    t.same(tooLow.body.applied, ['cpu_util_limit'])
+    refused(t, await post(`${url}/limit_task_resource`, { ...planned, mem_util_limit: 0 }), 'BAD_LIMIT', 'limit_flag')
+    t.match(workers.taskLimits('face_detection'), { cpuUtilLimit: 0.7, memUtilLimit: 1 })
   } else {
     refused(t, limited, 'CGROUP_UNAVAILABLE', 'limit_flag')
   }

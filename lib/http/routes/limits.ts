@@ -17,6 +17,10 @@ const TaskBody = Type.Object({ task_name: TaskNameSchema })
 const parseTaskBody = validator(TaskBody, 'BAD_REQUEST', 'the body')
 
 const TAG = '6. Limits'
+/** Of LIMIT_TOO_LOW. */
+const refusal = {
+  applied: Type.Optional(Type.Array(Type.String(), { description: 'Limits of the same request that were set' })),
+}
 const CODES = ['BAD_LIMIT', 'UNKNOWN_TASK', 'LIMIT_TOO_LOW', 'CGROUP_UNAVAILABLE'] as const
 
 export function limitsRoutes(app: FastifyInstance, context: HttpContext): void {
@@ -32,6 +36,7 @@ export function limitsRoutes(app: FastifyInstance, context: HttpContext): void {
     parse: parseProcessBody,
     answer: Type.Object({ ...EFFECTIVE_LIMIT_MEMBERS, pid: Type.Integer() }, { description: 'The limits hold' }),
     failures: [...CODES, 'UNKNOWN_PID'],
+    refusal,
     async handle(body) {
       return { ...toWire(await workers.limitProcess(body.pid, body.task_name, body)), pid: body.pid }
     },
@@ -47,6 +52,7 @@ export function limitsRoutes(app: FastifyInstance, context: HttpContext): void {
     parse: parseTaskBody,
     answer: Type.Object({ ...EFFECTIVE_LIMIT_MEMBERS, task_name: TaskNameSchema }, { description: 'The limits hold' }),
     failures: CODES,
+    refusal,
     async handle(body) {
       return { ...toWire(await workers.limitTask(body.task_name, body)), task_name: body.task_name }
     },

@@ -35,6 +35,22 @@ export interface GroupContext {
   period: number
 }
 
+/** What became of a request to set limits. */
+export interface LimitChange {
+  /** The limits that hold now: all that were asked for, or those beside one that is too low. */
+  applied: ResourceLimits
+  /** Whether any of them is another than before. */
+  changed: boolean
+  /** LIMIT_TOO_LOW; its `details.applied` are the names of the others. */
+  tooLow: EdgeInferError | undefined
+}
+
+function naming(applied: ResourceLimits, { code, message, details, cause }: EdgeInferError): EdgeInferError {
+  const names = RESOURCE_ROWS.flatMap(([key, { names: [name] }]) => applied[key] === undefined ? [] : [name])
+  const said = names.length === 0 ? message : `${message}; ${names.join(', ')} was set`
+  return new EdgeInferError(code, said, { cause, details: { ...details, applied: names } })
+}
+
 /** What task and worker groups have in common. */
 abstract class Group {
   readonly path: string
@@ -90,12 +106,18 @@ abstract class Group {
     return resource.read(driver.files(this.path, controller), capacity)
   }
 
-  /** Gives whether there was anything to write. @throws EdgeInferError CGROUP_UNAVAILABLE, LIMIT_TOO_LOW */
-  protected async write(limits: ResourceLimits, children: readonly string[]): Promise<boolean> {
-    const writes = RESOURCE_ROWS.flatMap(([key, resource]) =>
-      limits[key] === undefined ? [] : this.#plan(resource, limits[key], children))
-    if (writes.length > 0) await writeAll(this.context.files, writes)
-    return writes.length > 0
+  /** Where nothing changes nothing is written. @throws EdgeInferError CGROUP_UNAVAILABLE */
+  protected async write(limits: ResourceLimits, children: readonly string[]): Promise<LimitChange> {
+    try {
+      const writes = RESOURCE_ROWS.flatMap(([key, resource]) =>
+        limits[key] === undefined ? [] : this.#plan(resource, limits[key], children))
+      if (writes.length > 0) await writeAll(this.context.files, writes)
+      return { applied: limits, changed: writes.length > 0, tooLow: undefined }
+    } catch (error) {
+      if (!(error instanceof EdgeInferError) || error.code !== 'LIMIT_TOO_LOW') throw error
+      const others = mapLimits((key, { canBeTooLow }) => canBeTooLow ? undefined : limits[key])
+      return { ...await this.write(others, children), tooLow: naming(others, error) }
+    }
   }
 
   #plan(resource: Resource<unknown>, limit: unknown, children: readonly string[]): KernelWrite[] {
@@ -126,10 +148,10 @@ export class TaskGroup extends Group {
 
   /**
    * Sets the fields given: the task's total, and nothing of its own for any of its workers. All of them or, where the
-   * kernel refuses one, none. Where nothing changes nothing is written, and the answer is false.
-   * @throws EdgeInferError CGROUP_UNAVAILABLE, LIMIT_TOO_LOW
+   * kernel refuses one, none; but one that is too low keeps no other from being set.
+   * @throws EdgeInferError CGROUP_UNAVAILABLE
    */
-  async apply(limits: ResourceLimits): Promise<boolean> {
+  async apply(limits: ResourceLimits): Promise<LimitChange> {
     return this.inTurn(() => this.write(limits, [...this.#workers]))
   }
 
@@ -195,11 +217,10 @@ export class WorkerGroup extends Group {
   }
 
   /**
-   * Sets the fields given for this worker, all of them or none. Where nothing changes nothing is written, and the
-   * answer is false.
-   * @throws EdgeInferError BAD_LIMIT above the task's limit, CGROUP_UNAVAILABLE, LIMIT_TOO_LOW
+   * Sets the fields given for this worker, as {@link TaskGroup.apply} does for a task.
+   * @throws EdgeInferError BAD_LIMIT above the task's limit, CGROUP_UNAVAILABLE
    */
-  async apply(limits: ResourceLimits): Promise<boolean> {
+  async apply(limits: ResourceLimits): Promise<LimitChange> {
     return this.#task.inTurn(async () => {
       requireWithin(limits, this.#task.read())
       return this.write(limits, [])

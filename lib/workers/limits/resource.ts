@@ -80,6 +80,7 @@ export interface ResourceDefinition<Limit, Setting, Name extends string, Key ext
 }
 
 export interface Resource<Limit, Name extends string = string, Key extends string = string> {
+  readonly canBeTooLow: boolean
   readonly names: readonly Name[]
   readonly reported?: ReportedShare<Key>
   readonly need: ControllerNeed
@@ -99,6 +100,7 @@ export function defineResource<Limit, Setting, const Name extends string, const 
   const side = ({ version }: ControllerFiles): KernelSide<Setting> => version === 1 ? definition.v1 : definition.v2
   return {
     ...definition,
+    canBeTooLow: definition.tooLow !== undefined,
     read: (files, capacity) => definition.toLimit(side(files).read(files), capacity),
     plan: (files, children, limit, context) => {
       const setting = definition.toSetting(limit, context, () => side(files).read(files))

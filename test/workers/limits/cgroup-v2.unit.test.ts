@@ -89,12 +89,20 @@ t.test('a refused write undoes those before it; memory in use is refused before 
   files.refusals.clear()
   files.charge(path, 1024 * 2 ** 20, 512 * 2 ** 20)
   files.run(502, `${UNIT}/${path}`, '1')
-  await t.rejects(worker.apply({ cpuUtilLimit: 0.25, memUtilLimit: 0.12 }), {
+  const low = { memUtilLimit: 0.12 }
+  const tooLow = {
     code: 'LIMIT_TOO_LOW', status: 409,
     message: /at least 0.127 \(1024 MiB in use and a margin of 16 MiB, of 8192 MiB\) but received 0.12 \(983 MiB\)/,
-    details: { usedBytes: 1024 * 2 ** 20, totalBytes: MEMORY },
-  })
+    details: { usedBytes: 1024 * 2 ** 20, totalBytes: MEMORY, applied: [] as string[] },
+  }
+  t.match(await worker.apply(low), { applied: {}, changed: false, tooLow })
   t.strictSame([files.takeLog(), worker.read()], [[], before])
+  const others = { cpuUtilLimit: 0.25, cpuSetCpus: [1] }
+  tooLow.details.applied = ['cpu_util_limit', 'cpu_set_cpus']
+  t.match(await worker.apply({ ...others, ...low }), { applied: others, changed: true, tooLow }, 'the others are set')
+  t.strictSame(files.takeLog(), [`${path}/cpu.max = 10000 10000`, `${path}/cpuset.cpus = 1`])
+  t.match(await worker.apply({ ...others, ...low }), { applied: others, changed: false, tooLow })
+  t.strictSame([files.takeLog(), worker.read()], [[], { ...before, ...others }], 'once')
   await worker.apply({ memUtilLimit: 0.127 })
   t.match([worker.read().memUtilLimit, worker.stats().oomKills], [0.127, 0], 'page cache does not count as in use')
   await backend.close()

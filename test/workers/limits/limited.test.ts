@@ -17,8 +17,13 @@ t.test('values that are no limits, no workers: refused, nothing changed', { skip
   await t.rejects(service.limitTask('face_detection', {}), { code: 'BAD_LIMIT' })
   const above = service.limitProcess(pid, undefined, { cpu_util_limit: 0.8 })
   await t.rejects(above, { code: 'BAD_LIMIT', message: /0\.7, the task's own/ })
-  const tight = service.limitTask('face_detection', { cpu_util_limit: 0.5, mem_limit: 1e-4 })
-  await t.rejects(tight, { code: 'LIMIT_TOO_LOW', status: 409 })
+  const tight = { cpu_util_limit: 0.6, mem_limit: 1e-4 }
+  const tooLow = { code: 'LIMIT_TOO_LOW', status: 409, details: { applied: ['cpu_util_limit'] } }
+  await t.rejects(service.limitTask('face_detection', tight), tooLow)
+  t.match(service.taskLimits('face_detection'), { cpuUtilLimit: 0.6, memUtilLimit: 0.9 }, 'the CPU limit is set')
+  await t.rejects(service.limitProcess(pid, null, { ...tight, cpu_util_limit: 0.3 }), tooLow)
+  t.match(service.workers()[0], { cpuUtilLimit: 0.3, memUtilLimit: 0.9 })
+  await service.limitTask('face_detection', { cpu_util_limit: 0.7 })
   const half = { cpu_util_limit: 0.5 }
   await t.rejects(service.limitProcess(1, undefined, half), { code: 'UNKNOWN_PID', status: 404 })
   await t.rejects(service.limitProcess(process.pid, 'face_detection', half), { code: 'UNKNOWN_PID' })

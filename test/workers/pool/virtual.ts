@@ -110,8 +110,8 @@ export class VirtualGroup implements GroupHandle {
   inherited: object = {}
   removed = false
 
-  async apply(): Promise<boolean> {
-    return false
+  async apply(): ReturnType<GroupHandle['apply']> {
+    return { applied: {}, changed: false, tooLow: undefined }
   }
 
   async inherit(limits: object): Promise<void> {
