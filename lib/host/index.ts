@@ -4,7 +4,7 @@ export { readCpuFeatures, type CpuFeatures } from './cpu-features.js'
 export {
   parseDeviceState, toFlatStatus, type DeviceState, type FlatStatus,
 } from './device-state.js'
-export { readProcess, type ProcessTimes } from './process.js'
+export { readDescriptors, readProcess, type ProcessTimes } from './process.js'
 export type { NodeCapacity } from './capacity.js'
 export type { ProcessUse } from './process-meter.js'
 export { createSampler, readCapacity, readMemoryInUse, type Sampler, type SamplerOptions } from './sampler.js'

@@ -23,6 +23,12 @@ export function readProcess(pid: number, options: { root?: string } = {}): Proce
   return readProcessTimes(files, pid, readKernelUnits(files))
 }
 
+/** Descriptors of this process: how many are open, and may be; Infinity where nothing says so. */
+export function readDescriptors(files = new HostFiles()): { open: number; limit: number } {
+  const limit = /^Max open files\s+(\d+)/m.exec(files.text('/proc/self/limits') ?? '')?.[1]
+  return { open: files.names('/proc/self/fd').length, limit: limit === undefined ? Infinity : Number(limit) }
+}
+
 export function readProcessTimes(files: HostFiles, pid: number, units: KernelUnits): ProcessTimes | undefined {
   const text = files.text(`/proc/${pid}/stat`)
   if (text === undefined) return undefined

@@ -10,6 +10,7 @@ import type { Sampler } from '../host/index.js'
 import type { TaskName } from '../tasks/registry.js'
 import type { WorkerService } from '../workers/types.js'
 import { BodyReader, discardRest, unsupportedType } from './body.js'
+import { boundConnections } from './connections.js'
 import type { ControlPolicy, HttpContext } from './context.js'
 import { drainConnections, trackSilent } from './drain.js'
 import { answerOddRequests, answerOtherMethods, connectionErrorHandler, ErrorReplies, toHttpError } from './errors.js'
@@ -83,7 +84,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const silent = trackSilent(app.server)
   serveHalfOpen(app.server)
   answerOddRequests(app.server, context)
-  app.server.maxConnections = settings.maxConnections
+  boundConnections(app.server, settings.maxConnections, options.log)
   await app.register(cors, {
     origin: '*', strictPreflight: false, maxAge: 86_400,
     exposedHeaders: ['x-request-id', 'retry-after', 'server-timing', 'inference-header-content-length'],

@@ -51,6 +51,11 @@ export class TestGroup {
     this.write('cgroup.procs', pid)
   }
 
+  /** Back to the group of the tests. */
+  leave(pid: number): void {
+    this.write('../cgroup.procs', pid)
+  }
+
   get pids(): number[] {
     return pidsOf(this.path)
   }

@@ -8,12 +8,17 @@ export interface Outcome {
   stderr: string
 }
 
-/** `source` is an ES module, `environment` is added to this process's. It is killed after `timeout` milliseconds. */
+/**
+ * `source` is an ES module, `environment` is added to this process's, `prefix` a command that runs its further
+ * arguments. It is killed after `timeout` milliseconds.
+ */
 export function runScript(
   source: string, nodeOptions: readonly string[] = [], timeout = 60_000, environment: Record<string, string> = {},
+  prefix: readonly string[] = [],
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', source], {
+    const [command, ...rest] = [...prefix, process.execPath, ...nodeOptions, '--input-type=module', '-e', source]
+    const child = spawn(command as string, rest, {
       stdio: ['ignore', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL',
       env: { ...process.env, ...environment },
     })

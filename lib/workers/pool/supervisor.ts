@@ -8,6 +8,7 @@ import type { TaskName } from '../../tasks/registry.js'
 import type { TaskOptions } from '../../tasks/index.js'
 import { toEdgeInferError } from '../../native.js'
 import { MEMORY_MARGIN_BYTES, type ResourceLimits } from '../limits/index.js'
+import { notStarted } from '../process/worker-process.js'
 import type { Clock } from './clock.js'
 import { OUT_OF_MEMORY, PoolWorker, type Death, type GroupHandle, type ProcessHandle } from './pool-worker.js'
 import { RestartBackoff } from './restart-backoff.js'
@@ -197,9 +198,10 @@ export class Supervisor {
 
   async #spawn(taskOptions: TaskOptions, limits: ResourceLimits): Promise<PoolWorker> {
     const { createGroup, startProcess, threadsFor, stuckAfterMs, clock } = this.#options
-    this.#requireMemory(taskOptions)
-    const group = createGroup(`worker-${this.#nextName++}`)
+    let group: GroupHandle | undefined
     try {
+      this.#requireMemory(taskOptions)
+      group = createGroup(`worker-${this.#nextName++}`)
       await group.inherit(limits)
       if (!this.#needed) throw stopping(this.#options.task)
       const threads = threadsFor(taskOptions, group.readUtil().cpuUtilLimit, this.active)
@@ -211,8 +213,9 @@ export class Supervisor {
       this.#workers.push(worker)
       return worker
     } catch (error) {
-      await this.#remove(group)
-      throw error
+      if (group) await this.#remove(group)
+      // The system's own: reading a file of a group takes a descriptor, too.
+      throw error instanceof EdgeInferError ? error : notStarted((error as Error).message, error)
     }
   }
 

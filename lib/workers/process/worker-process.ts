@@ -1,6 +1,7 @@
 /** A worker process as the server sees it: it is started, given jobs, and may die. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import type { Socket } from 'node:net'
+import { closeSync, openSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { EdgeInferError } from '../../errors.js'
 import { native, toEdgeInferError } from '../../native.js'
@@ -62,14 +63,20 @@ export class WorkerProcess {
   #nextId = 1
   #stderr = ''
 
-  /** @throws EdgeInferError WORKER_DIED when no process can be made or confined. */
+  /** @throws EdgeInferError WORKER_DIED when no process can be made or confined; `ready` may reject with it later. */
   constructor({ task, options, confine, slots, program = MAIN }: WorkerProcessOptions) {
-    this.#memory = new JobMemory(slots)
-    // One thread for V8's own chores, few malloc arenas: a worker's cores belong to its model.
-    this.#child = spawn(process.execPath, ['--v8-pool-size=1', program], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd, 'pipe'],
-      env: { MALLOC_ARENA_MAX: '2', ...process.env },
-    })
+    startStep(requireDescriptors)
+    this.#memory = startStep(() => new JobMemory(slots))
+    try {
+      // One thread for V8's own chores, few malloc arenas: a worker's cores belong to its model.
+      this.#child = startStep(() => spawn(process.execPath, ['--v8-pool-size=1', program], {
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd, 'pipe'],
+        env: { MALLOC_ARENA_MAX: '2', ...process.env },
+      }))
+    } catch (error) {
+      this.#memory.close()
+      throw error
+    }
     this.#ready = new Promise((resolve, reject) => { this.#settleReady = { resolve, reject } })
     this.#ready.catch(() => {})
     this.ended = new Promise((resolve) => {
@@ -81,7 +88,7 @@ export class WorkerProcess {
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-KEPT_STDERR)
     })
-    const [control, jobs] = [CHANNEL_FD, JOBS_FD].map((fd) => this.#child.stdio[fd]) as [Socket, Socket]
+    const [control, jobs] = [CHANNEL_FD, JOBS_FD].map((fd) => socketOf(this.#child, fd)) as [Socket, Socket]
     // An error of the system means that the process is gone or going, which its end reports.
     const onError = (error: Error): void => { if (!('syscall' in error)) this.#break(error) }
     control.on('error', onError)
@@ -89,7 +96,8 @@ export class WorkerProcess {
     this.#channel = new Channel(control, (message) => this.#receive(message))
     this.#jobs = new Framing(jobs, (header, data) => this.#settle(decodeAnswer(header, data)))
     this.pid = this.#child.pid ?? -1
-    if (this.pid < 0) throw new EdgeInferError('WORKER_DIED', 'No worker process could be started')
+    // What kept it from being made is told later, by the event `error`.
+    if (this.pid < 0) return
     try {
       confine(this.pid)
     } catch (error) {
@@ -159,12 +167,62 @@ export class WorkerProcess {
   }
 
   #onEnd(end: WorkerEnd): void {
-    const error = new EdgeInferError('WORKER_DIED', `The worker process ${this.pid} ${describeEnd(end)}`)
+    const error = this.pid < 0
+      ? notStarted(end.stderr)
+      : new EdgeInferError('WORKER_DIED', `The worker process ${this.pid} ${describeEnd(end)}${lastWords(end)}`)
     this.#settleReady.reject(error)
     for (const { reject } of this.#sent.values()) reject(error)
     this.#sent.clear()
     this.#memory.close()
   }
+}
+
+/** Node.js leaves a child without any streams where it had no descriptors for them. */
+function socketOf(child: ChildProcess, fd: number): Socket {
+  const stdio = child.stdio as ChildProcess['stdio'] | undefined
+  return (stdio?.[fd] ?? new Socket()) as Socket
+}
+
+/** More than a process takes while it is made. */
+const DESCRIPTORS_NEEDED = 16
+
+/** Where there are too few Node.js loses those of the process it could not make: they are looked for first. */
+function requireDescriptors(): void {
+  const opened: number[] = []
+  try {
+    while (opened.length < DESCRIPTORS_NEEDED) opened.push(openSync('/dev/null', 'r'))
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor)
+  }
+}
+
+/** A step towards a process. @throws EdgeInferError WORKER_DIED. */
+function startStep<T>(step: () => T): T {
+  try {
+    return step()
+  } catch (cause) {
+    throw notStarted((cause as Error).message, cause)
+  }
+}
+
+/** What the limits are called, by what the system says when they are reached. */
+const REACHED_LIMITS: readonly (readonly [RegExp, string])[] = [
+  [/EMFILE|Too many open files/, 'this process may open no more files (ulimit -n, LimitNOFILE)'],
+  [/ENFILE/, 'this machine may open no more files (fs.file-max)'],
+  [/EAGAIN/, 'there may be no more processes and threads (ulimit -u, pids.max of the control group, TasksMax)'],
+]
+
+/** `reason`: what the system said. */
+export function notStarted(reason: string, cause?: unknown): EdgeInferError {
+  const [, hint] = REACHED_LIMITS.find(([pattern]) => pattern.test(reason)) ?? []
+  return new EdgeInferError(
+    'WORKER_DIED', `No worker process could be started: ${reason}${hint ? `: ${hint}` : ''}`, { cause })
+}
+
+/** Of a process that ended by itself. */
+function lastWords({ code, stderr }: WorkerEnd): string {
+  const line = /^\w*Error\b.*$/m.exec(stderr)?.[0] ?? stderr.split('\n').at(-1)
+  return code === 1 && line ? `: ${line}` : ''
 }
 
 export function describeEnd({ code, signal }: WorkerEnd): string {
