@@ -19,7 +19,7 @@ constexpr std::array<uint16_t, 4096> make_numbers() {
     const unsigned digits[] = {word & 15, word >> 4 & 15, word >> 8};
     unsigned value = 0, length = 0;
     while (length < 3 && digits[length] < 10) value = value * 10 + digits[length++];
-    if (value > 255 || (length > 1 && digits[0] == 0)) length = 0;
+    if (value > 255 || (length > 1 && digits[0] == 0)) value = length = 0;
     table[word] = static_cast<uint16_t>(value | length << 8);
   }
   return table;
