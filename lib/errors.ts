@@ -33,6 +33,7 @@ export const ERROR_TABLE = {
   INFERENCE: { status: 500, summary: 'The runtime failed while it ran the model.' },
   BAD_REPLY: { status: 502, summary: 'A node answered something that is not in the documented form.' },
   CLOSED: { status: 503, summary: 'The task, worker or server has been closed.' },
+  STARTING: { status: 503, summary: 'The task has no worker yet: its model is being fetched, or its worker starts.' },
   NO_WORKER: { status: 503, summary: 'The task has no worker that is ready.' },
   QUEUE_FULL: { status: 503, summary: 'Every worker of the task has a full queue; try again shortly.' },
   WORKER_DIED: { status: 503, summary: 'The workers that held the request died.' },

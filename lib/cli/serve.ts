@@ -30,6 +30,8 @@ export function configure(command: Command): void {
 async function serve(config: ServeConfig): Promise<void> {
   outliveReader()
   const signals = stopSignals()
+  const stop = new AbortController()
+  void signals.first.then(() => stop.abort())
   void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
   const { ip, scheme, tls, host } = await resolvePlace(config)
   const log = createLog(config.log_level)
@@ -39,14 +41,19 @@ async function serve(config: ServeConfig): Promise<void> {
   tell(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
   const workers = await startWorkers({
     tasks: config.tasks, device: config.device, threads: config.threads, queueSize: config.queue_size, log,
+    background: true, signal: stop.signal,
+  }).catch((error: unknown) => {
+    if (!stop.signal.aborted) throw error
   })
+  if (!workers) return log.info('stopped while it started')
   using sampler = createSampler()
   const cluster = new Cluster({
     workers, sampler, log, ip, scheme, host, edgePort: config.edge_port, edgePollIntervalMs: config.edge_poll_interval,
   })
+  let server: HttpServer | undefined
   try {
-    requireSomeTask(workers)
-    const server = await createHttpServer({
+    requireHope(workers, config)
+    server = await createHttpServer({
       workers,
       sampler,
       log,
@@ -64,12 +71,15 @@ async function serve(config: ServeConfig): Promise<void> {
     const port = await server.listen(config.host, config.port)
     cluster.start(config.advertise?.port ?? port)
     announce(config, workers, `${scheme}://${authority(config.host, port)}`, log)
+    await Promise.race([signals.first, workers.tried])
+    if (!stop.signal.aborted) requireHope(workers, config)
     log.info({ signal: await signals.first }, 'stopping: finishing what has been accepted')
     await finish(cluster, server, workers)
     await tracing?.close()
     log.info('stopped')
   } catch (error) {
     await cluster.stop()
+    await server?.close()
     await workers.close({ now: true })
     throw error
   }
@@ -82,9 +92,11 @@ async function finish(cluster: Cluster, server: HttpServer, workers: WorkerServi
   await workers.close()
 }
 
-function requireSomeTask({ tasks, unavailable }: WorkerService): void {
-  if (tasks.length > 0) return
-  const reasons = [...unavailable].map(([task, why]) => `\n  ${task}: ${why}`).join('')
+/** @throws EdgeInferError NO_WORKER where none of the tasks has a worker, or one on its way. */
+function requireHope({ tasks, missing }: WorkerService, config: ServeConfig): void {
+  const failed = [...missing].filter(([, { state }]) => state === 'failed')
+  if (tasks.length > 0 || failed.length < Object.keys(config.tasks).length) return
+  const reasons = failed.map(([task, { why }]) => `\n  ${task}: ${why}`).join('')
   throw new EdgeInferError('NO_WORKER', `No task has a worker:${reasons}`)
 }
 
@@ -96,10 +108,9 @@ function announce(
     const models = [...new Set(processes.map(({ model }) => model))]
     return [task, models.join(', '), String(processes.length), processes.map(({ pid }) => pid).join(' ')]
   })
-  tell(renderTable(['TASK', 'MODEL', 'WORKERS', 'PIDS'], rows, ['WORKERS']))
-  for (const [task, why] of workers.unavailable) {
-    tell(`${task} is not served: ${why}`)
-    log.warn({ task, why }, 'not served')
+  if (rows.length > 0) tell(renderTable(['TASK', 'MODEL', 'WORKERS', 'PIDS'], rows, ['WORKERS']))
+  for (const [task, { state, why }] of workers.missing) {
+    tell(`${task} is not served${state === 'failed' ? '' : ' yet'}: ${why}`)
   }
   if (token === undefined && open) tell('Anyone who reaches this server may change its workers (--open-control).')
   tell(`Listening on ${url} (dashboard: ${url}/, routes: ${url}/docs)`)

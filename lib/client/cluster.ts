@@ -48,8 +48,8 @@ export interface FailedAttempt {
 
 /** Failures of one node that another may not have. Workers die for want of memory, too, which another may have. */
 const RETRIED_ELSEWHERE = new Set<ErrorCode>([
-  'NODE_UNREACHABLE', 'TIMEOUT', 'BAD_REPLY', 'QUEUE_FULL', 'NO_WORKER', 'WORKER_DIED', 'UNKNOWN_TASK', 'NOT_FOUND',
-  'CLOSED',
+  'NODE_UNREACHABLE', 'TIMEOUT', 'BAD_REPLY', 'QUEUE_FULL', 'NO_WORKER', 'STARTING', 'WORKER_DIED', 'UNKNOWN_TASK',
+  'NOT_FOUND', 'CLOSED',
 ])
 
 /** Those after which the node is a last resort for a while. */

@@ -94,7 +94,7 @@ function errorMember({ code, message }: EdgeInferError): ErrorMember {
 const FAULT = 'A fault of this server; its log says more under the x-request-id of this answer'
 
 /** Absolute paths become their last part; those of the kernel's own files are everyone's. */
-function withoutPaths(message: string): string {
+export function withoutPaths(message: string): string {
   return message.replace(/(?<![\w.:/~-])(?:~|\/(?!(?:sys|proc)\/))[^\s'",:;()]*\/([^\s/'",:;()]+)\/?/g, '$1')
 }
 

@@ -50,8 +50,8 @@ export function timeLeft(timeoutMs: number | undefined, { receivedAt }: RequestL
   throw new EdgeInferError('TIMEOUT', `The request was not answered within its ${timeoutMs} ms`)
 }
 
-/** A task without a model is refused before its images are received. */
-export function refuseWithoutModel(workers: WorkerService, task: TaskName): void {
-  const why = workers.unavailable.get(task)
-  if (why !== undefined) throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node: ${why}`)
+/** A task without a worker is refused before its images are received. @throws EdgeInferError NO_WORKER, STARTING */
+export function refuseWithoutWorker(workers: WorkerService, task: TaskName): void {
+  const refusal = workers.refusal(task)
+  if (refusal) throw refusal
 }

@@ -14,6 +14,7 @@ export async function fetchFromUrl(
 ): Promise<string> {
   const dispatcher = new EnvHttpProxyAgent({ headersTimeout: IDLE_TIMEOUT_MS, bodyTimeout: IDLE_TIMEOUT_MS })
   try {
+    onProgress(0, file.bytes)
     const response = await fetch(url, { dispatcher, signal: signal ?? null, redirect: 'follow' })
     if (!response.ok || response.body === null) {
       await response.body?.cancel()
@@ -22,7 +23,6 @@ export async function fetchFromUrl(
     const sink = await AtomicFile.create(directory, file)
     try {
       let bytes = 0
-      onProgress(0, file.bytes)
       await sink.write(response.body, (count) => onProgress((bytes += count), file.bytes))
     } catch (error) {
       await sink.discard()

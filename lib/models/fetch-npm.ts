@@ -25,9 +25,9 @@ export async function fetchFromPackage(
   const spareCache = join(directory, `.npm-cache-${process.pid}-${randomBytes(6).toString('hex')}`)
   let sinks: Map<CatalogFile, AtomicFile>
   try {
-    const options = { ...(await npmOptions(spareCache)), integrity: source.integrity, signal }
-    signal?.throwIfAborted()
     report(0)
+    const options = { ...(await npmOptions(spareCache, signal)), integrity: source.integrity, signal }
+    signal?.throwIfAborted()
     sinks = await pacote.tarball
       .stream(source.package, (tarball) => extract(tarball, wanted, directory, report, signal), options)
   } catch (error) {

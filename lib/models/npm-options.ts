@@ -13,8 +13,8 @@ type Config = Record<string, unknown>
  * Asks npm itself, so that every file, default and environment variable it knows counts; once for each download.
  * `spare`: a cache of ours for where npm's own cannot be written, as under a service account without a home.
  */
-export async function npmOptions(spare: string): Promise<pacote.Options> {
-  const config = await askNpm()
+export async function npmOptions(spare: string, signal?: AbortSignal): Promise<pacote.Options> {
+  const config = await askNpm(signal)
   const own = typeof config.cache === 'string' ? join(config.cache, '_cacache') : undefined
   return {
     ...scopedRegistries(config),
@@ -61,12 +61,12 @@ function defined(options: Config): Config {
 }
 
 /** Without an npm on the path the defaults of pacote and the registry of the environment must do. */
-async function askNpm(): Promise<Config> {
+async function askNpm(signal: AbortSignal | undefined): Promise<Config> {
   const script = process.env.npm_execpath
   const [command, first] = script?.endsWith('.js') ? [process.execPath, [script]] : ['npm', []]
   try {
     const arguments_ = [...first, 'config', 'list', '--json', '--loglevel=silent']
-    const { stdout } = await run(command, arguments_, { maxBuffer: 1 << 24, timeout: 30_000 })
+    const { stdout } = await run(command, arguments_, { maxBuffer: 1 << 24, timeout: 30_000, signal })
     return JSON.parse(stdout) as Config
   } catch {
     return { registry: process.env.npm_config_registry }

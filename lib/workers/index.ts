@@ -2,7 +2,10 @@ import { EdgeInferError } from '../errors.js'
 import { openLimits } from './limits/index.js'
 import { Workers, type WorkersOptions } from './service.js'
 
-/** Starts this node's workers; resolves when each task has its workers ready, or is known to have none. */
+/**
+ * Starts this node's workers; resolves when each task has its workers ready, or is known to have none. With
+ * `background` those that take long are not waited for.
+ */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const limits = await openLimits({})
   if (!limits.available) options.log.warn(limits.reason)
@@ -27,5 +30,5 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 
 export { Workers, type WorkersOptions } from './service.js'
 export type {
-  EffectiveLimits, JobRun, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
+  EffectiveLimits, JobRun, MissingTask, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
 } from './types.js'

@@ -4,13 +4,14 @@ import { EdgeInferError } from '../errors.js'
 import { TASK_NAMES, type TaskName } from '../tasks/registry.js'
 import { isTaskName, type TaskOptions } from '../tasks/index.js'
 import type { Job } from '../inference/job.js'
+import type { FetchOptions } from '../models/index.js'
 import { parseModelContext } from '../tasks/model-context.js'
 import { resolveTaskModel } from '../tasks/models.js'
-import { toEdgeInferError } from '../native.js'
+import { TaskStartup } from './startup.js'
 import { NO_LIMITS, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool/pool.js'
 import type {
-  JobRun, EffectiveLimits, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
+  JobRun, EffectiveLimits, MissingTask, ModelContext, RestartCount, RunOptions, WorkerInfo, WorkerService, WorkerUsage,
 } from './types.js'
 
 export interface WorkersOptions {
@@ -31,21 +32,28 @@ export interface WorkersOptions {
   stuckAfterMs?: number | undefined
   /** Fetch models that are not on this machine. */
   download?: boolean | undefined
+  /** Start in the background what takes long: models that must be fetched, workers that are killed while they start. */
+  background?: boolean | undefined
   /** Cancels the start: the promise rejects with the code ABORTED when the workers are gone again. */
   signal?: AbortSignal | undefined
   log: Logger
 }
 
 const DEFAULT_QUEUE_SIZE = 64
+const RETRY_AFTER_SECONDS = { starting: 1, fetching: 5 }
 const DEFAULT_STUCK_AFTER_MS = 30_000
 
 export class Workers implements WorkerService {
   readonly unavailable = new Map<TaskName, string>()
+  /** Resolves when each configured task has workers, or its first try has failed. */
+  tried: Promise<void> = Promise.resolve()
   readonly #options: WorkersOptions
   readonly #limits: LimitsBackend
   readonly #groups = new Map<TaskName, TaskGroup>()
   readonly #pools = new Map<TaskName, WorkerPool>()
   readonly #defaultThreads: number
+  readonly #startups = new Map<TaskName, TaskStartup>()
+  readonly #stop = new AbortController()
   #closing = false
 
   constructor(options: WorkersOptions, limits: LimitsBackend) {
@@ -55,20 +63,31 @@ export class Workers implements WorkerService {
     this.#defaultThreads = options.threads ?? Math.max(1, Math.floor(this.#cores / Math.max(1, wanted)))
   }
 
-  /** Starts the workers of every task; a task that cannot run is noted in `unavailable`. */
+  /**
+   * Starts the workers of every task; a task that cannot run is noted in `unavailable`. In the background, resolves
+   * when all those are ready that can be at once.
+   */
   async start(): Promise<void> {
-    await Promise.all(TASK_NAMES.map(async (task) => {
-      const wanted = this.#options.tasks[task]
-      if (!wanted) return
-      const { workers, modelContext } = wanted
-      try {
-        const options = await this.#resolve(task, modelContext)
-        this.#requireOpen()
-        await this.#pool(task).supervisor.addAll(workers, options)
-      } catch (error) {
-        this.unavailable.set(task, toEdgeInferError(error).message)
-      }
-    }))
+    const { log, background = false } = this.#options
+    for (const task of this.#configured) {
+      const { workers = 1, modelContext } = this.#options.tasks[task] ?? {}
+      this.#startups.set(task, new TaskStartup({
+        task, log, signal: this.#stop.signal, tryAgain: background, unavailable: this.unavailable,
+        resolve: (fetch) => this.#resolve(task, modelContext, fetch),
+        startWorkers: async (options, onKilled) => {
+          this.#requireOpen()
+          await this.#pool(task).supervisor.addAll(workers, options, onKilled)
+        },
+        hasWorker: () => this.count(task) > 0,
+      }))
+    }
+    const startups = [...this.#startups.values()]
+    this.tried = Promise.all(startups.map(({ tried }) => tried)).then(() => {})
+    await (background ? Promise.all(startups.map(({ settled }) => settled)) : this.tried)
+  }
+
+  get #configured(): TaskName[] {
+    return TASK_NAMES.filter((task) => this.#options.tasks[task])
   }
 
   get tasks(): TaskName[] {
@@ -76,8 +95,34 @@ export class Workers implements WorkerService {
   }
 
   get ready(): boolean {
-    const wanted = Object.keys(this.#options.tasks) as TaskName[]
-    return !this.#closing && wanted.every((task) => this.unavailable.has(task) || this.tasks.includes(task))
+    return !this.#closing && this.missing.size === 0
+  }
+
+  get missing(): ReadonlyMap<TaskName, MissingTask> {
+    return new Map(this.#configured.filter((task) => this.count(task) === 0).map((task) => [task, this.#why(task)]))
+  }
+
+  #why(task: TaskName): MissingTask {
+    const progress = this.#startups.get(task)?.progress
+    if (progress) {
+      const { bytes, total } = progress
+      const [done, all] = [bytes, total].map((count) => count === undefined ? '?' : (count / 1e6).toFixed(1))
+      return { state: 'fetching', why: `its model is being fetched (${done} of ${all} MB)`, bytes, total }
+    }
+    const failed = this.unavailable.get(task)
+    if (failed !== undefined) return { state: 'failed', why: failed }
+    return { state: 'starting', why: this.#pools.get(task)?.supervisor.trouble ?? 'its worker is starting' }
+  }
+
+  refusal(task: TaskName): EdgeInferError | undefined {
+    const supervisor = this.#pools.get(task)?.supervisor
+    if (supervisor && supervisor.ready.length + supervisor.replacing > 0) return undefined
+    const missing = this.missing.get(task)
+    if (!missing) return new EdgeInferError('NO_WORKER', `${task} has no worker on this node`)
+    const { state, why } = missing
+    if (state === 'failed') return new EdgeInferError('NO_WORKER', `${task} has no worker on this node: ${why}`)
+    const details = { retryAfterSeconds: RETRY_AFTER_SECONDS[state] }
+    return new EdgeInferError('STARTING', `${task} is not served yet: ${why}`, { details })
   }
 
   get limits(): LimitsBackend {
@@ -173,7 +218,9 @@ export class Workers implements WorkerService {
 
   async close({ now = false }: { now?: boolean } = {}): Promise<void> {
     this.#closing = true
+    this.#stop.abort()
     await Promise.all([...this.#pools.values()].map((pool) => pool.close(now)))
+    await Promise.all([...this.#startups.values()].map(({ ended }) => ended))
     await this.#limits.close()
   }
 
@@ -186,11 +233,13 @@ export class Workers implements WorkerService {
   }
 
   /** The options of a task's workers; its model is on this machine afterwards. */
-  async #resolve(task: TaskName, modelContext: ModelContext | undefined): Promise<TaskOptions> {
+  async #resolve(
+    task: TaskName, modelContext: ModelContext | undefined, fetch: FetchOptions = { signal: this.#stop.signal },
+  ): Promise<TaskOptions> {
     const asked = parseModelContext(modelContext)
     const options = { device: this.#options.device, fallback: this.#options.fallback, ...asked }
     const download = this.#options.download
-    const { entry } = await resolveTaskModel(task, asked.model, { download }, 'BAD_MODEL_CTX')
+    const { entry } = await resolveTaskModel(task, asked.model, { ...fetch, download }, 'BAD_MODEL_CTX')
     return { ...options, model: asked.model ?? entry.name }
   }
 
@@ -220,12 +269,9 @@ export class Workers implements WorkerService {
   #existing(task: TaskName): WorkerPool {
     requireTask(task)
     this.#requireOpen()
-    const pool = this.#pools.get(task)
-    if (!pool || pool.supervisor.ready.length + pool.supervisor.replacing === 0) {
-      const why = this.unavailable.get(task)
-      throw new EdgeInferError('NO_WORKER', `${task} has no worker on this node${why ? `: ${why}` : ''}`)
-    }
-    return pool
+    const refusal = this.refusal(task)
+    if (refusal) throw refusal
+    return this.#pools.get(task) as WorkerPool
   }
 }
 

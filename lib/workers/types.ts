@@ -1,4 +1,5 @@
 /** What the workers of a node offer the layers above. */
+import type { EdgeInferError } from '../errors.js'
 import type { TaskName } from '../tasks/registry.js'
 import type { Job, JobResult } from '../inference/job.js'
 import type { EffectiveLimits } from './limits/registry.js'
@@ -58,27 +59,40 @@ export interface RunOptions {
 /** `model_ctx` of the interface, as it came. */
 export type ModelContext = Readonly<Record<string, unknown>>
 
+/** Why a configured task has no worker. */
+export interface MissingTask {
+  /** `fetching`: its model is on its way; `starting`: a worker is; `failed`: at best it is tried again, later. */
+  state: 'fetching' | 'starting' | 'failed'
+  /** For people: a sentence or its end. */
+  why: string
+  /** Of the download; `total` where it is known. */
+  bytes?: number | undefined
+  total?: number | undefined
+}
+
 /** The worker processes of this node. Every promise rejects with an EdgeInferError. */
 export interface WorkerService {
   /** Tasks with a live worker. */
   readonly tasks: TaskName[]
-  /** Whether every task this node was started with has a worker that is ready. */
+  /** Whether every configured task has a worker that is ready. */
   readonly ready: boolean
-  /** Why tasks that were asked for have no worker. */
-  readonly unavailable: ReadonlyMap<TaskName, string>
+  /** Configured tasks without a worker. */
+  readonly missing: ReadonlyMap<TaskName, MissingTask>
+  /** Why a job of the task would be refused now. */
+  refusal(task: TaskName): EdgeInferError | undefined
   workers(task?: TaskName): WorkerInfo[]
   /** How many workers of the task take jobs. */
   count(task: TaskName): number
   usage(): WorkerUsage[]
   restarts(): RestartCount[]
-  /** @throws UNKNOWN_TASK, NO_WORKER, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, and the job's own errors. */
+  /** @throws UNKNOWN_TASK, NO_WORKER, STARTING, QUEUE_FULL, TIMEOUT, ABORTED, WORKER_DIED, CLOSED, the job's own. */
   run(task: TaskName, job: Job, options?: RunOptions): Promise<JobRun>
   /**
    * Answers when the worker has loaded and warmed its model.
    * @throws BAD_MODEL_CTX, MODEL_*, LIMIT_TOO_LOW, WORKER_DIED, CLOSED.
    */
   add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo>
-  /** The newest worker finishes what it runs and ends. @throws LAST_WORKER, NO_WORKER. */
+  /** The newest worker finishes what it runs and ends. @throws LAST_WORKER, NO_WORKER, STARTING. */
   decrease(task: TaskName): Promise<{ pid: number }>
   /**
    * `limits`: the body of the request, unknown keys ignored.

@@ -5,7 +5,7 @@ import { startWorkers } from '../../lib/workers/index.js'
 import { writeFaceModel } from '../helpers/models.js'
 import { street } from '../helpers/pictures.js'
 import {
-  children, directoriesOf, encoded, face, isAlive, jobOf, Load, noLimits, openDescriptors, people, recordingLog, start,
+  children, directoriesOf, encoded, face, isAlive, jobOf, Load, openDescriptors, people, recordingLog, start,
   until,
 } from './helpers.js'
 
@@ -170,10 +170,11 @@ t.test('a task that cannot start is noted, and served once a worker is added', a
   const service = await startWorkers(options)
   t.teardown(() => service.close({ now: true }))
   t.strictSame([service.tasks, [...service.unavailable.keys()]], [['face_detection'], ['car_detection']])
-  t.ok(service.ready)
+  t.notOk(service.ready)
+  t.match(service.missing.get('car_detection'), { state: 'failed', why: /yolov5n/ })
   await t.rejects(service.run('car_detection', jobOf(people)), { code: 'NO_WORKER', message: /yolov5n/ })
   const added = await service.add('car_detection', { weights: 'yolov8n', classes: [2] })
-  t.match([added.model, service.unavailable.size], ['yolov8n', 0])
+  t.match([added.model, service.unavailable.size, service.ready], ['yolov8n', 0, true])
   const { items: [item] } = await service.run('car_detection', jobOf(street))
   t.strictSame(item?.classIds, [2], 'only the classes asked for')
 })
@@ -188,14 +189,23 @@ t.test('a worker that is stopped from outside hinders neither its removal nor th
   t.equal(lines.filter(({ msg }) => /has not ended 5000 ms after it was asked to: killing it/.test(msg)).length, 2)
 })
 
-t.test('a worker that others kill while the service starts is started again', { skip: noLimits }, async (t) => {
+t.test('a worker that is killed while it starts is started again, and the start goes on meanwhile', async (t) => {
   const { log, lines } = recordingLog()
   const known = new Set(children())
-  const starting = startWorkers({ tasks: { face_detection: { workers: 1 } }, download: false, log })
-  t.ok(await until(() => children().some((pid) => !known.has(pid))))
-  for (const pid of children()) if (!known.has(pid)) process.kill(pid, 'SIGKILL')
-  const service = await starting
+  const killing = setInterval(() => {
+    for (const pid of children()) if (!known.has(pid)) process.kill(pid, 'SIGKILL')
+  }, 5)
+  t.teardown(() => clearInterval(killing))
+  const options = { tasks: { face_detection: { workers: 1 } }, download: false, background: true, log }
+  const service = await startWorkers(options)
   t.teardown(() => service.close({ now: true }))
-  t.strictSame([service.workers().length, service.workers()[0]?.restarts], [1, 0])
+  t.notOk(service.ready)
+  t.match(service.missing.get('face_detection'), {
+    state: 'starting', why: /^its worker was ended by SIGKILL while it started; starting another/,
+  })
+  await t.rejects(service.run('face_detection', jobOf(face)), { code: 'STARTING', status: 503, message: /SIGKILL/ })
+  clearInterval(killing)
+  t.ok(await until(() => service.ready))
+  t.strictSame([service.workers().length, service.workers()[0]?.restarts, service.missing.size], [1, 0, 0])
   t.ok(lines.some(({ msg }) => /while it started; starting another/.test(msg)))
 })

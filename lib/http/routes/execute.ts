@@ -11,7 +11,7 @@ import type { HttpContext } from '../context.js'
 import type { RequestLifecycle } from '../lifecycle.js'
 import { sendJson } from '../reply.js'
 import { resourceInfoList } from '../resource-info.js'
-import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
+import { refuseWithoutWorker, runJobs, timeLeft } from '../run-jobs.js'
 import { executeSchema } from '../schemas/execute.js'
 import { readTaskRequest, reclaimImages, taskConf } from '../task-request.js'
 
@@ -50,7 +50,7 @@ async function execute(
 ): Promise<FastifyReply> {
   const { workers, bodies, settings, sampler, deviceIp, metrics, rendered } = context
   const { lifecycle } = request
-  refuseWithoutModel(workers, task)
+  refuseWithoutWorker(workers, task)
   const posted = await readTaskRequest(request, bodies, settings)
   if (rendered.includes(task)) posted.fields = { ...posted.fields, render: posted.fields.render ?? true }
   const plan = contractOf(task).plan(posted, style, Math.max(1, workers.count(task)))

@@ -8,6 +8,7 @@ import type { JobRun } from '../../workers/types.js'
 import { bodyKind, reclaimBody } from '../body.js'
 import { sendCompressed } from '../content-coding.js'
 import type { HttpContext } from '../context.js'
+import { withoutPaths } from '../errors.js'
 import { answerOf, configOf, jobsOf, MODEL_VERSION, PLATFORM, tensorsOf } from '../inference-protocol/models.js'
 import { parseIndexRequest, parseInferenceRequest, requireOutputs } from '../inference-protocol/request.js'
 import {
@@ -16,7 +17,7 @@ import {
 } from '../inference-protocol/schema.js'
 import { encodeAnswer } from '../inference-protocol/tensors.js'
 import { JSON_TYPE } from '../reply.js'
-import { refuseWithoutModel, runJobs, timeLeft } from '../run-jobs.js'
+import { refuseWithoutWorker, runJobs, timeLeft } from '../run-jobs.js'
 
 const SERVER = 'edge-infer'
 const EXTENSIONS = ['binary_tensor_data', 'model_repository', 'model_configuration', 'statistics']
@@ -40,7 +41,7 @@ export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpConte
   app.post('/v2/repository/index', { config, schema: repositorySchema }, async (request) => {
     const readyOnly = parseIndexRequest(await context.bodies.read(request, context.settings.controlBodyLimit))
     return TASK_NAMES.filter((name) => !readyOnly || isReady(name)).map((name) => {
-      const reason = isReady(name) ? '' : workers.unavailable.get(name) ?? 'it has no worker'
+      const reason = isReady(name) ? '' : withoutPaths(workers.missing.get(name)?.why ?? 'it has no worker')
       return { name, version: MODEL_VERSION, state: isReady(name) ? 'READY' : 'UNAVAILABLE', reason }
     })
   })
@@ -88,7 +89,7 @@ async function infer(
 ): Promise<FastifyReply> {
   const { workers, bodies, settings, metrics } = context
   const { lifecycle, headers } = request
-  refuseWithoutModel(workers, task)
+  refuseWithoutWorker(workers, task)
   bodyKind(request)
   const body = await bodies.read(request, settings.bodyLimit)
   try {

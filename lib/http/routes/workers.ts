@@ -56,7 +56,7 @@ export function workersRoutes(app: FastifyInstance, context: HttpContext): void 
     body: TaskBody,
     parse: parseTaskBody,
     answer: Type.Object({ pid: Pid, task_name: TaskNameSchema }, { description: 'The worker has ended' }),
-    failures: ['UNKNOWN_TASK', 'LAST_WORKER', 'NO_WORKER', 'CLOSED'],
+    failures: ['UNKNOWN_TASK', 'LAST_WORKER', 'NO_WORKER', 'STARTING', 'CLOSED'],
     async handle({ task_name: task }) {
       const { pid } = await workers.decrease(task)
       return { pid, task_name: task }

@@ -51,6 +51,8 @@ interface Replacement {
 export class Supervisor {
   /** How many workers were replaced, by what they died of. */
   readonly restarts = new Map<string, number>()
+  /** What became of the last worker, where no other has come up since. */
+  trouble: string | undefined
   readonly #options: SupervisorOptions
   readonly #workers: PoolWorker[] = []
   readonly #backoff = new RestartBackoff()
@@ -107,12 +109,12 @@ export class Supervisor {
   }
 
   /**
-   * Starts the configured number of workers. One that others kill while it starts is started again. Where one of them
-   * comes up, the others are tried again until they do, too. @throws EdgeInferError why none came up.
+   * Starts the configured number of workers. One that is killed while it starts is started again; `onKilled` is told.
+   * Where one of them comes up, the others are tried again until they do, too. @throws EdgeInferError why none came up.
    */
-  async addAll(count: number, taskOptions: TaskOptions): Promise<void> {
+  async addAll(count: number, taskOptions: TaskOptions, onKilled: () => void = () => {}): Promise<void> {
     const starts = await Promise.allSettled(Array.from({ length: count }, () =>
-      this.#track(this.#start(taskOptions, {}, { isConfigured: true }))))
+      this.#track(this.#start(taskOptions, {}, onKilled))))
     const failures = starts.flatMap((start) => start.status === 'rejected' ? [start.reason as unknown] : [])
     if (failures.length > 0 && failures.length === count) throw failures[0]
     for (const error of failures) {
@@ -164,12 +166,12 @@ export class Supervisor {
     return step
   }
 
-  async #start(
-    taskOptions: TaskOptions, limits: ResourceLimits, { isConfigured = false } = {},
-  ): Promise<PoolWorker> {
+  /** `onKilled`: one that is killed while it starts is started again. */
+  async #start(taskOptions: TaskOptions, limits: ResourceLimits, onKilled?: () => void): Promise<PoolWorker> {
     this.#starting += 1
-    const worker = await this.#load(taskOptions, limits, isConfigured).finally(() => { this.#starting -= 1 })
+    const worker = await this.#load(taskOptions, limits, onKilled).finally(() => { this.#starting -= 1 })
     worker.becomeReady()
+    this.trouble = undefined
     const { log, onReady } = this.#options
     for (const warning of worker.process.warnings) log.warn({ pid: worker.process.pid }, warning)
     onReady(worker)
@@ -177,7 +179,9 @@ export class Supervisor {
   }
 
   /** A worker that has loaded its model. */
-  async #load(taskOptions: TaskOptions, limits: ResourceLimits, isConfigured: boolean): Promise<PoolWorker> {
+  async #load(
+    taskOptions: TaskOptions, limits: ResourceLimits, onKilled: (() => void) | undefined,
+  ): Promise<PoolWorker> {
     for (;;) {
       const worker = await this.#spawn(taskOptions, limits)
       const gone = this.#track(worker.death.then((death) => this.#onDeath(worker, death)))
@@ -187,10 +191,12 @@ export class Supervisor {
       } catch (error) {
         await gone
         const death = await worker.death
-        const wasKilled = error instanceof EdgeInferError && error.code === 'WORKER_DIED' && !death.crashedOnJob
-        if (!isConfigured || !wasKilled || !this.#needed) throw this.#startFailure(worker, error, death)
+        const wasKilled = error instanceof EdgeInferError && error.code === 'WORKER_DIED' &&
+          death.end.signal === 'SIGKILL' && death.cause !== OUT_OF_MEMORY
+        if (!onKilled || !wasKilled || !this.#needed) throw this.#startFailure(worker, error, death)
         const delay = this.#backoff.nextDelay(false)
         this.#logDeath(worker, death, ` while it started; starting another${delayText(delay)}`)
+        onKilled()
         await this.#pause(delay).ended
       }
     }
@@ -260,6 +266,7 @@ export class Supervisor {
 
   #logDeath({ process: { pid } }: PoolWorker, { description, end, oomKills }: Death, whatNow: string): void {
     const { task, log } = this.#options
+    this.trouble = `its worker ${description}${whatNow}`
     log.error({ task, pid, ...end, oomKills }, `worker ${description}${whatNow}`)
   }
 
@@ -286,6 +293,7 @@ export class Supervisor {
       } catch (error) {
         if (!isWanted()) return
         replacement.delay = this.#backoff.nextDelay(false)
+        this.trouble = `its worker could not be replaced: ${toEdgeInferError(error).message}`
         log.error({ task, err: error }, `worker could not be replaced; trying again in ${replacement.delay} ms`)
         onReplacementFailed(toEdgeInferError(error), failures)
       }
