@@ -114,8 +114,9 @@ export const DeregisterBody = Type.Object({
   })),
   port: Port,
   instance: Type.Optional(Type.String({
-    pattern: '^[\\w-]{8,64}$',
-    expected: '8 to 64 letters, digits, - or _',
+    minLength: 8,
+    maxLength: 64,
+    expected: 'a text of 8 to 64 characters',
     description: 'Anything that no other process says',
   })),
 })

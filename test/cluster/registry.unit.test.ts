@@ -159,7 +159,7 @@ t.test('what a heartbeat claims is clamped', async (t) => {
     [{ ...good, port: 0 }, /Expected a whole number from 1 to 65535 for port but received 0 of type number/],
     [{ ...good, port: '1' }, /for port but received "1" of type string/],
     [{ ...good, ip: 'evil.example/x' }, /Expected an IP address for ip but received "evil.example\/x"/],
-    [{ ...good, instance: 5 }, /Expected 8 to 64 letters, digits, - or _ for instance but received 5/],
+    [{ ...good, instance: 5 }, /Expected a text of 8 to 64 characters for instance but received 5/],
     [{ ...good, scheme: 'gopher' }, /Expected one of http, https for scheme but received "gopher"/],
     [{ port: 1 }, /Expected device_state as in the interface document but received undefined/],
     [{ ...good, device_state: { cpu_ratio: 'no' } }, /Expected device_state as .* of type object/],
@@ -167,6 +167,7 @@ t.test('what a heartbeat claims is clamped', async (t) => {
   for (const [wrong, message] of wrongs) {
     t.throws(() => parseHeartbeat(wrong), { code: 'BAD_REQUEST', message }, JSON.stringify(wrong))
   }
+  t.equal(parseHeartbeat({ ...good, instance: 'host-7.example' }).instance, 'host-7.example')
   for (const ip of ['10.0.0.2', 'fd00::2', '::ffff:10.0.0.7', null]) {
     t.equal(parseHeartbeat({ ...good, ip }).ip, ip ?? undefined)
   }

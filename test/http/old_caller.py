@@ -33,12 +33,15 @@ def post(path, payload, headers={"Content-type": "application/json"}):
 
 
 def execute(task, payload, route="/execute_task/"):
-    limited = post("/limit_task_resource", {"task_name": task, "cpu_util_limit": 1.0, "mem_util_limit": 1.0})
+    # The planned memory is less than a worker uses.
+    limited = post("/limit_task_resource", {"task_name": task, "cpu_util_limit": 0.9, "mem_util_limit": 0.0001})
     assert isinstance(limited, dict) and limited, limited
     output = post(route + task, payload)
     info = output["proc_resource_info"]
     for key in ("compute_latency", "latency", "cpu_util_use", "mem_util_use", "cpu_util_limit", "mem_util_limit", "pid"):
         assert info[key] + 0 == info[key], (key, info)
+    if limited["error"]["code"] != "CGROUP_UNAVAILABLE":
+        assert limited["applied"] == ["cpu_util_limit"] and abs(info["cpu_util_limit"] - 0.9) < 0.01, (limited, info)
     assert output["proc_resource_info_list"][0] == info, output["proc_resource_info_list"]
     for each in output["proc_resource_info_list"]:
         assert each["latency"] == each["compute_latency"] <= info["latency"], each
