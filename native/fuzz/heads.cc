@@ -91,7 +91,7 @@ bool is_in(const Detection& found, int width, int height) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FuzzedDataProvider in(data, size);
   const Family& family = families()[in.ConsumeIntegralInRange<size_t>(0, families().size() - 1)];
-  HeadParameters parameters{family, in.ConsumeIntegralInRange(1, 200), in.ConsumeIntegralInRange(1, 200),
+  HeadParameters parameters{family, in.ConsumeIntegralInRange(1, 96), in.ConsumeIntegralInRange(1, 96),
                             in.ConsumeIntegralInRange(1, 8), in.ConsumeBool()};
   std::vector<Shape> shapes =
       shapes_in(std::visit([&](auto make_head) { return shapes_wanted(make_head, parameters); }, family.make_head));
