@@ -34,11 +34,13 @@ export async function drainConnections(
   NetServer.prototype.close.call(server)
   onClosing()
   const since = performance.now()
-  const check = setInterval(() => {
+  const closeIdle = (): void => {
     if (performance.now() - since < idleMs) return
     server.closeIdleConnections()
     for (const socket of silent) if (socket.bytesRead === 0) socket.destroy()
-  }, CHECK_MS)
+  }
+  // Right after polling: a request that has arrived is read by then, and its connection is not idle any more.
+  const check = setInterval(() => setImmediate(closeIdle), CHECK_MS)
   await closed
   clearInterval(check)
 }
