@@ -8,8 +8,8 @@ import { pages } from './pages.js'
 /** Of other programs. Every one must still be in the documentation. */
 const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
   '--build-arg': 'docker build', '--cpus': 'docker run', '--fix': 'eslint', '--for-tests': 'bin/setup',
-  '--ignore-scripts': 'npm', '--memory': 'docker run',
-  '--privileged': 'docker run', '--runtime': 'docker run',
+  '--ignore-scripts': 'npm', '--memory': 'docker run', '--minutes': 'npm run chaos',
+  '--privileged': 'docker run', '--runtime': 'docker run', '--seed': 'npm run chaos',
 }
 
 const all = pages()

@@ -47,7 +47,7 @@ export function writeFaceModel(directory: string, name: string): string {
 }
 
 /** A constant model is helmet_detection's default, in this process and in those it starts, until the test ends. */
-export function useConstantHelmets(t: Test): void {
+export function useConstantHelmets(t: Pick<Test, 'teardown'>): void {
   const directory = mkdtempSync(join(tmpdir(), 'edge-infer-helmets-'))
   writeHelmetModel(directory)
   writeFileSync(join(directory, 'catalog.json'), JSON.stringify({

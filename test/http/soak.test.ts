@@ -1,24 +1,14 @@
 /** Ten thousand requests of every kind from eight connections, each answer compared with the library's; workers die. */
 import { Agent, request } from 'node:http'
 import t from 'tap'
-import { createTask, type BoundingBox } from '../../lib/index.js'
 import { face, people, street } from '../helpers/pictures.js'
-import { nestedList, sample, startServer, TEXT_FORMS } from './server.js'
+import { sample, startServer } from './server.js'
+import { makeShots, type Shot } from './shots.js'
 
 const REQUESTS = Number(process.env.TEST_REQUESTS ?? 10_000)
 const CONNECTIONS = 8
 /** Requests from one kill of a worker to the next. */
 const KILL_EVERY = Math.ceil(REQUESTS / 20)
-
-interface Shot {
-  path: string
-  type: string
-  body: Buffer
-  /** Members of the answer, as the library has them. */
-  expected: Record<string, unknown>
-  /** How often it is sent, relative to the others. */
-  weight: number
-}
 
 interface Sent {
   status: number
@@ -39,63 +29,6 @@ function post(agent: Agent, port: number, { path, type, body }: Shot): Promise<S
     sent.on('error', reject)
     sent.end(body)
   })
-}
-
-const json = (members: object): Buffer => Buffer.from(JSON.stringify(members))
-
-async function makeShots(pictures: readonly Buffer[]): Promise<Shot[]> {
-  await using faces = await createTask('face_detection', { threads: 1 })
-  await using poses = await createTask('face_alignment', { threads: 1 })
-  await using cars = await createTask('car_detection', { threads: 1 })
-  const shots: Shot[] = []
-  for (const picture of pictures) {
-    const { objects, width } = await faces.run(picture)
-    const found = { bbox: objects.map(({ box }) => box), prob: objects.map(({ score }) => score) }
-    shots.push({
-      path: '/execute_task_old/face_detection', type: 'image/jpeg', body: picture, expected: found, weight: 30,
-    })
-    for (const encode of Object.values(TEXT_FORMS)) {
-      shots.push({
-        path: '/execute_task_old/face_detection', type: 'application/json', body: json({ image: encode(picture) }),
-        expected: found, weight: 10,
-      })
-    }
-    shots.push({
-      path: '/concurrent_execute_task_new/face_detection', type: 'application/json',
-      body: json({ image_list: [picture, picture, picture].map((file) => file.toString('base64')) }),
-      expected: { output_ctx_list: [found, found, found] }, weight: 3,
-    })
-    if (objects.length > 0) {
-      const { poses: angles } = await poses.run(picture, found.bbox)
-      const heads = angles.map(({ yaw, pitch, roll }, index) => {
-        const [x1, y1, x2, y2] = found.bbox[index] as BoundingBox
-        return [yaw, pitch, roll, (x1 + x2) / 2, (y1 + y2) / 2, (y2 - y1) / 2]
-      })
-      shots.push({
-        path: '/execute_task_old/face_alignment', type: 'application/json',
-        body: json({ image: picture.toString('base64'), ...found }), expected: {
-          bbox: found.bbox, head_pose: heads,
-        }, weight: 4,
-      })
-    }
-    if (width < 500) {
-      const list = await nestedList(picture, width)
-      shots.push({
-        path: '/execute_task_old/face_detection', type: 'application/json', body: Buffer.from(`{"image": ${list}}`),
-        expected: found, weight: 1,
-      })
-    }
-  }
-  const [first] = pictures as [Buffer]
-  const result = (await cars.run(first)).objects.map(({ box, score, classId }) => [...box, score, classId])
-  shots.push({
-    path: '/execute_task_old/car_detection', type: 'image/jpeg', body: first, expected: { result }, weight: 2,
-  })
-  shots.push({
-    path: '/execute_task/face_detection', type: 'image/jpeg', body: first.subarray(0, 5000),
-    expected: { execute_flag: false }, weight: 10,
-  })
-  return shots
 }
 
 t.test('every answer is the library\'s, also while workers are killed', { timeout: 900_000 }, async (t) => {

@@ -110,7 +110,8 @@ async function endThreads(picture: string, rounds: number): Promise<Detections['
     const exiting = new Worker(url, { workerData: { picture, exitAfter: Math.floor(random() * 60) } })
     const terminated = new Worker(url, { workerData: { picture } })
     const ended = [once(exiting, 'exit'), once(terminated, 'exit')]
-    const messages = await Promise.all([once(exiting, 'message'), once(terminated, 'message')]) as [Detections['objects']][]
+    const first = [once(exiting, 'message'), once(terminated, 'message')] as Promise<[Detections['objects']]>[]
+    const messages = await Promise.all(first)
     answers.push(...messages.map(([objects]) => objects))
     await someTime(60)
     await terminated.terminate()
