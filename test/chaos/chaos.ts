@@ -16,7 +16,7 @@ import { seededRandom } from '../helpers/random.js'
 import { runBadClients } from './bad-clients.js'
 import { DISTURBANCES, disturb, recovered, stopNode, type Disturbance, type Scene } from './disturbances.js'
 import { knownRequests } from './known.js'
-import { filesLeft, groupsOf, holdings, isOf, MARKER, processesOf, type Holding } from './leaks.js'
+import { filesLeft, groupsOf, holdings, isOf, MARKER, processesOf, removeGroup, type Holding } from './leaks.js'
 import { Ledger } from './ledger.js'
 import { Load, pick } from './load.js'
 import { ChaosNode, type NodeSpec } from './node-process.js'
@@ -52,6 +52,7 @@ export async function runChaos({ minutes, seed, signal, say }: ChaosOptions): Pr
   try {
     const { nodes, clockFile } = await makeNodes(run, directory)
     cleanUp.push(...nodes.map((node) => () => node.proxy.close()))
+    cleanUp.push(() => groupsOf(new Set(nodes.flatMap(({ pids }) => pids))).forEach(removeGroup))
     const [cloud] = nodes as [ChaosNode, ...ChaosNode[]]
     const scene: Scene = {
       nodes, cloud, ledger, random: seededRandom(seed), hasLimits: noLimits === false, clockFile,

@@ -1,5 +1,5 @@
 /** What the nodes hold, and what is left of them when they have ended. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs'
 import { locateGroups } from '../../lib/host/cgroup/location.js'
 import { HostFiles } from '../../lib/host/host-files.js'
 import type { ChaosNode } from './node-process.js'
@@ -65,6 +65,14 @@ export function groupsOf(pids: ReadonlySet<number>): string[] {
   return [...owns].flatMap((own) => readdirSync(own)
     .filter((name) => pids.has(Number(/^edge-infer\.\d+\.(\d+)\./.exec(name)?.[1])))
     .map((name) => `${own}/${name}`))
+}
+
+/** Removes a control group and those below it: nothing runs in them any more. */
+export function removeGroup(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeGroup(`${path}/${entry.name}`)
+  }
+  rmdirSync(path)
 }
 
 /** Files in a directory and in shared memory that the nodes made. */

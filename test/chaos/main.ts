@@ -17,7 +17,7 @@ const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted.abort())
 const began = performance.now()
 const say = (line: string): void => {
-  console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} ${line}`)
+  if (!interrupted.signal.aborted) console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} ${line}`)
 }
 
 say(`${minutes} minutes, seed ${seed}`)
@@ -27,6 +27,6 @@ try {
   process.exitCode = report.ledger.faultCount > 0 ? 1 : 0
 } catch (error) {
   if (!interrupted.signal.aborted) throw error
-  say('interrupted; every process of the run has been ended')
+  console.log('Interrupted; every process of the run has been ended')
   process.exit(EXIT_INTERRUPTED)
 }
