@@ -47,10 +47,12 @@ export async function runChaos({ minutes, seed, signal, say }: ChaosOptions): Pr
   const run = `${process.pid}-${seed}`
   const directory = mkdtempSync(join(tmpdir(), 'edge-infer-chaos-'))
   const cleanUp: (() => unknown)[] = []
+  let started: ChaosNode[] = []
   useConstantHelmets({ teardown: (work: () => unknown) => { cleanUp.push(work) } } as Pick<Test, 'teardown'>)
   const ledger = new Ledger(say)
   try {
     const { nodes, clockFile } = await makeNodes(run, directory)
+    started = nodes
     cleanUp.push(...nodes.map((node) => () => node.proxy.close()))
     cleanUp.push(() => groupsOf(new Set(nodes.flatMap(({ pids }) => pids))).forEach(removeGroup))
     const [cloud] = nodes as [ChaosNode, ...ChaosNode[]]
@@ -66,6 +68,7 @@ export async function runChaos({ minutes, seed, signal, say }: ChaosOptions): Pr
     }
     return await Promise.race([work(), aborted(signal)])
   } finally {
+    for (const node of started) node.isOver = true
     for (const pid of processesOf(run)) process.kill(pid, 'SIGKILL')
     await until(() => processesOf(run).length === 0, 20_000)
     for (const work of cleanUp.reverse()) await work()

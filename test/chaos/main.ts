@@ -24,7 +24,7 @@ say(`${minutes} minutes, seed ${seed}`)
 try {
   const report = await runChaos({ minutes, seed, signal: interrupted.signal, say })
   console.log(`\n${renderReport(report)}`)
-  process.exitCode = report.ledger.faultCount > 0 ? 1 : 0
+  process.exit(report.ledger.faultCount > 0 ? 1 : 0)
 } catch (error) {
   if (!interrupted.signal.aborted) throw error
   console.log('Interrupted; every process of the run has been ended')

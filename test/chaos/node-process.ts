@@ -37,6 +37,8 @@ export class ChaosNode {
   readonly proxy: SlowProxy
   /** It is being ended or stopped as a whole: one such disturbance at a time. */
   isTaken = false
+  /** The run is over, or has failed: it is not started any more. */
+  isOver = false
   /** Of every process it has been. */
   readonly pids: number[] = []
   #child: ChildProcess | undefined
@@ -77,6 +79,7 @@ export class ChaosNode {
   }
 
   start(sink: LogSink): void {
+    if (this.isOver) return
     const { ip, port, tasks, args, env } = this.spec
     const wanted = Object.entries(tasks).flatMap(([task, workers]) => ['--task', `${task}=${workers}`])
     const command = [
