@@ -30,6 +30,9 @@ export const ERROR_TABLE = {
     status: 422, summary: 'The model cannot be quantised, or loses more accuracy by it than was allowed.',
   },
   MODEL_DIGEST: { status: 500, summary: 'The model file is not the one the catalogue names.' },
+  MODEL_OUTPUT: {
+    status: 500, summary: 'The model answered what no result can be: a score outside 0 to 1, a box without area, NaN.',
+  },
   INFERENCE: { status: 500, summary: 'The runtime failed while it ran the model.' },
   BAD_REPLY: { status: 502, summary: 'A node answered something that is not in the documented form.' },
   CLOSED: { status: 503, summary: 'The task, worker or server has been closed.' },

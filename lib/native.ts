@@ -39,15 +39,20 @@ export interface NativeSessionOptions {
   modelPaths: readonly string[]
   family: ModelFamily
   preprocessing: Preprocessing
-  /** Pixels; needed where the model leaves its height and width open, refused where they differ from a baked size. */
+  /** Pixels; refused where they differ from a baked size. */
   inputSize?: { width: number; height: number } | undefined
+  /** Pixels of a model that leaves its height and width open, where `inputSize` does not say. */
+  defaultInputSize?: { width: number; height: number } | undefined
   /** Number of classes the head must find in the output tensors (detection families). */
   classCount?: number | undefined
   /** Where the model takes any size: give each frame the smallest input that holds it, within the input size. */
   rectangular?: boolean | undefined
   /** For `calibrate` only: the outputs may be any float32 tensors. With a concurrency of 1. */
   calibration?: boolean | undefined
-  /** UltraFace only: whether the model's boxes are corner coordinates already, or offsets from priors. */
+  /**
+   * YOLOX and UltraFace: whether the model's boxes are in pixels and corners already, or offsets from cells and priors.
+   * Absent: its values tell.
+   */
   boxesDecoded?: boolean | undefined
   device: { kind: DeviceKind; index: number }
   /** Use the CPU where the provider is missing; `NativeSession.warnings` says so. */

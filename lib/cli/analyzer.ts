@@ -9,7 +9,7 @@ import {
 import { addTimings } from '../inference/stage-timings.js'
 import { fetchModel } from './fetch.js'
 
-export interface AnalyzerOptions extends Pick<ModelOptions, 'model' | 'device' | 'threads' | 'fallback'> {
+export interface AnalyzerOptions extends Pick<ModelOptions, 'model' | 'inputSize' | 'device' | 'threads' | 'fallback'> {
   /** Of the task that finds what this one starts from; its default one when absent. */
   faceModel?: string | undefined
   thresholds?: Omit<DetectionThresholds, 'classes'> | undefined
@@ -49,17 +49,18 @@ export class Analyzer {
 
   /** Loads the models, and fetches those that are not on this machine. */
   static async open(task: TaskName, options: AnalyzerOptions, signal: AbortSignal): Promise<Analyzer> {
-    const { model, faceModel, thresholds, classes, ...common } = options
+    const { model, inputSize, faceModel, thresholds, classes, ...common } = options
     const [first = task, ...more] = pipelineOf(task)
     const detectionModel = more.length > 0 ? faceModel : model
     await fetchModel(first, detectionModel, signal)
     const detector = await createTask(first as TaskOfKind<'detection'>, {
-      ...common, ...thresholds, model: detectionModel,
+      ...common, ...thresholds, model: detectionModel, inputSize: more.length > 0 ? undefined : inputSize,
     })
     try {
       const kept = classes && classIdsOf(classes, detector.model.entry.labels)
       if (more.length > 0) await fetchModel(task, model, signal)
-      const estimator = isTaskOfKind('head_pose', task) ? await createTask(task, { ...common, model }) : undefined
+      const estimator = isTaskOfKind('head_pose', task)
+        ? await createTask(task, { ...common, model, inputSize }) : undefined
       return new Analyzer(task, detector, estimator, kept)
     } catch (error) {
       await detector.close()
@@ -72,7 +73,7 @@ export class Analyzer {
     return [...this.#detector.model.warnings, ...this.#estimator?.model.warnings ?? []]
   }
 
-  /** @throws EdgeInferError BAD_IMAGE, TOO_LARGE, ABORTED, INFERENCE. */
+  /** @throws EdgeInferError BAD_IMAGE, TOO_LARGE, ABORTED, INFERENCE, MODEL_OUTPUT. */
   async run(image: NativeImage, signal: AbortSignal): Promise<Analysis> {
     // A head pose moves with the last pixel of its box, which a reduced decode does not give.
     const options = { signal, fullDecode: this.#estimator !== undefined, classes: this.#classes }

@@ -3,7 +3,7 @@ import { Argument, type Command } from 'commander'
 import { EdgeInferError } from '../errors.js'
 import { isTaskOfKind, TASK_NAMES, tasksOfKind, type TaskName } from '../tasks/registry.js'
 import { Analyzer } from './analyzer.js'
-import { numberBetween, wholeNumberBetween } from './arguments.js'
+import { numberBetween, sizeBetween, wholeNumberBetween } from './arguments.js'
 import { say } from './output.js'
 import { interruptSignal } from './signals.js'
 import { findInputs, type Input } from './run-inputs.js'
@@ -19,6 +19,8 @@ export function configure(command: Command): void {
     .option('-o, --out <path>', 'write annotated pictures and videos: a file for one input, a directory for several')
     .option('--json', 'one JSON object a picture or frame and line, with the keys of the HTTP interface')
     .option('--model <name>', "name of a model or path of an ONNX file (default: the task's)")
+    .option(
+      '--input-size <pixels>', "side or WIDTHxHEIGHT of the model's input, where that is open", sizeBetween(8, 8192))
     .option('--face-model <name>', `the model that finds the faces of ${POSE_TASKS}`)
     .option('--device <device>', 'cpu, cuda[:n] or tensorrt[:n]', 'cpu')
     .option('--fallback', 'use the CPU where the device is not to be had')
@@ -46,6 +48,7 @@ Examples:
 interface RunOptions extends RunnerOptions {
   out?: string
   model?: string
+  inputSize?: { width: number; height: number }
   faceModel?: string
   device: string
   fallback?: boolean
@@ -63,10 +66,10 @@ async function run(task: TaskName, paths: string[], options: RunOptions): Promis
   const inputs = await findInputs(paths)
   const outputs = options.out === undefined ? new Map<Input, string>() : await planOutputs(options.out, inputs)
   const signal = interruptSignal()
-  const { conf, iou, maxDet, model, faceModel, device, fallback, threads, classes } = options
+  const { conf, iou, maxDet, model, inputSize, faceModel, device, fallback, threads, classes } = options
   const thresholds = { scoreThreshold: conf, iouThreshold: iou, maxDetections: maxDet }
   await using analyzer = await Analyzer.open(
-    task, { model, faceModel, device, fallback, threads, classes, thresholds }, signal)
+    task, { model, inputSize, faceModel, device, fallback, threads, classes, thresholds }, signal)
   for (const warning of analyzer.warnings) say(`warning: ${warning}\n`)
   await new Runner(analyzer, outputs, options, signal).run(inputs.list)
 }

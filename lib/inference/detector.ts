@@ -76,7 +76,7 @@ export class Detector {
     return new Detector(model, { ...defaultsOf(model.entry), ...wanted })
   }
 
-  /** @throws EdgeInferError BAD_IMAGE, TOO_LARGE, BAD_OPTION, ABORTED, CLOSED, INFERENCE. */
+  /** @throws EdgeInferError BAD_IMAGE, TOO_LARGE, BAD_OPTION, ABORTED, CLOSED, INFERENCE, MODEL_OUTPUT. */
   async run(image: ImageInput, options: DetectOptions = {}): Promise<Detections> {
     const thresholds = { ...this.#defaults, ...checkThresholds(options) }
     const crops = checkCrops(options.crops)

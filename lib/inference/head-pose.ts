@@ -51,7 +51,8 @@ export class HeadPoseEstimator {
 
   /**
    * Poses of the faces at `boxes` of one image.
-   * @throws EdgeInferError BAD_IMAGE, BAD_REQUEST (a box outside the image), TOO_LARGE, ABORTED, CLOSED, INFERENCE.
+   * @throws EdgeInferError BAD_IMAGE, BAD_REQUEST (a box outside the image), TOO_LARGE, ABORTED, CLOSED, INFERENCE,
+   *   MODEL_OUTPUT.
    */
   async run(
     image: ImageInput, boxes: readonly Readonly<BoundingBox>[], options: HeadPoseCallOptions = {},

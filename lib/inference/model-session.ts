@@ -80,6 +80,7 @@ export class ModelSession {
       family: variant?.family ?? entry.family,
       preprocessing: entry.preprocessing,
       inputSize: inputSize ?? variant?.inputSize,
+      defaultInputSize: entry.input,
       rectangular: options.rectangular ?? true,
       classCount: entry.labels.length > 0 ? entry.labels.length : undefined,
       boxesDecoded: entry.boxesDecoded,

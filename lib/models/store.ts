@@ -6,7 +6,7 @@ import type { ModelFamily } from '../native.js'
 import { findModel, findSample, loadCatalog } from './catalog.js'
 import { computeDigest, digestOf } from './digest.js'
 import { fetchFiles, type FetchOptions } from './fetch.js'
-import { originOf } from './metadata.js'
+import { readMetadata, whyNoModel, type ModelMetadata } from './metadata.js'
 import { searchPath, storeDirectory } from './paths.js'
 import type { CatalogEntry, CatalogFile, FamilyDefaults } from './types.js'
 
@@ -58,11 +58,16 @@ export async function resolveModel(nameOrPath: string, options: ResolveOptions =
   if (own !== undefined) return { entry: await describeOwn(own, options), paths: [own] }
   const entry = findModel(nameOrPath)
   if (entry === undefined) {
+    if (await exists(nameOrPath)) await expectModelFile(nameOrPath)
     const known = loadCatalog().models.map(({ name }) => name).join(', ')
     const message = `"${nameOrPath}" is neither a file nor a model of the catalogue (${known})`
     throw new EdgeInferError('UNKNOWN_MODEL', message)
   }
-  return { entry, paths: await resolveFiles(entry, options) }
+  const paths = await resolveFiles(entry, options)
+  // A file of a known digest is what the catalogue says.
+  if (entry.files.every(({ sha256 }) => sha256 !== undefined)) return { entry, paths }
+  const [metadata] = await Promise.all(paths.map(readMetadata))
+  return { entry: metadata ? described(entry, paths[0] as string, metadata) : entry, paths }
 }
 
 /**
@@ -157,11 +162,11 @@ async function locate(file: CatalogFile): Promise<LocatedFile | undefined> {
   const stored = join(storeDirectory(), file.name)
   if ((await isFile(stored)) && (await isGenuine(stored, file))) return { path: stored, where: 'store' }
   if (impostor === undefined) return undefined
+  const advice = 'Give a model of your own another name, or describe it in a catalogue that EDGE_INFER_CATALOG names'
+  const reason = extname(file.name) === '.onnx'
+    ? await readMetadata(impostor).then(() => advice, (error: Error) => error.message) : advice
   throw new EdgeInferError(
-    'MODEL_DIGEST',
-    `${impostor} has SHA-256 ${await digestOf(impostor)}, expected ${file.sha256}. ` +
-      'Give a model of your own another name, or describe it in a catalogue that EDGE_INFER_CATALOG names',
-  )
+    'MODEL_DIGEST', `${impostor} has SHA-256 ${await digestOf(impostor)}, expected ${file.sha256}. ${reason}`)
 }
 
 async function isGenuine(path: string, file: CatalogFile): Promise<boolean> {
@@ -186,34 +191,40 @@ async function isFile(path: string): Promise<boolean> {
 async function ownFile(nameOrPath: string): Promise<string | undefined> {
   const path = resolve(nameOrPath)
   if (!nameOrPath.includes('/')) {
-    return extname(nameOrPath) === '.onnx' && (await isFile(path)) ? path : undefined
+    return extname(nameOrPath) === '.onnx' && (await exists(path)) ? expectModelFile(nameOrPath) : undefined
   }
-  const problem = extname(path) === '.onnx'
-    ? await access(path).then(() => undefined, (error: Error) => error.message)
-    : 'a model file ends in .onnx; PyTorch weights (.pt) have to be exported first'
-  if (problem !== undefined) {
-    throw new EdgeInferError('UNKNOWN_MODEL', `"${nameOrPath}" cannot be used as a model: ${problem}`)
-  }
-  return path
+  return expectModelFile(nameOrPath)
 }
 
-/** The catalogue's entry for a file it knows by digest; else its family's defaults, with the labels unknown. */
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(() => true, () => false)
+}
+
+/** Its absolute path. @throws EdgeInferError UNKNOWN_MODEL for what is not there or cannot be a model. */
+async function expectModelFile(nameOrPath: string): Promise<string> {
+  const path = resolve(nameOrPath)
+  const problem = await whyNoModel(path)
+  if (problem === undefined) return path
+  throw new EdgeInferError('UNKNOWN_MODEL', `"${nameOrPath}" cannot be used as a model: ${problem}`)
+}
+
+/** The catalogue's entry for a file it knows by digest; else its family's defaults, and what the file says. */
 async function describeOwn(path: string, { task, family, usualFamily }: ResolveOptions): Promise<CatalogEntry> {
   const { size } = await stat(path)
   for (const entry of loadCatalog().models) {
     const [file] = entry.files
     if (entry.files.length === 1 && file?.bytes === size && (await digestOf(path)) === file.sha256) return entry
   }
-  const origin = await originOf(path)
-  const made = origin.model === undefined ? undefined : findModel(origin.model)
+  const metadata = await readMetadata(path)
+  const made = metadata.model === undefined ? undefined : findModel(metadata.model)
   const file = { name: basename(path), sha256: undefined, bytes: size, sources: [] }
   if (made !== undefined) return { ...made, name: basename(path, '.onnx'), default: false, files: [file] }
-  const used = family ?? known(origin.family) ?? familyOf(basename(path)) ?? usualFamily
+  const used = family ?? known(metadata.family) ?? familyOf(basename(path)) ?? usualFamily
   if (used === undefined) {
     const message = `Which family is ${path} of? Its name does not tell; expected one of ${familyNames().join(', ')}`
     throw new EdgeInferError('BAD_OPTION', message)
   }
-  return {
+  return described({
     name: basename(path, '.onnx'),
     task: task ?? taskOf(used, path),
     family: used,
@@ -224,7 +235,25 @@ async function describeOwn(path: string, { task, family, usualFamily }: ResolveO
     labels: [],
     ...(loadCatalog().families[used] as FamilyDefaults),
     files: [file],
+  }, path, metadata)
+}
+
+/** What exports of Ultralytics can be for, beside boxes. */
+const OTHER_TASKS: Readonly<Record<string, string>> = {
+  classify: 'names for whole pictures', obb: 'turned boxes', pose: 'keypoints', segment: 'masks',
+}
+
+/**
+ * The entry, with what the file says where the entry does not.
+ * @throws EdgeInferError MODEL_LOAD for a file that says it is for something else.
+ */
+function described(entry: CatalogEntry, path: string, { task, names, imageSize }: ModelMetadata): CatalogEntry {
+  const other = OTHER_TASKS[task ?? '']
+  if (other !== undefined) {
+    throw new EdgeInferError('MODEL_LOAD', `Expected a model of the family ${entry.family} but ${path} ` +
+      `answers ${other}: its metadata say task=${task}`)
   }
+  return { ...entry, input: entry.input ?? imageSize, labels: entry.labels.length > 0 ? entry.labels : names ?? [] }
 }
 
 /** Those that the catalogue has defaults for. */

@@ -43,14 +43,14 @@ export interface CatalogEntry {
   licence: Licence
   /** How a user gets the model where no source has it. */
   obtain: string | undefined
-  /** Name and size in pixels of the network's input; undefined for a user's own file, whose model tells. */
-  input: { name: string; width: number; height: number } | undefined
+  /** Size in pixels of the network's input, and its name; undefined where only the model itself tells. */
+  input: { name?: string | undefined; width: number; height: number } | undefined
   preprocessing: Preprocessing
   /** Detection families only. */
   thresholds: Thresholds | undefined
-  /** Class names by id; empty for head-pose families and where they are unknown. */
+  /** Class names by id, from the catalogue or else the file; empty for head poses and where they are unknown. */
   labels: readonly string[]
-  /** UltraFace only. */
+  /** YOLOX and UltraFace: whether the export decodes its boxes; undefined where its values are to tell. */
   boxesDecoded: boolean | undefined
   /** Head-pose families only: the face is cut out as a square of side (1 + 2 × margin) × the box's longer side. */
   cropMargin: number | undefined

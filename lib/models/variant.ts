@@ -15,7 +15,7 @@ import { storeDirectory } from './paths.js'
 import type { CatalogEntry } from './types.js'
 
 /** To be raised when the way variants are made changes. */
-const VERSION = 1
+const VERSION = 2
 
 export interface ModelVariant {
   path: string

@@ -18,6 +18,8 @@ export interface TaskDefinition<Name extends string = string, Kind extends TaskK
   title: string
   /** What people want of it, all of its {@link input} included. */
   purpose: string
+  /** A class that its answers count: a model without it would count none, whatever is in the picture. */
+  countedClass?: string
   /** The task whose answer is the input of this one, where people start from a whole picture. */
   input?: string
   /** Names of the catalogue. The first that is there is the default model, unless a user's catalogue has another. */

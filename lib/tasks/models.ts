@@ -51,6 +51,15 @@ export async function resolveTaskModel(
 ): Promise<ResolvedModel> {
   const wanted = name ?? defaultModelFor(task).name
   const resolved = await resolveModel(wanted, { ...options, task })
-  if (resolved.entry.task === task) return resolved
-  throw new EdgeInferError(code, `Expected a model for ${task} but ${wanted} is one for ${resolved.entry.task}`)
+  const { entry } = resolved
+  if (entry.task !== task) {
+    throw new EdgeInferError(code, `Expected a model for ${task} but ${wanted} is one for ${entry.task}`)
+  }
+  const { countedClass } = definitionOf(task)
+  if (countedClass !== undefined && !entry.labels.includes(countedClass)) {
+    const known = entry.labels.length > 0 ? `has ${entry.labels.join(', ')}` : 'names no classes'
+    throw new EdgeInferError(code, `Expected a model for ${task} with a class "${countedClass}" but ${wanted} ` +
+      `${known}. Name them in a catalogue (labelSet), or in the metadata of the file`)
+  }
+  return resolved
 }

@@ -230,6 +230,10 @@ ModelOptions to_model_options(const Napi::Object& object) {
     const Napi::Object size = member(object, "inputSize");
     options.session.input_size = {integer(size, "width", 1), integer(size, "height", 1)};
   }
+  if (present(object, "defaultInputSize")) {
+    const Napi::Object size = member(object, "defaultInputSize");
+    options.session.default_input_size = {integer(size, "width", 1), integer(size, "height", 1)};
+  }
   if (present(object, "rectangular")) options.rectangular = flag(object, "rectangular");
   options.calibration = flag(object, "calibration");
   options.session.device = to_device(member(object, "device"));

@@ -1,6 +1,8 @@
 #include "detection.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <map>
 
 namespace edge_infer {
@@ -11,7 +13,35 @@ void sort_by_score(std::vector<Detection>& detections) {
                    [](const Detection& a, const Detection& b) { return a.score > b.score; });
 }
 
+/// Clipped to nothing by the model itself.
+bool at_edge(float low, float high, float side) { return high <= 0 || low >= side; }
+
 }  // namespace
+
+std::string number_text(float value) {
+  if (std::isnan(value)) return "nan";
+  char text[24];
+  std::snprintf(text, sizeof text, "%g", static_cast<double>(value));
+  return text;
+}
+
+std::optional<std::string> find_impossible(std::vector<Detection>& detections, int input_width, int input_height) {
+  for (Detection& found : detections) {
+    if (!(found.score >= 0 && found.score <= 1 + kScoreRounding)) {
+      return "a score of " + number_text(found.score);
+    }
+    found.score = std::min(found.score, 1.f);
+    const bool area = found.x2 > found.x1 && found.y2 > found.y1;
+    // A sum is finite where all that is summed is.
+    if (area && std::isfinite(found.x1 + found.y1 + found.x2 + found.y2)) continue;
+    const bool clipped = at_edge(found.x1, found.x2, static_cast<float>(input_width)) ||
+                         at_edge(found.y1, found.y2, static_cast<float>(input_height));
+    if (!area && clipped) continue;
+    return "the box [" + number_text(found.x1) + ", " + number_text(found.y1) + ", " + number_text(found.x2) + ", " +
+           number_text(found.y2) + "]";
+  }
+  return std::nullopt;
+}
 
 bool DetectionLimits::keeps(int class_id) const {
   return classes.empty() || std::binary_search(classes.begin(), classes.end(), class_id);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "image/letterbox.h"
@@ -22,6 +24,17 @@ struct DetectionLimits {
 
   bool keeps(int class_id) const;
 };
+
+/// By how much the rounding of 8-bit numbers may put a score out of 0 to 1.
+constexpr float kScoreRounding = 0.01f;
+
+/// As short as it can be told from others.
+std::string number_text(float value);
+
+/// What of a model's answer, in pixels of its input, no result can be: a score outside 0 to 1, a side that is no
+/// number, a box without area but for one at the input's edge. In words; nothing where there is none. Scores that
+/// rounding put above 1 become 1.
+std::optional<std::string> find_impossible(std::vector<Detection>& detections, int input_width, int input_height);
 
 /// Intersection over union of two boxes.
 float intersection_over_union(const Detection& a, const Detection& b);

@@ -16,6 +16,7 @@ namespace edge_infer {
   X(inference, "INFERENCE")                       \
   X(internal, "INTERNAL")                         \
   X(model_load, "MODEL_LOAD")                     \
+  X(model_output, "MODEL_OUTPUT")                 \
   X(provider_unavailable, "PROVIDER_UNAVAILABLE") \
   X(runtime_unavailable, "RUNTIME_UNAVAILABLE")   \
   X(too_large, "TOO_LARGE")

@@ -44,6 +44,14 @@ Box clip(const Box& box, size_t index, int width, int height) {
   return inside;
 }
 
+[[noreturn]] void refuse_answer(const std::string& path, const Execution& execution, const std::string& what) {
+  throw Error(ErrorCode::model_output, "The model " + path.substr(path.find_last_of('/') + 1) + " answered " + what +
+                                           ", which no result can be, in its output " +
+                                           tensors_text(execution.outputs()));
+}
+
+bool is_angle(float degrees) { return std::fabs(degrees) <= 180; }
+
 }  // namespace
 
 WireImage read_image(const ImageSource& source, DecodeRequest request) {
@@ -112,6 +120,8 @@ DetectResult Pipeline::detect(const ImageSource& image, const DetectOptions& opt
   {
     const StageClock clock(result.timings.postprocess);
     network.detection_head->decode(*outputs, options.limits, result.detections);
+    const auto impossible = find_impossible(result.detections, network.size.width, network.size.height);
+    if (impossible) refuse_answer(model_.options().model_paths[0], network.executions[0], *impossible);
     if (model_.family().suppression == Suppression::nms) {
       non_maximum_suppression(result.detections, options.limits.iou_threshold, options.limits.max_detections);
     } else {
@@ -143,7 +153,8 @@ void Pipeline::write_face(Network& network, const Frame& frame, const cv::Rect& 
 
 HeadPose Pipeline::pose_of_input(Network& network, Cancellation& cancellation, StageTimings& timings) {
   HeadPose sum{0, 0, 0};
-  for (Execution& execution : network.executions) {
+  for (size_t i = 0; i < network.executions.size(); ++i) {
+    Execution& execution = network.executions[i];
     const std::vector<TensorView>* outputs = nullptr;
     {
       const StageClock clock(timings.inference);
@@ -151,6 +162,11 @@ HeadPose Pipeline::pose_of_input(Network& network, Cancellation& cancellation, S
     }
     const StageClock clock(timings.postprocess);
     const HeadPose pose = network.head_pose_head->decode(*outputs);
+    if (!is_angle(pose.yaw) || !is_angle(pose.pitch) || !is_angle(pose.roll)) {
+      refuse_answer(
+          model_.options().model_paths[i], execution,
+          "the angles " + number_text(pose.yaw) + ", " + number_text(pose.pitch) + ", " + number_text(pose.roll));
+    }
     sum = {sum.yaw + pose.yaw, sum.pitch + pose.pitch, sum.roll + pose.roll};
   }
   const auto count = static_cast<float>(network.executions.size());

@@ -133,7 +133,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       return;
     }
     std::vector<Detection> found;
-    std::get<std::unique_ptr<DetectionHead>>(head)->decode(views, limits, found);
+    const auto& detection_head = std::get<std::unique_ptr<DetectionHead>>(head);
+    if (in.ConsumeBool()) detection_head->inspect(views);
+    detection_head->decode(views, limits, found);
+    if (find_impossible(found, parameters.input_width, parameters.input_height)) return;
     if (family.suppression == Suppression::nms) {
       non_maximum_suppression(found, limits.iou_threshold, limits.max_detections);
     } else {
@@ -146,6 +149,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     to_frame(found, place(mode, width, height, parameters.input_width, parameters.input_height), width, height);
     for (const Detection& one : found) {
       if (!is_in(one, width, height) || !limits.keeps(one.class_id)) std::abort();
+      if (!(one.score >= 0 && one.score <= 1)) std::abort();
     }
   });
   return 0;

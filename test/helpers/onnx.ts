@@ -61,20 +61,48 @@ function constant(output: OutputSpec): Field {
   )
 }
 
+export interface FileSpec {
+  /** What the file says of itself. */
+  metadata?: Readonly<Record<string, string>>
+  /** Versions of the operators and of the file's form. */
+  opset?: number
+  irVersion?: number
+}
+
 /** A model that answers each output's constant whatever its inputs are. */
-export function constantModel(inputs: readonly TensorSpec[], outputs: readonly OutputSpec[]): Buffer {
+export function constantModel(
+  inputs: readonly TensorSpec[], outputs: readonly OutputSpec[], file: FileSpec = {},
+): Buffer {
   const nodes = outputs.map(({ name }) => message(1, bytes(1, `${name}_value`), bytes(2, name), bytes(4, 'Identity')))
   const graph = message(
     7, ...nodes, bytes(2, 'test'), ...outputs.map(constant), ...inputs.map((input) => valueInfo(11, input)),
     ...outputs.map((output) => valueInfo(12, { ...output, type: typeOf(output) })),
   )
-  return Buffer.concat([number(1, 8), graph, message(8, bytes(1, ''), number(2, 13))])
+  return wholeModel(graph, file)
+}
+
+function wholeModel(graph: Buffer, { metadata = {}, opset = 13, irVersion = 8 }: FileSpec): Buffer {
+  const entries = Object.entries(metadata).map(([key, value]) => message(14, bytes(1, key), bytes(2, value)))
+  return Buffer.concat([number(1, irVersion), graph, message(8, bytes(1, ''), number(2, opset)), ...entries])
+}
+
+/** A graph of nodes without attributes and weights: to be taken apart, not to be run. */
+export function graphModel(
+  nodes: readonly (readonly [op: string, inputs: string, outputs: string])[],
+  inputs: readonly TensorSpec[], outputs: readonly TensorSpec[],
+): Buffer {
+  const names = (field: number, list: string): Field[] => list.split(' ').map((name) => bytes(field, name))
+  const encoded = nodes.map(([op, from, to]) => message(1, ...names(1, from), ...names(2, to), bytes(4, op)))
+  return wholeModel(message(
+    7, ...encoded, bytes(2, 'test'), ...inputs.map((input) => valueInfo(11, input)),
+    ...outputs.map((output) => valueInfo(12, output)),
+  ), {})
 }
 
 export function writeConstantModel(
-  path: string, inputs: readonly TensorSpec[], outputs: readonly OutputSpec[],
+  path: string, inputs: readonly TensorSpec[], outputs: readonly OutputSpec[], file: FileSpec = {},
 ): string {
-  writeFileSync(path, constantModel(inputs, outputs))
+  writeFileSync(path, constantModel(inputs, outputs, file))
   return path
 }
 

@@ -5,6 +5,7 @@ import { mkdir, readFile, readdir, rename, utimes, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import t from 'tap'
 import { findModel, listModels, resolveModel, verifyModels } from '../../lib/models/index.js'
+import { writeConstantModel } from '../helpers/onnx.js'
 import { finished, runCli, spawnCli } from '../cli/run.js'
 import { makePackage, serve, serveRegistry, useOwnEnvironment, writeCatalog } from './helpers.js'
 
@@ -46,8 +47,7 @@ t.test('a file that is no catalogue model gets the defaults of its family', asyn
   const { root } = await useOwnEnvironment(t)
   await writeCatalog(root, [])
   const mine = join(root, 'mine.onnx')
-  await writeFile(mine, 'x')
-  await writeFile(join(root, 'yolox-mine.onnx'), 'x')
+  for (const path of [mine, join(root, 'yolox-mine.onnx')]) writeConstantModel(path, [], [])
   const byTask = await resolveModel(mine, { task: 'face_alignment', usualFamily: 'hopenet' })
   t.match(byTask.entry, { family: 'hopenet', cropMargin: 0.3, labels: [] })
   t.match((await resolveModel(mine, { family: 'fsanet' })).entry, { family: 'fsanet', task: 'face_alignment' })

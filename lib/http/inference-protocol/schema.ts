@@ -190,7 +190,7 @@ export const inferSchema = {
       })),
     }, { description: 'The results' }),
     ...failures(Failure, 'BAD_REQUEST', 'BAD_IMAGE', 'UNKNOWN_TASK', 'REQUEST_TIMEOUT', 'TOO_LARGE',
-      'UNSUPPORTED_MEDIA_TYPE', 'INFERENCE', 'INTERNAL', 'NO_WORKER', 'STARTING', 'QUEUE_FULL', 'WORKER_DIED',
-      'CLOSED', 'TIMEOUT'),
+      'UNSUPPORTED_MEDIA_TYPE', 'INFERENCE', 'MODEL_OUTPUT', 'INTERNAL', 'NO_WORKER', 'STARTING', 'QUEUE_FULL',
+      'WORKER_DIED', 'CLOSED', 'TIMEOUT'),
   },
 }

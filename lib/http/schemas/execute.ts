@@ -38,8 +38,8 @@ export function executeSchema(task: TaskName, style: AnswerStyle): object {
     response: {
       200: { ...answerSchema(schema, style), description: 'The results' },
       ...failures(Type.Ref('TaskFailure'), 'BAD_REQUEST', 'BAD_IMAGE', 'REQUEST_TIMEOUT', 'TOO_LARGE',
-        'UNSUPPORTED_MEDIA_TYPE', 'INFERENCE', 'INTERNAL', 'NO_WORKER', 'STARTING', 'QUEUE_FULL', 'WORKER_DIED',
-        'CLOSED', 'TIMEOUT'),
+        'UNSUPPORTED_MEDIA_TYPE', 'INFERENCE', 'MODEL_OUTPUT', 'INTERNAL', 'NO_WORKER', 'STARTING', 'QUEUE_FULL',
+        'WORKER_DIED', 'CLOSED', 'TIMEOUT'),
     },
   }
 }

@@ -28,16 +28,31 @@ export function cutYoloV8(file: Buffer): CutModel | undefined {
 }
 
 /**
- * Each level ends in a Concat of its box and its class convolution; a Reshape of each goes into the Concat that joins
- * the levels, the first of that form from the end of the graph.
+ * A Concat joins the levels, each of which is a Reshape. Of what, depends on the exporter's version: a Concat of the
+ * level's box and class convolutions, or one of them, and then boxes and classes are joined apart, to meet in a softmax
+ * and a sigmoid. The first of either form from the end of the graph.
  */
 function findHeads(model: OnnxModel): string[] | undefined {
-  for (const join of [...model.nodes].reverse().filter(({ op }) => op === 'Concat')) {
-    if (join.inputs.length !== LEVELS) continue
+  const joins = [...model.nodes].reverse().filter(({ op, inputs }) => op === 'Concat' && inputs.length === LEVELS)
+  for (const join of joins) {
     const heads = join.inputs.map((value) => headOf(model, value))
     if (heads.every((head) => head !== undefined)) return heads.flat()
   }
-  return undefined
+  const apart = joins.flatMap((join) => {
+    const convolutions = join.inputs.map((value) => convolutionOf(model, value))
+    return convolutions.every((value) => value !== undefined) ? [{ join, convolutions }] : []
+  })
+  const isClasses = ({ join }: { join: OnnxNode }): boolean =>
+    join.outputs.some((value) => model.consumers(value).some(({ op }) => op === 'Sigmoid'))
+  const [classes, boxes] = [apart.find(isClasses), apart.find((candidate) => !isClasses(candidate))]
+  return classes && boxes?.convolutions.flatMap((box, level) => [box, classes.convolutions[level] as string])
+}
+
+/** The convolution that is reshaped into `joined`. */
+function convolutionOf(model: OnnxModel, joined: string): string | undefined {
+  const reshape = model.producer(joined)
+  const [value] = reshape?.op === 'Reshape' ? reshape.inputs : []
+  return value !== undefined && model.producer(value)?.op === 'Conv' ? value : undefined
 }
 
 function headOf(model: OnnxModel, joined: string): [string, string] | undefined {

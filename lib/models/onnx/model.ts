@@ -3,7 +3,7 @@ import {
   encodeField, encodeVarintField, integersOf, payloadsOf, readFields, stringsOf, type Field,
 } from './protobuf.js'
 
-const MODEL = { irVersion: 1, graph: 7, opset: 8, metadata: 14 } as const
+export const MODEL_FIELD = { irVersion: 1, graph: 7, opset: 8, metadata: 14 } as const
 const OPSET = { domain: 1, version: 2 } as const
 const ENTRY = { key: 1, value: 2 } as const
 const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const
@@ -56,7 +56,7 @@ export class OnnxModel {
   /** @throws RangeError when the bytes are no ONNX file. */
   constructor(file: Buffer) {
     this.#outer = readFields(file)
-    const [graph] = payloadsOf(this.#outer, MODEL.graph)
+    const [graph] = payloadsOf(this.#outer, MODEL_FIELD.graph)
     if (!graph) throw new RangeError('The file has no ONNX graph')
     this.#graph = readFields(graph)
     this.nodes = payloadsOf(this.#graph, GRAPH.node).map(readNode)
@@ -66,7 +66,7 @@ export class OnnxModel {
     this.outputs = payloadsOf(this.#graph, GRAPH.output).map(readValue)
     this.values = payloadsOf(this.#graph, GRAPH.valueInfo).map(readValue)
     this.opset = opsetOf(this.#outer)
-    this.metadata = metadataOf(this.#outer)
+    this.metadata = new Map(payloadsOf(this.#outer, MODEL_FIELD.metadata).map(metadataEntry))
   }
 
   /** The node that makes a value; undefined for inputs and weights. */
@@ -113,17 +113,18 @@ export class OnnxModel {
       ...ends,
     ])
     const outer = this.#outer.map(({ number, bytes, payload, value }) => {
-      if (number === MODEL.graph) return encodeField(MODEL.graph, graph)
+      if (number === MODEL_FIELD.graph) return encodeField(MODEL_FIELD.graph, graph)
       if (opset === undefined || opset === this.opset) return bytes
-      if (number === MODEL.irVersion) {
-        return encodeVarintField(MODEL.irVersion, Math.max(value ?? 0, IR_VERSION_OF_OPSET_13))
+      if (number === MODEL_FIELD.irVersion) {
+        return encodeVarintField(MODEL_FIELD.irVersion, Math.max(value ?? 0, IR_VERSION_OF_OPSET_13))
       }
-      return number === MODEL.opset && payload && isOnnxDomain(readFields(payload))
-        ? encodeField(MODEL.opset, encodeVarintField(OPSET.version, opset))
+      return number === MODEL_FIELD.opset && payload && isOnnxDomain(readFields(payload))
+        ? encodeField(MODEL_FIELD.opset, encodeVarintField(OPSET.version, opset))
         : bytes
     })
-    return Buffer.concat([...outer, ...[...metadata].map(([key, value]) =>
-      encodeField(MODEL.metadata, Buffer.concat([encodeField(ENTRY.key, key), encodeField(ENTRY.value, value)])))])
+    const entries = [...metadata].map(([key, value]) => encodeField(
+      MODEL_FIELD.metadata, Buffer.concat([encodeField(ENTRY.key, key), encodeField(ENTRY.value, value)])))
+    return Buffer.concat([...outer, ...entries])
   }
 
   /** The nodes the outputs depend on, in the file's order, which is one they can be run in. */
@@ -200,7 +201,7 @@ function attributeName(attribute: Buffer): string {
 }
 
 function opsetOf(outer: readonly Field[]): number {
-  for (const payload of payloadsOf(outer, MODEL.opset)) {
+  for (const payload of payloadsOf(outer, MODEL_FIELD.opset)) {
     const fields = readFields(payload)
     if (isOnnxDomain(fields)) return integersOf(fields, OPSET.version)[0] ?? 1
   }
@@ -211,11 +212,10 @@ function isOnnxDomain(fields: readonly Field[]): boolean {
   return ['', 'ai.onnx'].includes(stringsOf(fields, OPSET.domain)[0] ?? '')
 }
 
-function metadataOf(outer: readonly Field[]): Map<string, string> {
-  return new Map(payloadsOf(outer, MODEL.metadata).map((payload) => {
-    const fields = readFields(payload)
-    return [stringsOf(fields, ENTRY.key)[0] ?? '', stringsOf(fields, ENTRY.value)[0] ?? '']
-  }))
+/** Key and value of a StringStringEntryProto. */
+export function metadataEntry(payload: Buffer): [string, string] {
+  const fields = readFields(payload)
+  return [stringsOf(fields, ENTRY.key)[0] ?? '', stringsOf(fields, ENTRY.value)[0] ?? '']
 }
 
 function readValue(payload: Buffer): OnnxValue {

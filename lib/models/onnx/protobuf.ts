@@ -88,7 +88,7 @@ export function encodeField(number: number, payload: Buffer | string): Buffer {
 }
 
 /** Lengths and tags fit a double exactly; a 64-bit value beyond 2^53 is not needed and comes out rounded. */
-function readVarint(message: Buffer, from: number): { value: number; next: number } {
+export function readVarint(message: Buffer, from: number): { value: number; next: number } {
   let value = 0
   let factor = 1
   for (let at = from; at < from + 10; at += 1) {

@@ -9,5 +9,6 @@ export const definition: TaskDefinition<'helmet_detection', 'detection', typeof 
   title: 'Helmets',
   purpose: 'Hard hats',
   models: ['helmet-yolox'],
+  countedClass: present.BARE_HEAD,
   present,
 }

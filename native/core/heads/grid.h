@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -31,6 +32,9 @@ inline int64_t yolo_cell_count(int input_width, int input_height) {
   for (const int stride : kYoloStrides) count += static_cast<int64_t>(input_height / stride) * (input_width / stride);
   return count;
 }
+
+/// Infinity stays what it is: no model answers it.
+inline float sigmoid(float logit) { return std::isinf(logit) ? logit : 1 / (1 + std::exp(-logit)); }
 
 /// A box given by centre and size.
 inline void set_corners(float cx, float cy, float width, float height, float& x1, float& y1, float& x2, float& y2) {

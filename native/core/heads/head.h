@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "detection.h"
@@ -17,8 +18,9 @@ struct HeadParameters {
   int input_height = 0;
   /// 0: whatever the tensors say.
   int class_count = 0;
-  /// UltraFace: whether the boxes are corners already, or offsets from priors.
-  bool boxes_decoded = true;
+  /// YOLOX and UltraFace: whether the boxes are in pixels and corners already, or offsets from cells and priors.
+  /// Absent: the values tell.
+  std::optional<bool> boxes_decoded = std::nullopt;
 };
 
 /// Turns the output tensors of a detection family into boxes in pixels of the network's input, before suppression.
@@ -27,6 +29,9 @@ struct HeadParameters {
 class DetectionHead {
  public:
   virtual ~DetectionHead() = default;
+  /// Looks once at all that the model answers for one picture: for what the shapes do not tell. Throws MODEL_LOAD for
+  /// scores that cannot be any.
+  virtual void inspect(const std::vector<TensorView>& outputs) { (void)outputs; }
   virtual void decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                       std::vector<Detection>& detections) const = 0;
 };

@@ -1,5 +1,6 @@
 #include "heads/registry.h"
 
+#include "detection.h"
 #include "error.h"
 #include "heads/fsanet.h"
 #include "heads/hopenet.h"
@@ -57,6 +58,16 @@ const Family& find_family(const std::string& name) {
 KnownSize classes_of(const HeadParameters& parameters, int others) {
   const std::string name = others > 0 ? "(" + std::to_string(others) + " + classes)" : "(classes)";
   return {name, parameters.class_count > 0 ? std::to_string(others + parameters.class_count) : name};
+}
+
+void expect_scores(const Family& family, const float* values, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (!(values[i] < -kScoreRounding || values[i] > 1 + kScoreRounding)) continue;
+    throw Error(ErrorCode::model_load, std::string("A model of the family ") + family.name +
+                                           " must answer scores from 0 to 1, but has " + number_text(values[i]) +
+                                           " among them: it is for something else than boxes (keypoints, masks, turned "
+                                           "boxes), or was exported without its sigmoid");
+  }
 }
 
 void refuse_outputs(const Family& family, const std::vector<KnownSize>& sizes, const std::vector<TensorInfo>& outputs) {

@@ -48,6 +48,10 @@ using KnownSize = std::pair<std::string, std::string>;
 /// The size `(classes)`, or `(5 + classes)` for `others` of 5: a family's own text where the number is not known.
 KnownSize classes_of(const HeadParameters& parameters, int others);
 
+/// Throws MODEL_LOAD where one of the values is not from 0 to 1: those of keypoints, masks, angles, or scores before
+/// their sigmoid are not. NaN is none of these.
+void expect_scores(const Family& family, const float* values, size_t count);
+
 /// Throws MODEL_LOAD: the outputs that the family expects, with the sizes that are known, and those of the model.
 [[noreturn]] void refuse_outputs(const Family& family, const std::vector<KnownSize>& sizes,
                                  const std::vector<TensorInfo>& outputs);

@@ -32,7 +32,8 @@ std::vector<UltraFaceHead::Prior> UltraFaceHead::make_priors(int input_width, in
 }
 
 UltraFaceHead::UltraFaceHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs)
-    : input_width_(static_cast<float>(parameters.input_width)),
+    : family_(parameters.family),
+      input_width_(static_cast<float>(parameters.input_width)),
       input_height_(static_cast<float>(parameters.input_height)),
       boxes_decoded_(parameters.boxes_decoded),
       priors_(make_priors(parameters.input_width, parameters.input_height)) {
@@ -46,6 +47,20 @@ UltraFaceHead::UltraFaceHead(const HeadParameters& parameters, const std::vector
   boxes_index_ = 1 - scores_index_;
 }
 
+/// Corners come in order; of offsets from priors, about a quarter do.
+void UltraFaceHead::inspect(const std::vector<TensorView>& outputs) {
+  expect_scores(family_, outputs[scores_index_].data<float>(), 2 * priors_.size());
+  if (boxes_decoded_) return;
+  size_t ordered = 0, known = 0;
+  const float* box = outputs[boxes_index_].data<float>();
+  for (size_t i = 0; i < priors_.size(); ++i, box += 4) {
+    if (std::all_of(box, box + 4, [](float side) { return side == 0; })) continue;
+    ++known;
+    if (box[2] > box[0] && box[3] > box[1]) ++ordered;
+  }
+  boxes_decoded_ = 2 * ordered >= known;
+}
+
 void UltraFaceHead::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
                            std::vector<Detection>& detections) const {
   if (!limits.keeps(0)) return;
@@ -53,10 +68,10 @@ void UltraFaceHead::decode(const std::vector<TensorView>& outputs, const Detecti
   const float* const boxes = outputs[boxes_index_].data<float>();
   for (size_t i = 0; i < priors_.size(); ++i) {
     const float score = scores[2 * i + 1];
-    if (!(score > limits.score_threshold)) continue;
+    if (score <= limits.score_threshold) continue;
     const float* const box = boxes + 4 * i;
     Detection detection{box[0], box[1], box[2], box[3], score, 0};
-    if (!boxes_decoded_) {
+    if (!boxes_decoded_.value_or(true)) {
       const Prior& prior = priors_[i];
       set_corners(prior.cx + box[0] * kCentreVariance * prior.width, prior.cy + box[1] * kCentreVariance * prior.height,
                   prior.width * std::exp(box[2] * kSizeVariance), prior.height * std::exp(box[3] * kSizeVariance),

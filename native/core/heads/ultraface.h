@@ -32,6 +32,7 @@ inline const std::vector<UltraFaceLevel>& ultraface_levels() {
 class UltraFaceHead : public DetectionHead {
  public:
   UltraFaceHead(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs);
+  void inspect(const std::vector<TensorView>& outputs) override;
   void decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
               std::vector<Detection>& detections) const override;
 
@@ -42,9 +43,10 @@ class UltraFaceHead : public DetectionHead {
 
   static std::vector<Prior> make_priors(int input_width, int input_height);
 
+  const Family& family_;
   float input_width_;
   float input_height_;
-  bool boxes_decoded_;
+  std::optional<bool> boxes_decoded_;
   size_t scores_index_;
   size_t boxes_index_;
   std::vector<Prior> priors_;

@@ -60,10 +60,10 @@ void UltraFaceRawHead::decode_level(const Level& level, const float* classes, co
     const float* const box = offsets + kCoordinates * i * cells;
     for (int cell = 0; cell < level.cell_count; ++cell) {
       const float difference = face[cell] - background[cell];
-      if (!(difference > least_difference)) continue;
+      if (difference <= least_difference) continue;
       const float x = (static_cast<float>(cell % level.columns) + 0.5f) * level.cell_width;
       const float y = (static_cast<float>(cell / level.columns) + 0.5f) * level.cell_height;
-      Detection detection{0, 0, 0, 0, 1 / (1 + std::exp(-difference)), 0};
+      Detection detection{0, 0, 0, 0, sigmoid(difference), 0};
       set_corners(x + box[cell] * kCentreVariance * prior.width, y + box[cells + cell] * kCentreVariance * prior.height,
                   prior.width * std::exp(box[2 * cells + cell] * kSizeVariance),
                   prior.height * std::exp(box[3 * cells + cell] * kSizeVariance), detection.x1, detection.y1,

@@ -9,10 +9,12 @@ namespace edge_infer {
 class YoloV5Head : public DetectionHead {
  public:
   YoloV5Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs);
+  void inspect(const std::vector<TensorView>& outputs) override;
   void decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
               std::vector<Detection>& detections) const override;
 
  private:
+  const Family& family_;
   int class_count_;
   int anchor_count_;
 };

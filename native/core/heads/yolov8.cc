@@ -8,7 +8,8 @@
 
 namespace edge_infer {
 
-YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs) {
+YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<TensorInfo>& outputs)
+    : family_(parameters.family) {
   const int64_t cells = yolo_cell_count(parameters.input_width, parameters.input_height);
   const bool fits = outputs.size() == 1 && outputs[0].shape.size() == 3 && outputs[0].shape[0] == 1 &&
                     outputs[0].shape[1] > 4 && outputs[0].shape[2] == cells &&
@@ -18,6 +19,11 @@ YoloV8Head::YoloV8Head(const HeadParameters& parameters, const std::vector<Tenso
   }
   class_count_ = static_cast<int>(outputs[0].shape[1]) - 4;
   cell_count_ = static_cast<int>(cells);
+}
+
+void YoloV8Head::inspect(const std::vector<TensorView>& outputs) {
+  const float* const scores = outputs[0].data<float>() + static_cast<size_t>(4) * cell_count_;
+  expect_scores(family_, scores, static_cast<size_t>(class_count_) * cell_count_);
 }
 
 void YoloV8Head::decode(const std::vector<TensorView>& outputs, const DetectionLimits& limits,
@@ -31,7 +37,8 @@ void YoloV8Head::decode(const std::vector<TensorView>& outputs, const DetectionL
     std::fill(best_class, best_class + count, -1);
     for (int class_id = 0; class_id < class_count_; ++class_id) {
       if (!limits.keeps(class_id)) continue;
-      keep_best(data + static_cast<size_t>(4 + class_id) * cell_count_ + first, class_id, count, best, best_class);
+      const float* const scores = data + static_cast<size_t>(4 + class_id) * cell_count_ + first;
+      if (!keep_best(scores, class_id, count, best, best_class)) detections.push_back(kNoNumber);
     }
     for (int i = 0; i < count; ++i) {
       if (best_class[i] < 0) continue;

@@ -75,7 +75,8 @@ void YoloV8RawHead::decode_level(const Level& level, const float* boxes, const f
     std::fill(best_class, best_class + count, -1);
     for (int class_id = 0; class_id < class_count_; ++class_id) {
       if (!limits.keeps(class_id)) continue;
-      keep_best(classes + static_cast<size_t>(class_id) * level.cell_count + first, class_id, count, best, best_class);
+      const float* const logits = classes + static_cast<size_t>(class_id) * level.cell_count + first;
+      if (!keep_best(logits, class_id, count, best, best_class)) detections.push_back(kNoNumber);
     }
     for (int i = 0; i < count; ++i) {
       if (best_class[i] < 0) continue;
@@ -87,7 +88,7 @@ void YoloV8RawHead::decode_level(const Level& level, const float* boxes, const f
       const float y = static_cast<float>(cell / level.columns) + 0.5f;
       const auto stride = static_cast<float>(level.stride);
       detections.push_back({(x - distance(0)) * stride, (y - distance(1)) * stride, (x + distance(2)) * stride,
-                            (y + distance(3)) * stride, 1 / (1 + std::exp(-best[i])), best_class[i]});
+                            (y + distance(3)) * stride, sigmoid(best[i]), best_class[i]});
     }
   }
 }

@@ -46,7 +46,7 @@ struct JobSettings {
   std::vector<std::string> labels;
 };
 
-/// Throws BAD_IMAGE, BAD_REQUEST, TOO_LARGE, ABORTED, INFERENCE.
+/// Throws BAD_IMAGE, BAD_REQUEST, TOO_LARGE, ABORTED, INFERENCE, MODEL_OUTPUT.
 JobOutcome run_job(Pipeline& pipeline, const JobSettings& settings, const Job& job, Cancellation& cancellation);
 
 }  // namespace edge_infer

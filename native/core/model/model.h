@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ struct ModelOptions {
   std::string family;
   Preprocessing preprocessing;
   int class_count = 0;
-  bool boxes_decoded = true;
+  /// As in HeadParameters.
+  std::optional<bool> boxes_decoded = std::nullopt;
   /// Where the model takes any size: give each frame the smallest input that holds it, letterboxed into the input size.
   bool rectangular = false;
   /// For Pipeline::calibrate only: the outputs may be any float32 tensors.

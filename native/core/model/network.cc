@@ -27,6 +27,7 @@ Network::Network(const Model& model, InputSize input_size, float* input)
   const HeadParameters parameters{family, size.width, size.height, options.class_count, options.boxes_decoded};
   if (family.detects_objects()) {
     detection_head = std::get<MakeDetectionHead>(family.make_head)(parameters, executions[0].outputs());
+    detection_head->inspect(executions[0].views());
     return;
   }
   for (const Execution& execution : executions) {

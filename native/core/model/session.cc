@@ -1,7 +1,9 @@
 #include "model/session.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "error.h"
@@ -73,6 +75,26 @@ TensorInfo describe(const Ort::Session& session, size_t index, bool input) {
   return info;
 }
 
+/// What mends a refusal of ONNX Runtime, by its words.
+std::string remedy(std::string_view refusal) {
+  static const std::pair<const char*, const char*> kRemedies[] = {
+      {"IR version",
+       "Export it for an older version of ONNX (IR version 8, operator set 17), or use a newer ONNX Runtime"},
+      {"opset", "Export it with operator set 17 or an earlier one, or use a newer ONNX Runtime"},
+      {"NOT_IMPLEMENTED",
+       "This ONNX Runtime lacks an operator for these types of numbers: export the model in float32, or quantised "
+       "another "
+       "way"},
+      {"is not a registered function/op",
+       "Export it with ONNX's own operators, or name an ONNX Runtime that has this one"},
+      {"xternal data", "Its weights lie in a file of their own: put that beside the model, too"},
+  };
+  for (const auto& [words, text] : kRemedies) {
+    if (refusal.find(words) != std::string_view::npos) return std::string(". ") + text;
+  }
+  return "";
+}
+
 /// As people write sizes: width, then height; "any" for a side the model leaves open.
 std::string size_text(int64_t width, int64_t height) {
   const auto side = [](int64_t value) { return value < 0 ? std::string("any") : std::to_string(value); };
@@ -98,7 +120,7 @@ Session::Session(const std::string& model_path, const SessionOptions& options, M
   open(model_path, options);
   for (size_t i = 0; i < session_.GetInputCount(); ++i) inputs_.push_back(describe(session_, i, true));
   for (size_t i = 0; i < session_.GetOutputCount(); ++i) outputs_.push_back(describe(session_, i, false));
-  resolve_inputs(options.input_size);
+  resolve_inputs(options.input_size, options.default_input_size);
 }
 
 void Session::open(const std::string& model_path, const SessionOptions& options) {
@@ -115,11 +137,14 @@ void Session::open(const std::string& model_path, const SessionOptions& options)
   try {
     session_ = Ort::Session(runtime_environment(), model_path.c_str(), prepared);
   } catch (const Ort::Exception& exception) {
-    throw Error(ErrorCode::model_load, "ONNX Runtime cannot load the model: " + std::string(exception.what()));
+    std::string reason = exception.what();
+    while (!reason.empty() && (reason.back() == '\n' || reason.back() == '.')) reason.pop_back();
+    throw Error(ErrorCode::model_load,
+                "ONNX Runtime cannot load the model " + model_path + ": " + reason + remedy(reason));
   }
 }
 
-void Session::resolve_inputs(InputSize wanted) {
+void Session::resolve_inputs(InputSize wanted, InputSize otherwise) {
   const std::vector<ExtraInput>& extra_inputs = signature_.extra_inputs;
   const auto refuse = [&](const std::string& detail) {
     const bool known = wanted.width > 0;
@@ -148,8 +173,12 @@ void Session::resolve_inputs(InputSize wanted) {
   }
   const Shape& shape = image.shape;
   if (!allows(shape[0], 1) || !allows(shape[1], 3)) refuse("");
-  if ((shape[2] < 0 || shape[3] < 0) && wanted.width <= 0)
-    refuse("; its height and width are open: give an input size");
+  const bool open = shape[2] < 0 || shape[3] < 0;
+  if (open && wanted.width <= 0) {
+    if (otherwise.width <= 0) refuse("; its height and width are open: give an input size");
+    wanted = {allows(shape[3], otherwise.width) ? otherwise.width : static_cast<int>(shape[3]),
+              allows(shape[2], otherwise.height) ? otherwise.height : static_cast<int>(shape[2])};
+  }
   if (wanted.width > 0 && (!allows(shape[2], wanted.height) || !allows(shape[3], wanted.width))) {
     throw Error(ErrorCode::bad_option, "Expected the size of the model's own input, " + size_text(shape[3], shape[2]) +
                                            ", or no input size, but received " +
@@ -209,6 +238,7 @@ void Execution::bind_outputs() {
                   "The model's output " + outputs_[i].name + " must be " + expected + " but is " + outputs_[i].type);
     }
     buffers_.emplace_back(*type, outputs_[i].shape);
+    std::memcpy(buffers_[i].data(), values[i].GetTensorRawData(), buffers_[i].byte_count());
     output_values_.push_back(value_of(buffers_[i]));
     binding_.BindOutput(outputs_[i].name.c_str(), output_values_[i]);
     views_.push_back(buffers_[i].view());

@@ -19,8 +19,10 @@ struct InputSize {
 };
 
 struct SessionOptions {
-  /// Needed where the model leaves its height and width open; 0 where it does not.
+  /// Refused where it is not the model's own; 0: the model's own.
   InputSize input_size;
+  /// Of a model that leaves its height and width open, unless `input_size` says otherwise.
+  InputSize default_input_size;
   Device device;
   bool fallback_to_cpu = false;
   TensorRtOptions tensorrt;
@@ -49,7 +51,7 @@ class Session {
   friend class Execution;
 
   void open(const std::string& model_path, const SessionOptions& options);
-  void resolve_inputs(InputSize wanted);
+  void resolve_inputs(InputSize wanted, InputSize otherwise);
 
   ModelSignature signature_;
   Ort::Session session_{nullptr};
@@ -78,6 +80,8 @@ class Execution {
 
   /// The outputs with the shapes they really have.
   const std::vector<TensorInfo>& outputs() const { return outputs_; }
+  /// What the last run answered.
+  const std::vector<TensorView>& views() const { return views_; }
 
  private:
   void bind_outputs();

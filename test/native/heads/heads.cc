@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "heads/grid.h"
 #include "heads/registry.h"
 #include "pictures.h"
 
@@ -78,10 +79,152 @@ TEST_CASE("YOLOX: centres are offsets in cells, sizes logarithms") {
   CHECK(found[0].x2 == doctest::Approx(24 + 16));
   CHECK(found[0].y1 == doctest::Approx(20 - 8));
   CHECK(found[0].score == doctest::Approx(0.81));
-  // What overflows is dropped when it is clipped to the frame, or fills it: never a crash.
-  auto wild = decode("yolox", {1, 84, 7}, {{row, NAN}, {row + 2, 1000}, {row + 3, 1000}, {row + 4, 1}, {row + 5, 1}});
-  to_frame(wild, place(ResizeMode::stretch, 64, 64, 64, 64), 64, 64);
-  CHECK(wild.size() <= 1);
+}
+
+TEST_CASE("YOLOX and UltraFace exports with their decode are known by their values, or told") {
+  // The cells in their order, each with a box of 20 × 20 pixels in its middle.
+  std::vector<float> decoded(84 * 6), offsets(84 * 6);
+  float* row = decoded.data();
+  for (const GridCell& cell : yolo_grid(64, 64)) {
+    const float box[] = {(cell.x + 0.5f) * cell.stride, (cell.y + 0.5f) * cell.stride, 20, 20};
+    std::copy(std::begin(box), std::end(box), row);
+    float* const raw = offsets.data() + (row - decoded.data());
+    raw[0] = raw[1] = 0.5f;
+    raw[2] = raw[3] = std::log(20 / cell.stride);
+    row += 6;
+  }
+  const auto first_box = [](const std::vector<float>& cells, std::optional<bool> told) {
+    std::vector<float> data = cells;
+    HeadParameters parameters{find_family("yolox"), 64, 64};
+    parameters.boxes_decoded = told;
+    const auto head = make_detection_head(parameters, {{"output", "float32", {1, 84, 6}}});
+    head->inspect({{data.data(), {1, 84, 6}}});
+    data[4] = data[5] = 1;
+    std::vector<Detection> found;
+    head->decode({{data.data(), {1, 84, 6}}}, {}, found);
+    return found.at(0);
+  };
+  CHECK(first_box(decoded, std::nullopt).x2 == doctest::Approx(14));
+  CHECK(first_box(offsets, std::nullopt).x2 == doctest::Approx(14));
+  CHECK(first_box(decoded, true).x2 == doctest::Approx(14));
+  CHECK(first_box(decoded, false).x2 > 1000);
+  CHECK(first_box(std::vector<float>(84 * 6), std::nullopt).x2 == 4);
+
+  const Shape scores{1, 4420, 2}, boxes{1, 4420, 4};
+  const std::vector<float> no_scores(2 * 4420);
+  std::vector<float> corners(4 * 4420), priors(4 * 4420);
+  for (size_t i = 0; i < corners.size(); ++i) {
+    corners[i] = i % 4 < 2 ? 0.25f : 0.75f;
+    priors[i] = i % 3 == 0 ? 0.5f : -0.5f;
+  }
+  for (const auto& [values, x2] : {std::pair{&corners, 240.f}, {&priors, 5.f}}) {
+    const auto head =
+        make_detection_head({find_family("ultraface"), 320, 240}, {{"s", "float32", scores}, {"b", "float32", boxes}});
+    head->inspect({{no_scores.data(), scores}, {values->data(), boxes}});
+    std::vector<float> one = no_scores;
+    one[1] = 1;
+    std::vector<Detection> found;
+    head->decode({{one.data(), scores}, {values->data(), boxes}}, {}, found);
+    CHECK(std::fabs(found.at(0).x2 - x2) < 10);
+  }
+}
+
+TEST_CASE("a score that is no number is found wherever it stands, and said") {
+  const auto impossible = [](std::vector<Detection> found) {
+    return find_impossible(found, 64, 64).value_or("nothing");
+  };
+  const std::pair<const char*, Shape> families[] = {
+      {"yolov8", {1, 6, 84}}, {"yolov5", {1, 252, 7}}, {"yolox", {1, 84, 7}}};
+  for (const auto& [family, shape] : families) {
+    CAPTURE(family);
+    const bool rows = shape[2] == 7;
+    const auto place = [&](size_t cell, size_t column) { return rows ? 7 * cell + column : column * 84 + cell; };
+    const size_t first_score = 4;
+    for (const size_t cell : {size_t{0}, size_t{3}, size_t{83}}) {
+      CHECK(impossible(decode(family, shape, {{place(cell, first_score), NAN}})) == "a score of nan");
+      CHECK(impossible(decode(family, shape, {{place(cell, 4), 0.9f}, {place(cell, 5), NAN}})) == "a score of nan");
+    }
+    CHECK(impossible(decode(family, shape, {{place(1, 4), INFINITY}, {place(1, 5), 1}, {place(1, 6), 1}})) ==
+          "a score of inf");
+    CHECK(impossible(decode(family, shape, {{place(1, 4), 330}, {place(1, 5), 1}})).find("a score of 330") == 0);
+    CHECK(impossible(decode(family, shape, {})) == "nothing");
+  }
+  // The forms that are cut before their sigmoid or softmax.
+  std::vector<std::vector<float>> grids;
+  std::vector<TensorInfo> infos;
+  for (const int64_t side : {8, 4, 2}) {
+    for (const int64_t channels : {64, 1}) {
+      grids.emplace_back(static_cast<size_t>(channels * side * side), channels == 1 ? -9.f : 0.f);
+      infos.push_back({"grid", "float32", {1, channels, side, side}});
+    }
+  }
+  const auto decode_raw = [&] {
+    std::vector<TensorView> views;
+    for (size_t i = 0; i < grids.size(); ++i) views.emplace_back(grids[i].data(), infos[i].shape);
+    std::vector<Detection> found;
+    make_detection_head({find_family("yolov8-raw"), 64, 64}, infos)->decode(views, {}, found);
+    return found;
+  };
+  CHECK(impossible(decode_raw()) == "nothing");
+  grids[3][5] = 2;
+  CHECK(impossible(decode_raw()) == "nothing");
+  for (const float logit : {NAN, INFINITY}) {
+    grids[3][5] = logit;
+    CHECK(impossible(decode_raw()) == (std::isnan(logit) ? "a score of nan" : "a score of inf"));
+  }
+  grids[3][5] = 2;
+  grids[2][5] = NAN;
+  CHECK(impossible(decode_raw()).find("the box [nan, ") == 0);
+}
+
+TEST_CASE("what no result can be is told from what rounding and the edge make of one") {
+  const auto check = [](const Detection& detection) {
+    std::vector<Detection> found = {{1, 1, 2, 2, 0.5f, 0}, detection};
+    const auto impossible = find_impossible(found, 64, 32);
+    if (!impossible) CHECK((found[1].score >= 0 && found[1].score <= 1));
+    return impossible.value_or("");
+  };
+  CHECK(check({1, 1, 9, 9, 1.0000001f, 0}).empty());
+  CHECK(check({1, 1, 9, 9, 1.02f, 0}) == "a score of 1.02");
+  CHECK(check({1, 1, 9, 9, -0.5f, 0}) == "a score of -0.5");
+  CHECK(check({-900, -900, 9000, 9000, 1, 0}).empty());
+  CHECK(check({5, 1, 5, 9, 1, 0}) == "the box [5, 1, 5, 9]");
+  CHECK(check({5, 9, 6, 1, 1, 0}) == "the box [5, 9, 6, 1]");
+  CHECK(check({0, 1, 0, 9, 1, 0}).empty());
+  CHECK(check({64, 1, 64, 9, 1, 0}).empty());
+  CHECK(check({5, 32, 9, 32, 1, 0}).empty());
+  CHECK(check({5, 1, INFINITY, 9, 1, 0}) == "the box [5, 1, inf, 9]");
+  CHECK(check({NAN, 1, 7, 9, 1, 0}) == "the box [nan, 1, 7, 9]");
+}
+
+TEST_CASE("scores that are none are refused when the model is loaded") {
+  const std::pair<const char*, Shape> families[] = {
+      {"yolov8", {1, 6, 84}}, {"yolov5", {1, 252, 7}}, {"yolox", {1, 84, 7}}};
+  for (const auto& [family, shape] : families) {
+    CAPTURE(family);
+    const auto inspect = [&, shape = shape, family = family](float value) {
+      std::vector<float> data(static_cast<size_t>(element_count(shape)));
+      data.back() = value;
+      const auto head = make_detection_head({find_family(family), 64, 64}, {{"output", "float32", shape}});
+      return error_of([&] { head->inspect({{data.data(), shape}}); });
+    };
+    CHECK(inspect(330).first == "MODEL_LOAD");
+    CHECK(inspect(-4.5f).second.find("must answer scores from 0 to 1, but has -4.5 among them") != std::string::npos);
+    CHECK(inspect(1.0000001f).first.empty());
+    CHECK(inspect(-0.001f).first.empty());
+  }
+}
+
+TEST_CASE("YOLOv5: outputs that are not read are the raw grids, no masks") {
+  const auto make = [](const Shape& second) {
+    return error_of([&] {
+             make_detection_head({find_family("yolov5"), 64, 64},
+                                 {{"output", "float32", {1, 252, 7}}, {"more", "float32", second}});
+           })
+        .first;
+  };
+  CHECK(make({1, 3, 8, 8, 7}).empty());
+  CHECK(make({1, 32, 16, 16}) == "MODEL_LOAD");
 }
 
 TEST_CASE("outputs that do not fit a family are refused with both shapes") {
