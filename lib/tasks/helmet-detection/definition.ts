@@ -1,5 +1,6 @@
 import type { TaskDefinition } from '../definition.js'
 import * as present from './present.js'
+import { BARE_HEAD } from './present.js'
 import type { schema } from './schema.js'
 
 export const definition: TaskDefinition<'helmet_detection', 'detection', typeof schema> = {
@@ -9,6 +10,6 @@ export const definition: TaskDefinition<'helmet_detection', 'detection', typeof 
   title: 'Helmets',
   purpose: 'Hard hats',
   models: ['helmet-yolox'],
-  countedClass: present.BARE_HEAD,
+  countedClass: BARE_HEAD,
   present,
 }
