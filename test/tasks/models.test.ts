@@ -2,9 +2,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { defaultModelFor, isDefaultModel, loadTaskCatalog, resolveModel,
-  resolveTaskModel } from '../../lib/tasks/models.js'
+import {
+  defaultModelFor, isDefaultModel, loadTaskCatalog, resolveModel, resolveTaskModel,
+} from '../../lib/tasks/models.js'
 import { definitionOf, TASK_NAMES } from '../../lib/tasks/registry.js'
+import { writeConstantModel } from '../helpers/onnx.js'
 import { useOwnEnvironment } from '../models/helpers.js'
 
 async function writeOwn(root: string, models: readonly object[]): Promise<void> {
@@ -54,7 +56,7 @@ t.test('a file of the user is of the family of its task, and no model is taken f
   const { root } = await useOwnEnvironment(t)
   await writeOwn(root, [])
   const mine = join(root, 'mine.onnx')
-  await writeFile(mine, 'x')
+  writeConstantModel(mine, [{ name: 'images', shape: [1, 3, 32, 32] }], [{ name: 'out', shape: [1, 66] }])
   t.match((await resolveTaskModel('face_alignment', mine)).entry, {
     family: 'hopenet', task: 'face_alignment', cropMargin: 0.3,
   })
