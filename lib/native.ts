@@ -316,6 +316,8 @@ function loadAddon(): Addon {
   try {
     addon = requireFrom(path) as Addon
   } catch (cause) {
+    // It is the right addon, which says what it lacks.
+    if (isErrorCode((cause as { code?: unknown }).code)) throw toEdgeInferError(cause)
     throw new EdgeInferError('RUNTIME_UNAVAILABLE', explainAddonFailure(path, cause), { cause })
   }
   return addon

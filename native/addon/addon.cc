@@ -157,7 +157,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 }  // namespace edge_infer
 
 static Napi::Object initialize_addon(Napi::Env env, Napi::Object exports) {
-  return edge_infer::initialize(env, exports);
+  try {
+    return edge_infer::initialize(env, exports);
+  } catch (...) {
+    throw edge_infer::current_js_error(env);
+  }
 }
 
 NODE_API_MODULE(edge_infer, initialize_addon)

@@ -2,22 +2,15 @@
 
 #include <pthread.h>
 
-#include <string>
-#include <system_error>
 #include <utility>
 
-#include "error.h"
+#include "posix.h"
 
 namespace edge_infer {
 
 Executor::Executor(int threads) {
   try {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { work(i); });
-  } catch (const std::system_error& error) {
-    const size_t started = threads_.size();
-    stop();
-    throw Error(ErrorCode::internal, "Thread " + std::to_string(started + 1) + " of " + std::to_string(threads) +
-                                         " cannot be started: " + error.what());
+    start_threads(threads, [this](int i) { threads_.emplace_back([this, i] { work(i); }); });
   } catch (...) {
     stop();
     throw;

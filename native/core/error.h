@@ -1,6 +1,5 @@
 #pragma once
 
-#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -48,23 +47,6 @@ struct Failure {
 };
 
 /// The exception that is being handled, whatever its type. For use in a catch block.
-inline Failure current_failure() noexcept {
-  try {
-    try {
-      throw;
-    } catch (const Error& error) {
-      return {error.code(), error.what()};
-    } catch (const std::bad_alloc&) {
-      return {ErrorCode::internal, "Out of memory"};
-    } catch (const std::exception& error) {
-      return {ErrorCode::internal, error.what()};
-    } catch (...) {
-      return {ErrorCode::internal, "An exception of an unknown type was thrown"};
-    }
-  } catch (...) {
-    // There was no room for the message. This one is short enough to need none.
-    return {ErrorCode::internal, "Out of memory"};
-  }
-}
+Failure current_failure() noexcept;
 
 }  // namespace edge_infer

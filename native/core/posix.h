@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "error.h"
@@ -16,6 +17,20 @@ namespace edge_infer {
 /// Throws INTERNAL with the reason that errno gives for the failure of `call`.
 [[noreturn]] inline void throw_errno(const char* call) {
   throw Error(ErrorCode::internal, std::string(call) + " failed: " + std::strerror(errno));
+}
+
+/// Calls `start(i)` for i from 0, each of which starts a thread. Throws INTERNAL for the first that cannot be started.
+template <typename Start>
+void start_threads(int count, const Start& start) {
+  for (int i = 0; i < count; ++i) {
+    try {
+      start(i);
+    } catch (const std::system_error& error) {
+      throw Error(ErrorCode::internal, "Thread " + std::to_string(i + 1) + " of " + std::to_string(count) +
+                                           " cannot be started: " + error.what() +
+                                           " (ulimit -u, pids.max of the control group, TasksMax)");
+    }
+  }
 }
 
 /// Closes the descriptor it owns.

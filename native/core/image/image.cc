@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <climits>
 #include <cmath>
+#include <new>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
@@ -18,6 +19,14 @@
 namespace edge_infer {
 namespace {
 
+/// OpenCV's codecs fail alike without memory and at a picture they cannot take. Throws std::bad_alloc where there is no
+/// room for what they need at most.
+void expect_memory_for(int width, int height) {
+  constexpr size_t kBytesPerPixel = 8, kFixedBytes = 1 << 20;
+  const size_t pixels = static_cast<size_t>(width) * static_cast<size_t>(height);
+  ::operator delete(::operator new(pixels* kBytesPerPixel + kFixedBytes));
+}
+
 cv::Mat decode_with_opencv(ByteView file, const ImageHeader& header) {
   if (file.size > INT_MAX) throw Error(ErrorCode::too_large, "An image file must be smaller than 2 GiB");
   const cv::Mat encoded(1, static_cast<int>(file.size), CV_8UC1, const_cast<uint8_t*>(file.data));
@@ -28,6 +37,7 @@ cv::Mat decode_with_opencv(ByteView file, const ImageHeader& header) {
     pixels.release();
   }
   if (pixels.cols != header.width || pixels.rows != header.height) {
+    expect_memory_for(header.width, header.height);
     throw Error(ErrorCode::bad_image, std::string("The ") + format_name(header.format) + " cannot be decoded: its " +
                                           std::to_string(file.size) +
                                           " bytes are damaged, incomplete or of an unknown variant");
@@ -118,6 +128,7 @@ Bytes encode_with_opencv(const char* extension, const cv::Mat& pixels, const std
     file.clear();
   }
   if (file.empty()) {
+    expect_memory_for(pixels.cols, pixels.rows);
     throw Error(ErrorCode::too_large, "A picture of " + std::to_string(pixels.cols) + "x" +
                                           std::to_string(pixels.rows) + " is larger than the format " + extension +
                                           " allows");

@@ -2,6 +2,7 @@
 
 #include <csetjmp>
 #include <cstdio>
+#include <new>
 #include <string>
 
 // jerror.h needs what jpeglib.h defines.
@@ -17,7 +18,7 @@ namespace {
 /// A picture of this many progressive scans was made to waste time; real ones have about ten.
 constexpr int kMaxScans = 100;
 
-enum class Failure { none, broken, damaged, too_many_scans, other_size, cancelled };
+enum class Failure { none, no_memory, broken, damaged, too_many_scans, other_size, cancelled };
 
 struct Decoder {
   Decoder() = default;
@@ -43,6 +44,7 @@ Decoder& decoder_of(j_common_ptr info) { return *static_cast<Decoder*>(info->cli
 }
 
 void on_error(j_common_ptr info) {
+  if (info->err->msg_code == JERR_OUT_OF_MEMORY) fail(info, Failure::no_memory);
   info->err->format_message(info, decoder_of(info).message);
   fail(info, Failure::broken);
 }
@@ -140,6 +142,8 @@ cv::Mat bgr_of_cmyk(const cv::Mat& inks) {
 
 [[noreturn]] void report(const Decoder& decoder, size_t size) {
   switch (decoder.failure) {
+    case Failure::no_memory:
+      throw std::bad_alloc();
     case Failure::cancelled:
       throw Error(ErrorCode::aborted, "The call was cancelled while its image was decoded");
     case Failure::damaged:

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "error.h"
+#include "model/ready_threads.h"
 #include "model/runtime.h"
 
 namespace edge_infer {
@@ -134,6 +135,9 @@ void Session::open(const std::string& model_path, const SessionOptions& options)
     provider_ = provider_name(DeviceKind::cpu);
     prepared = session_options(options);
   }
+  // The thread that runs the session is the first.
+  ReadyThreads threads(options.intra_op_threads - 1);
+  threads.serve(prepared);
   try {
     session_ = Ort::Session(runtime_environment(), model_path.c_str(), prepared);
   } catch (const Ort::Exception& exception) {

@@ -35,7 +35,7 @@ struct SessionOptions {
 class Session {
  public:
   /// Throws MODEL_LOAD (a broken file; a tensor that is not as expected, with both shapes), BAD_OPTION (an input size
-  /// that is not the model's), PROVIDER_UNAVAILABLE.
+  /// that is not the model's), PROVIDER_UNAVAILABLE, INTERNAL (no threads).
   Session(const std::string& model_path, const SessionOptions& options, ModelSignature signature = {});
 
   const std::vector<TensorInfo>& inputs() const { return inputs_; }
