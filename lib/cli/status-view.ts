@@ -48,8 +48,9 @@ export function drawCluster(view: ClusterView, { url, columns, colour }: ViewOpt
 
 function headline({ role, upstream, nodes }: ClusterView, url: string): string[] {
   const lost = nodes.filter((node) => node.lost).length
-  const workers = nodes.filter((node) => !node.lost).flatMap(workersOf)
-  const waiting = workers.reduce((sum, worker) => sum + worker.task_to_do, 0)
+  const services = nodes.filter((node) => !node.lost).flatMap((node) => Object.values(node.service_state))
+  const workers = services.flatMap(workersOf)
+  const waiting = workers.reduce((sum, { task_to_do: held = 0 }) => sum + held, 0)
   const counts = [
     count(nodes.length - lost, 'node'), ...(lost > 0 ? [`${lost} lost`] : []), count(workers.length, 'worker'),
   ]
@@ -72,24 +73,24 @@ function nodeColumns(wide: boolean): Column[] {
 function nodeRow(node: NodeView, wide: boolean): Cell[] {
   const { device_state: device, lost } = node
   const bar = wide ? 14 : 6
-  const busy = mean(device.cpu_ratio)
   const cells: Cell[] = [
     { text: plain(node.key) },
-    { text: node.kind === 'poll' ? `${node.role}*` : node.role },
+    { text: `${plain(node.role)}${node.kind === 'poll' ? '*' : ''}` },
     {
       text: node.kind === 'self' ? 'itself' : lost ? `lost ${age(node.age_ms)}` : age(node.age_ms),
       ...(lost && { style: 'red' }),
     },
-    meter(busy, bar), ...(wide ? [{ text: String(device.n_cpu) }] : []),
-    meter(device.mem_ratio, bar), ...(wide ? [{ text: device.mem_total.toFixed(1) }] : []),
-    ...(wide ? [{ text: `${device.swap_ratio.toFixed(0)}%` }] : []),
-    { text: device['net_ratio(MBps)'].toFixed(1) }, { text: gpus(device, wide) },
+    meter(mean(device.cpu_ratio), bar), ...(wide ? [figure(device.n_cpu, String)] : []),
+    meter(device.mem_ratio, bar), ...(wide ? [figure(device.mem_total, (total) => total.toFixed(1))] : []),
+    ...(wide ? [figure(device.swap_ratio, (ratio) => `${ratio.toFixed(0)}%`)] : []),
+    figure(device['net_ratio(MBps)'], (rate) => rate.toFixed(1)), { text: gpus(device, wide) },
   ]
   return lost ? cells.map(({ text, style }) => ({ text, style: style === 'red' ? style : 'dim' })) : cells
 }
 
 /** `7% 1%m +2`: the first one busy, its memory in use, and how many others there are. */
-function gpus({ gpu_utilization: busy, gpu_mem: memory }: NodeView['device_state'], wide: boolean): string {
+function gpus(device: NodeView['device_state'], wide: boolean): string {
+  const [busy, memory] = [device.gpu_utilization ?? {}, device.gpu_mem ?? {}]
   const [first, ...others] = new Set([...Object.keys(busy), ...Object.keys(memory)])
   if (first === undefined) return '-'
   const share = memory[first]
@@ -109,7 +110,9 @@ function workerColumns(wide: boolean): Column[] {
 
 function workerRows(node: NodeView, wide: boolean): Cell[][] {
   const services = Object.entries(node.service_state)
-  const rows = services.flatMap(([task, { cpu_util_limit: limit, workers }]) => {
+  const rows = services.flatMap(([task, service]) => {
+    const { cpu_util_limit: limit } = service
+    const workers = workersOf(service)
     const name = { text: `  ${plain(task).slice(0, LONGEST_TASK)}${limit < 1 ? ` ≤${percent(limit * 100)}` : ''}` }
     if (workers.length === 0) return [[name, { text: '?' }]]
     return workers.map((worker, index) => [index === 0 ? name : { text: '' }, ...workerCells(worker, wide)])
@@ -122,11 +125,11 @@ function workerRows(node: NodeView, wide: boolean): Cell[][] {
 
 function workerCells(worker: WorkerState, wide: boolean): Cell[] {
   return [
-    { text: String(worker.pid) },
-    { text: String(worker.task_to_do), ...(worker.task_to_do > 1 && { style: 'yellow' }) },
-    { text: percent(worker.cpu_ratio) }, limit(worker.cpu_util_limit),
-    { text: percent(worker.mem_ratio) }, limit(worker.mem_util_limit),
-    { text: milliseconds(worker.p50_ms) }, { text: milliseconds(worker.p99_ms) },
+    figure(worker.pid, String),
+    { ...figure(worker.task_to_do, String), ...(worker.task_to_do > 1 && { style: 'yellow' }) },
+    figure(worker.cpu_ratio, percent), limit(worker.cpu_util_limit),
+    figure(worker.mem_ratio, percent), limit(worker.mem_util_limit),
+    figure(worker.p50_ms, milliseconds), figure(worker.p99_ms, milliseconds),
     ...(wide ? [{ text: plain(worker.model) }] : []),
   ]
 }
@@ -135,7 +138,17 @@ function limit(share: number): Cell {
   return share < 1 ? { text: percent(share * 100), style: 'yellow' } : { text: '-', style: 'dim' }
 }
 
-function meter(value: number, width: number): Cell {
+/** What a node does not tell is a dash. */
+function figure(value: unknown, show: (value: number) => string): Cell {
+  return { text: isFigure(value) ? show(value) : '-' }
+}
+
+function isFigure(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+function meter(value: unknown, width: number): Cell {
+  if (!isFigure(value)) return { text: '-' }
   const filled = Math.min(width, Math.max(0, Math.round(value / 100 * width)))
   const style = value >= FULL_PERCENT ? 'red' : value >= BUSY_PERCENT ? 'yellow' : 'green'
   return { text: `${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${value.toFixed(0).padStart(3)}%`, style }
@@ -164,8 +177,8 @@ function drawTable(
   })
 }
 
-function workersOf({ service_state: services }: NodeView): WorkerState[] {
-  return Object.values(services).flatMap(({ workers }) => workers)
+function workersOf({ workers }: NodeView['service_state'][string]): WorkerState[] {
+  return workers ?? []
 }
 
 function count(number: number, noun: string): string {
@@ -176,21 +189,24 @@ function percent(value: number): string {
   return `${value < 10 && !Number.isInteger(value) ? value.toFixed(1) : value.toFixed(0)}%`
 }
 
-function milliseconds(value: number | null): string {
-  return value === null ? '-' : value < 100 ? value.toFixed(1) : value.toFixed(0)
+function milliseconds(value: number): string {
+  return value < 100 ? value.toFixed(1) : value.toFixed(0)
 }
 
 function age(milliseconds: number): string {
+  if (!isFigure(milliseconds)) return '-'
   const seconds = milliseconds / 1000
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`
   return seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`
 }
 
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
+/** Of the cores; older nodes tell it as one figure. */
+function mean(values: number | readonly number[]): number {
+  const all = [values].flat()
+  return all.reduce((sum, value) => sum + value, 0) / all.length
 }
 
 /** Names come from other machines: nothing of them may move the cursor. */
-function plain(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?')
+function plain(text: string | undefined): string {
+  return text === undefined ? '-' : text.replace(/[^\x20-\x7e]/g, '?')
 }

@@ -102,7 +102,11 @@ async function ask(peer: PeerClient, url: string): Promise<ClusterView> {
 
 function isNode(value: unknown): value is NodeView {
   const { key, device_state: device, service_state: services } = (value ?? {}) as Partial<NodeView>
-  return typeof key === 'string' && Array.isArray(device?.cpu_ratio) && typeof services === 'object'
+  return typeof key === 'string' && isObject(device) && isObject(services)
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 function readCa(file: string | undefined): string | undefined {

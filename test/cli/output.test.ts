@@ -5,9 +5,9 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeFile
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { resolveSample } from '../../lib/models/index.js'
+import { resolveModel, resolveSample } from '../../lib/models/index.js'
 import { until } from '../helpers/processes.js'
-import { writeVideo } from '../helpers/pictures.js'
+import { face, writeVideo } from '../helpers/pictures.js'
 import { serve as serveHttp } from '../models/helpers.js'
 
 const CLI = new URL('../../../bin/edge-infer', import.meta.url).pathname
@@ -87,7 +87,8 @@ t.test('a command that goes on ends when its reader goes', async (t) => {
 const namespaces = spawnSync('unshare', ['-rm', 'true']).status === 0 || 'mount namespaces are not allowed here'
 
 t.test('results on a full disk', { skip: namespaces === true ? false : namespaces }, async (t) => {
-  const directory = t.testdir({ full: {} })
+  const directory = t.testdir({ full: {}, pictures: { '1.jpg': face } })
+  const { paths: [model] } = await resolveModel('ultraface-rfb-320')
   await writeVideo(join(directory, 'video.mp4'), 40)
   const models = Array.from({ length: 500 }, (_, index) => ({
     name: `model-${index}`, task: 'car_detection', family: 'yolov8', licence: { id: 'MIT' }, obtain: 'no',
@@ -112,6 +113,8 @@ t.test('results on a full disk', { skip: namespaces === true ? false : namespace
     [`run face_detection "${picture}" --out full/a.jpg`, 16, /full\/a\.jpg cannot be written: ENOSPC/],
     ['run face_detection video.mp4 --out full/a.mp4', 16, /full\/a\.mp4 cannot be written: it holds 0 of 40 frames/],
     [`${bench} --output full/report.html`, 4, /The report full\/report\.html cannot be written: ENOSPC/],
+    [`models quantize "${model}" --calibrate pictures --out full/int8.onnx`, 16,
+      /The file of --out cannot be written: ENOSPC/],
     ['quickstart --out full/pictures', 16, /full\/pictures\/faces\.jpg cannot be written: ENOSPC/],
   ]
   for (const [args, kilobytes, message] of cases) {

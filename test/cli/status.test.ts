@@ -1,6 +1,7 @@
 import t from 'tap'
 import { drawCluster } from '../../lib/cli/status-view.js'
 import type { ClusterView, NodeView } from '../../lib/cluster/index.js'
+import { serve } from '../models/helpers.js'
 import { runCli } from './run.js'
 
 const worker = {
@@ -69,6 +70,26 @@ t.test('a host says how it stands with its cloud', async (t) => {
   const upstream = { cloud: 'http://10.0.0.1:5500', standing: 'refused' as const, reason: 'Expected a token' }
   const text = drawCluster({ role: 'host', upstream, nodes: VIEW.nodes.slice(1, 2) }, { url: 'http://127.0.0.1', columns: 80, colour: false })
   t.equal(text.split('\n')[1], 'of the cloud http://10.0.0.1:5500: refused (Expected a token)')
+})
+
+t.test('what a node does not tell is a dash', async (t) => {
+  const { device_state: _, service_state: __, age_ms: ___, role: ____, ...told } = node('10.0.0.2', 5500, {})
+  const services = { car_detection: { workers: [{}] }, face_detection: {} }
+  const nodes = [
+    { ...told, device_state: {}, service_state: services },
+    { ...node('10.0.0.3', 5500, {}), device_state: { cpu_ratio: 7, gpu_mem: null, mem_ratio: null } },
+  ]
+  for (const columns of [80, 120]) {
+    const text = drawCluster({ role: 'cloud', nodes } as unknown as ClusterView, {
+      url: 'http://127.0.0.1', columns, colour: false,
+    })
+    t.match(text, columns === 80 ? /^10\.0\.0\.2( +-){6}$/m : /^10\.0\.0\.2( +-){9}$/m)
+    t.match(text, /^10\.0\.0\.3 +host +0\.4 s +█*░+ +7% +-/m)
+    t.match(text, columns === 80 ? /^ {2}car_detection( +-){8}$/m : /^ {2}car_detection( +-){9}$/m)
+    t.match(text, /^ {2}face_detection +\?$/m)
+  }
+  const url = await serve(t, (_request, response) => response.end(JSON.stringify({ role: 'cloud', nodes })))
+  t.match(await runCli('status', url), { code: 0, stderr: '', stdout: /^10\.0\.0\.2( +-){6}$/m })
 })
 
 t.test('nobody there, no URL', async (t) => {

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { EdgeInferError } from '../../errors.js'
+import { EdgeInferError, writeError } from '../../errors.js'
 import { native, type TensorStatistics } from '../../native.js'
 import type { OnnxModel } from '../onnx/model.js'
 import type { CatalogEntry } from '../types.js'
@@ -26,6 +26,7 @@ export async function calibrateTensors(
     const [input] = model.inputs as [OnnxModel['inputs'][number]]
     const shape = (input.shape ?? []).map((side, index) => side ?? `side_${index}`)
     await writeFile(path, model.rewired(tensors, { name: input.name, shape }))
+      .catch((cause: Error) => { throw writeError(path, cause) })
     return await statisticsOf(path, entry, tensors, options)
   } finally {
     await rm(directory, { recursive: true, force: true })
