@@ -7,7 +7,7 @@ namespace edge_infer {
 namespace {
 
 constexpr int kBackgroundThreads = 2;
-/// What process.exit() waits at most for a model that loads or a stream that opens.
+/// What process.exit() waits at most: for a model that loads, a stream that opens, a job whose other half never comes.
 constexpr std::chrono::seconds kExitPatience{10};
 
 }  // namespace
@@ -25,11 +25,8 @@ Environment::Environment(Napi::Env env) : background_(kBackgroundThreads) {
 // called.
 void Environment::listen_for_exit(Napi::Env env) {
   const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
-  const Napi::Function stop = Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
-    Environment& environment = Environment::of(info.Env());
-    environment.stop_calls();
-    environment.background_.stop_within(kExitPatience);
-  });
+  const Napi::Function stop = Napi::Function::New(
+      env, [](const Napi::CallbackInfo& info) { Environment::of(info.Env()).shut_down_within(kExitPatience); });
   process.Get("prependOnceListener").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), stop});
 }
 
@@ -55,13 +52,26 @@ void Environment::work_ends(Napi::Env env) {
   if (--under_way_ == 0) dispatcher_.Unref(env);
 }
 
-void Environment::stop_calls() noexcept {
-  for (Stoppable* const stoppable : stoppables_) stoppable->shut_down();
+void Environment::cancel_all() noexcept {
+  for (Stoppable* const stoppable : stoppables_) stoppable->cancel_all();
 }
 
+/// Without a limit: what the threads use goes with the environment. Once the event loop has ended by itself no call is
+/// under way; a worker thread that is terminated waits for the end of the stage each is in.
 void Environment::shut_down() noexcept {
-  stop_calls();
+  cancel_all();
+  for (Stoppable* const stoppable : stoppables_) stoppable->executor().stop();
   background_.stop();
+}
+
+void Environment::shut_down_within(std::chrono::milliseconds limit) noexcept {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  const auto left = [end] {
+    return std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  };
+  cancel_all();
+  for (Stoppable* const stoppable : stoppables_) stoppable->executor().stop_within(left());
+  background_.stop_within(left());
 }
 
 }  // namespace edge_infer

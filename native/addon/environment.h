@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <chrono>
 #include <memory>
 #include <set>
 
@@ -13,8 +14,10 @@ namespace edge_infer {
 class Stoppable {
  public:
   virtual ~Stoppable() = default;
-  /// Cancels what runs and waits for it.
-  virtual void shut_down() noexcept = 0;
+  /// Cancels what runs. Does not wait.
+  virtual void cancel_all() noexcept = 0;
+  /// Whose jobs are to be waited for.
+  virtual Executor& executor() noexcept = 0;
 };
 
 /// What the addon keeps for one JavaScript environment (the main thread, or a worker_thread).
@@ -56,8 +59,9 @@ class Environment {
   using Dispatcher = Napi::TypedThreadSafeFunction<void, Completion, call>;
 
   void listen_for_exit(Napi::Env env);
-  void stop_calls() noexcept;
+  void cancel_all() noexcept;
   void shut_down() noexcept;
+  void shut_down_within(std::chrono::milliseconds limit) noexcept;
 
   Executor background_;
   Dispatcher dispatcher_;

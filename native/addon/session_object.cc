@@ -74,12 +74,11 @@ SessionObject::~SessionObject() {
   });
 }
 
-void SessionObject::shut_down() noexcept {
+void SessionObject::cancel_all() noexcept {
   for (const auto& [token, cancellation] : calls_) {
     ignore_failure([&call = *cancellation] { call.cancel(); });
   }
   if (serving_) ignore_failure([this] { serving_->stop(); });
-  core()->executor->stop();
 }
 
 std::shared_ptr<Cancellation> SessionObject::begin_call(int64_t token) {

@@ -47,7 +47,8 @@ class SessionObject : public NativeObject<SessionObject, SessionCore>, public St
   explicit SessionObject(const Napi::CallbackInfo& info);
   ~SessionObject() override;
 
-  void shut_down() noexcept override;
+  void cancel_all() noexcept override;
+  Executor& executor() noexcept override { return *core()->executor; }
 
  private:
   Napi::Value detect(const Napi::CallbackInfo& info);

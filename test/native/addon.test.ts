@@ -46,6 +46,27 @@ async function outcomeOf(call: () => unknown): Promise<unknown> {
   }
 }
 
+/** Each function and method, and arguments that it takes. */
+function functionsOf(session: NativeSession & Record<string, Callable>): [string, Callable, unknown[]][] {
+  return [
+    ['createSession', addon.createSession as Callable, [options]],
+    ['annotate', addon.annotate as Callable, [raw, [], '.jpg', 90]],
+    ['openVideo', addon.openVideo as Callable, [join(directory, 'none.mp4')]],
+    ['createVideo', addon.createVideo as Callable, ['', 64, 64, 25]],
+    ['createSharedMemory', addon.createSharedMemory as Callable, [4096]],
+    ['releaseSharedPages', addon.releaseSharedPages as Callable, [1_000_000, 0, 4096]],
+    ['openJobServer', addon.openJobServer as Callable, [0, 1_000_000]],
+    ['extractImages', addon.extractImages as Callable, [Buffer.from('{}')]],
+    ['encodeBytesLiteral', addon.encodeBytesLiteral as Callable, [new Uint8Array(3)]],
+    ['reclaim', addon.reclaim as Callable, [new Uint8Array(3)]],
+    ['loadRuntime', addon.loadRuntime as Callable, ['none.so']],
+    ['detect', (session.detect as Callable).bind(session), [raw, detect, 1]],
+    ['headPose', (session.headPose as Callable).bind(session), [[raw], { margin: 0 }, 1]],
+    ['cancel', (session.cancel as Callable).bind(session), [1]],
+    ['inputSizeFor', (session.inputSizeFor as Callable).bind(session), [64, 64]],
+  ]
+}
+
 t.test('the runtime reports nothing to its maker', async (t) => {
   const home = t.testdir()
   const { code, stdout, stderr } = await runScript(`
@@ -73,24 +94,7 @@ t.test('every error code of the addon has an entry in the table of errors', (t) 
 
 t.test('every argument of every function', async (t) => {
   const session = await addon.createSession?.(options) as NativeSession & Record<string, Callable>
-  const functions: [string, Callable, unknown[]][] = [
-    ['createSession', addon.createSession as Callable, [options]],
-    ['annotate', addon.annotate as Callable, [raw, [], '.jpg', 90]],
-    ['openVideo', addon.openVideo as Callable, [join(directory, 'none.mp4')]],
-    ['createVideo', addon.createVideo as Callable, ['', 64, 64, 25]],
-    ['createSharedMemory', addon.createSharedMemory as Callable, [4096]],
-    ['releaseSharedPages', addon.releaseSharedPages as Callable, [1_000_000, 0, 4096]],
-    ['openJobServer', addon.openJobServer as Callable, [0, 1_000_000]],
-    ['extractImages', addon.extractImages as Callable, [Buffer.from('{}')]],
-    ['encodeBytesLiteral', addon.encodeBytesLiteral as Callable, [new Uint8Array(3)]],
-    ['reclaim', addon.reclaim as Callable, [new Uint8Array(3)]],
-    ['loadRuntime', addon.loadRuntime as Callable, ['none.so']],
-    ['detect', (session.detect as Callable).bind(session), [raw, detect, 1]],
-    ['headPose', (session.headPose as Callable).bind(session), [[raw], { margin: 0 }, 1]],
-    ['cancel', (session.cancel as Callable).bind(session), [1]],
-    ['inputSizeFor', (session.inputSizeFor as Callable).bind(session), [64, 64]],
-  ]
-  for (const [name, call, good] of functions) {
+  for (const [name, call, good] of functionsOf(session)) {
     let refused = 0
     for (const [index] of good.entries()) {
       for (const value of wrong) {
@@ -138,6 +142,21 @@ t.test('objects of another kind, and externals of another maker, are told apart'
       const strangers = [{}, external, Object.create(object), new Proxy(object, {}), undefined, 1]
       for (const other of [...natives.filter((native) => native !== object), ...strangers]) {
         t.throws(() => method.call(other, raw, detect, 1), TypeError, `${Class.name}.${name}`)
+      }
+    }
+  }
+  const methods: [string, Callable, unknown[]][] = [
+    ['serveJobs', session.serveJobs.bind(session) as Callable, [jobs, { labels: [] }]],
+    ['calibrate', session.calibrate.bind(session) as Callable, [raw, 1]],
+    ['write', writer.write.bind(writer) as Callable, [raw]],
+    ['cancel of jobs', jobs.cancel.bind(jobs) as Callable, [1]],
+  ]
+  for (const [name, call, good] of [...functionsOf(session), ...methods]) {
+    for (const index of good.keys()) {
+      for (const stranger of [external, ...natives, addon, session.constructor]) {
+        if (name === 'serveJobs' && index === 0 && stranger === jobs) continue
+        const error = await outcomeOf(() => call(...good.map((other, at) => (at === index ? stranger : other))))
+        t.type(error, TypeError, `${name}, argument ${index}`)
       }
     }
   }

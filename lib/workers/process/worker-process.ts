@@ -93,6 +93,8 @@ export class WorkerProcess {
     const onError = (error: Error): void => { if (!('syscall' in error)) this.#break(error) }
     control.on('error', onError)
     jobs.on('error', onError)
+    // One that takes no more jobs is of no use, should it live on.
+    jobs.on('close', () => this.kill())
     this.#channel = new Channel(control, (message) => this.#receive(message))
     this.#jobs = new Framing(jobs, (header, data) => this.#settle(decodeAnswer(header, data)))
     this.pid = this.#child.pid ?? -1

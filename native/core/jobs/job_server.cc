@@ -70,7 +70,7 @@ bool JobServer::serve(const Run& run) {
   if (!serving) throw Error(ErrorCode::internal, "Another session serves these jobs already");
   while (wait_for_message()) {
     const std::optional<Message> message = receive();
-    if (!message) return true;
+    if (!message) return !stopping_;
     answer(run, *message);
   }
   return false;
@@ -125,7 +125,7 @@ bool JobServer::wait_for_message() {
   }
 }
 
-/// Nothing when the other side has closed.
+/// Nothing when the other side has closed, or stop() was called.
 std::optional<JobServer::Message> JobServer::receive() {
   MessagePrefix prefix;
   if (!read_exactly(&prefix, sizeof prefix)) return std::nullopt;
@@ -151,8 +151,12 @@ std::optional<JobServer::Message> JobServer::receive() {
 bool JobServer::read_exactly(void* target, size_t size) {
   auto* at = static_cast<uint8_t*>(target);
   while (size > 0) {
-    const ssize_t count = recv(socket_, at, size, MSG_WAITALL);
+    const ssize_t count = recv(socket_, at, size, MSG_DONTWAIT);
     if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      if (wait_for_socket(POLLIN)) continue;
+      return false;
+    }
     if (count < 0 && errno != ECONNRESET) throw_errno("recv");
     if (count <= 0) return false;
     at += count;
@@ -208,7 +212,7 @@ void JobServer::send(std::vector<iovec> parts) {
   const std::lock_guard sending(sending_);
   size_t next = 0;
   while (!send_early_answers() || !send_now(parts, next)) {
-    if (!wait_for_room()) return;
+    if (!wait_for_socket(POLLOUT)) return;
   }
 }
 
@@ -259,9 +263,9 @@ bool JobServer::send_now(std::vector<iovec>& parts, size_t& next) {
   return true;
 }
 
-/// Waits until the socket takes more; false when stop() was called.
-bool JobServer::wait_for_room() {
-  pollfd waited[] = {{bell_.get(), POLLIN, 0}, {socket_, POLLOUT, 0}};
+/// Waits until the socket takes (POLLOUT) or has (POLLIN) more; false when stop() was called.
+bool JobServer::wait_for_socket(short events) {
+  pollfd waited[] = {{bell_.get(), POLLIN, 0}, {socket_, events, 0}};
   if (poll(waited, 2, -1) < 0 && errno != EINTR) throw_errno("poll");
   if (waited[0].revents != 0) silence();
   return !stopping_;

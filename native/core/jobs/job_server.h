@@ -41,7 +41,8 @@ class JobServer {
   /// that was answered is ignored. Any thread; never waits for the socket.
   void cancel(uint32_t id);
 
-  /// Cancels the running job and ends serve(), also where it waits for the other side to read. Any thread.
+  /// Cancels the running job and ends serve(), also where it waits for the other side to read, or to send the rest of a
+  /// message. Any thread.
   void stop();
 
  private:
@@ -64,7 +65,7 @@ class JobServer {
   void send_failure(uint32_t id, const Failure& failure);
   bool send_early_answers();
   bool send_now(std::vector<iovec>& parts, size_t& next);
-  bool wait_for_room();
+  bool wait_for_socket(short events);
   std::shared_ptr<Cancellation> begin(uint32_t id);
   void end(uint32_t id);
   void ring() const;

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -314,6 +315,31 @@ TEST_CASE("a server that is gone, and one that does not read") {
     served.join();
     CHECK(served.closed);
     CHECK(served.failure.empty());
+  }
+  SUBCASE("a message that the end of the socket cuts off is none") {
+    const MessagePrefix prefix{2 * sizeof(double), 8};
+    const double header[2] = {kVersion, 1};
+    std::string message(reinterpret_cast<const char*>(&prefix), sizeof prefix);
+    message.append(reinterpret_cast<const char*>(header), sizeof header).append(8, 'x');
+    for (size_t size = 1; size < message.size(); ++size) {
+      Served served(run);
+      REQUIRE(send(served.socket(), message.data(), size, 0) == static_cast<ssize_t>(size));
+      shutdown(served.socket(), SHUT_RDWR);
+      served.join();
+      CHECK(served.closed);
+      CHECK(served.failure.empty());
+    }
+    CHECK_FALSE(running);
+  }
+  SUBCASE("stop() ends the wait for the rest of a message") {
+    const MessagePrefix prefix{16, 0};
+    Served served(run);
+    REQUIRE(send(served.socket(), &prefix, sizeof prefix, 0) == sizeof prefix);
+    int unread = 1;
+    while (unread > 0) {
+      REQUIRE(ioctl(served.socket(), TIOCOUTQ, &unread) == 0);
+      std::this_thread::yield();
+    }
   }
   SUBCASE("stop() ends the wait for one that does not read") {
     Served served(run);

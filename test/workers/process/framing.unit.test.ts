@@ -158,8 +158,8 @@ t.test('a message beyond sense, and one that is refused, destroy the socket with
   t.match((await once(end, 'error'))[0], { code: 'INTERNAL', message: /cannot be read/ })
 })
 
-/** A program in place of a worker's, that says it is ready. */
-function impostor(t: Test, ready: object, answer: number[] = []): WorkerProcess {
+/** A program in place of a worker's, that says it is ready. `then` is what it does for a job. */
+function impostor(t: Test, ready: object, answer: number[] = [], then = 'jobs.write(answer)'): WorkerProcess {
   const framed = (header: Uint8Array): string => JSON.stringify([
     ...new Uint8Array(Uint32Array.from([header.length, 0]).buffer), ...header,
   ])
@@ -171,7 +171,8 @@ function impostor(t: Test, ready: object, answer: number[] = []): WorkerProcess 
       }).on('error', () => {}))
       control.write(Buffer.from(${framed(Buffer.from(JSON.stringify(ready)))}))
       control.resume().on('close', () => process.exit(0))
-      jobs.on('data', () => jobs.write(Buffer.from(${framed(bytes(answer))})))`,
+      const answer = Buffer.from(${framed(bytes(answer))})
+      jobs.on('data', () => ${then})`,
   }), 'program.mjs')
   const worker = new WorkerProcess({ task: 'face_detection', options: {}, slots: 1, confine: () => {}, program })
   t.teardown(async () => {
@@ -191,6 +192,17 @@ t.test('a worker of another version is refused, and one that answers nonsense is
   await worker.ready
   await t.rejects(worker.run({ images: [] }).result, { code: 'WORKER_DIED' })
   t.match(await worker.ended, { signal: 'SIGKILL', stderr: /A worker's answer cannot be read/ })
+})
+
+t.test('a worker that lives on without its socket of jobs is killed, and its jobs fail', async (t) => {
+  const ready = { type: 'ready', model: 'none', labels: [], provider: '', warnings: [], protocol: VERSION }
+  for (const then of ['jobs.destroy()', 'jobs.write(answer.subarray(0, 9), () => jobs.destroy())']) {
+    const worker = impostor(t, ready, [VERSION, 1, 0], then)
+    await worker.ready
+    const results = [worker.run({ images: [] }).result, worker.run({ images: [] }).result]
+    for (const result of results) await t.rejects(result, { code: 'WORKER_DIED' }, then)
+    t.match(await worker.ended, { signal: 'SIGKILL' })
+  }
 })
 
 t.test('a worker refuses a server of another version', async (t) => {
