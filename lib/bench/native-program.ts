@@ -1,18 +1,26 @@
 /** Programs of `native/bench`, compiled when a bench needs them, in the cache directory. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EdgeInferError } from '../errors.js'
-import { cacheDirectory } from '../models/index.js'
+import { cacheDirectory, home } from '../models/index.js'
 
 const run = promisify(execFile)
 const PACKAGE_ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const OUTPUT_KEPT = 2000
 
-/** `edge-infer/bench` in the user's cache directory. */
+/**
+ * `edge-infer/bench` in the user's cache directory.
+ * @throws EdgeInferError BAD_OPTION for an account that has none: where all may write, a program may be another's.
+ */
 export function benchDirectory(): string {
+  if (!process.env.XDG_CACHE_HOME && home() === tmpdir()) {
+    throw new EdgeInferError('BAD_OPTION', 'This account has no home directory for programs that are compiled here. ' +
+      'Set XDG_CACHE_HOME to a directory of its own')
+  }
   return join(cacheDirectory(), 'bench')
 }
 

@@ -35,8 +35,8 @@ async function serve(config: ServeConfig): Promise<void> {
   void signals.second.then(() => process.exit(EXIT_INTERRUPTED))
   const { ip, scheme, tls, host } = await resolvePlace(config)
   const log = createLog(config.log_level)
-  native.mapLargeBlocks()
   const tracing = config.trace ? await openTracing(packageVersion(), log) : undefined
+  native.mapLargeBlocks()
   if (config.models !== undefined) process.env.EDGE_INFER_MODELS = config.models
   tell(`Starting ${Object.entries(config.tasks).map(([task, { workers }]) => `${task}=${workers}`).join(' ')} …`)
   const workers = await startWorkers({

@@ -1,6 +1,6 @@
 export { findModel, loadCatalog } from './catalog.js'
 export { describeSource, type FetchOptions, type FetchProgress } from './fetch.js'
-export { cacheDirectory, storeDirectory } from './paths.js'
+export { cacheDirectory, home, storeDirectory } from './paths.js'
 export { Quantizer, type Layer, type QuantizedModel, type QuantizeOptions } from './quantize/index.js'
 export {
   listModels, pullModels, resolveModel, resolveSample, verifyModels,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { resolveModel } from '../../lib/models/index.js'
 import { OnnxModel } from '../../lib/models/onnx/model.js'
+import { writeConstantModel } from '../helpers/onnx.js'
 import { cut, face, jpegOf, people, pixelsOf, sample } from '../helpers/pictures.js'
 import { runCliWith, type CliResult } from './run.js'
 
@@ -70,14 +71,17 @@ t.test('what is wrong with the command is said', async (t) => {
   const { root, run } = prepare(t)
   writeFileSync(join(root, 'broken.onnx'), 'no model')
   const broken = ['./broken.onnx', '--task', 'car_detection']
-  t.match(await run(...broken, '--calibrate', 'none'), {
+  writeConstantModel(
+    join(root, 'mine.onnx'), [{ name: 'images', shape: [1, 3, 32, 32] }], [{ name: 'out', shape: [1, 84, 21] }])
+  const mine = ['./mine.onnx', '--task', 'car_detection']
+  t.match(await run(...mine, '--calibrate', 'none'), {
     code: 1, stderr: /Expected pictures .* in none but there are none/,
   })
-  t.match(await run(...broken, '--calibrate', 'gone'), { code: 1, stderr: /--calibrate gone cannot be read: ENOENT/ })
+  t.match(await run(...mine, '--calibrate', 'gone'), { code: 1, stderr: /--calibrate gone cannot be read: ENOENT/ })
   t.match(await run(...broken, '--calibrate', 'faces'), {
     code: 1, stderr: /broken\.onnx is no ONNX model.*\[MODEL_LOAD\]/,
   })
-  t.match(await run(...broken, '--calibrate', 'faces', '--out', 'a.txt'), { code: 1, stderr: /--out to end in \.onnx/ })
+  t.match(await run(...mine, '--calibrate', 'faces', '--out', 'a.txt'), { code: 1, stderr: /--out to end in \.onnx/ })
   t.match(await run(...broken), { code: 2, stderr: /--calibrate <directory>' not specified/ })
   t.match(await run(...broken, '--calibrate', 'faces', '--max-loss', '-1'), {
     code: 2, stderr: /a number from 0 to 100/,

@@ -23,6 +23,6 @@ t.test('faces with head poses and a car, twice in one place', async (t) => {
 
 t.test('a place that cannot be written is named', async (t) => {
   const { code, stderr } = await runCliWith({ cwd: t.testdir({ taken: '' }) }, 'quickstart', '--out', 'taken')
-  const message = /Expected --out to be a directory that can be written but .*\[BAD_OPTION\]/
+  const message = /The directory of --out cannot be written: EEXIST.*\[BAD_OPTION\]/
   t.match({ code, stderr }, { code: 1, stderr: message })
 })
