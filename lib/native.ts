@@ -375,7 +375,7 @@ function npmRuntimePaths(): string[] {
 /**
  * Loads the ONNX Runtime library, once a process: `path`, else `EDGE_INFER_ORT_LIBRARY`, else the one that npm's
  * `onnxruntime-node` carries, else the system's.
- * @throws EdgeInferError RUNTIME_UNAVAILABLE: what was tried, why each failed, and what mends it.
+ * @throws EdgeInferError RUNTIME_UNAVAILABLE: what was tried, why each failed, and the remedy.
  */
 export function loadRuntime(path?: string): RuntimeInfo {
   if (runtime !== undefined && (path === undefined || path === runtime.path)) return runtime

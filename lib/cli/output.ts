@@ -1,5 +1,6 @@
 /** What the commands write: results on standard output, words for people on standard error. */
 import { writeSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { writeError } from '../errors.js'
 
@@ -50,6 +51,11 @@ export function print(text: string): void {
   } catch (cause) {
     throw writeError('Standard output', cause as Error)
   }
+}
+
+/** A file that was asked for. @throws EdgeInferError NOT_WRITTEN, BAD_OPTION: `what` cannot be written, and why. */
+export async function writeResult(path: string, data: Uint8Array, what = path): Promise<void> {
+  await writeFile(path, data).catch((cause: Error) => { throw writeError(what, cause) })
 }
 
 export function printLine(text: string): void {

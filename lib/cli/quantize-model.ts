@@ -1,14 +1,14 @@
 /** Makes an int8 file of a model, which is written when it is accurate enough. */
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { compareSpeed, createJudge, type AccuracyChange, type JudgeOptions, type SpeedChange } from '../bench/index.js'
-import { EdgeInferError, writeError } from '../errors.js'
+import { EdgeInferError } from '../errors.js'
 import { Quantizer, removeVariant, type Layer, type QuantizedModel } from '../models/index.js'
 import { resolveModel } from '../tasks/models.js'
 import type { TaskName } from '../tasks/registry.js'
 import { readCpuFeatures } from '../host/index.js'
 import { interruptSignal } from './signals.js'
-import { printLine, say } from './output.js'
+import { printLine, say, writeResult } from './output.js'
 import { createProgressBar, type ProgressBar } from './progress.js'
 import { picturesOf } from './run-inputs.js'
 import { formatBytes, renderTable, wrap } from './table.js'
@@ -127,7 +127,7 @@ async function findAccurate(
     attempts += 1
     const quantized = quantizer.quantize(inFloat)
     await removeVariantOf(temporary)
-    await writeFile(temporary, quantized.file).catch((cause: Error) => { throw writeError('The file of --out', cause) })
+    await writeResult(temporary, quantized.file, 'The file of --out')
     const accuracy = await judge(temporary)
     const loss = Math.max(...accuracy.map((change) => change.loss))
     return { quantized, accuracy, loss, number: attempts, of: attempts, layersInFloat: inFloat.length }

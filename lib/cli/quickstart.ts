@@ -1,5 +1,5 @@
 /** `edge-infer quickstart`: the main job on real photographs. */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { writeError } from '../errors.js'
@@ -7,7 +7,7 @@ import { TASKS, type TaskName } from '../tasks/registry.js'
 import { annotate } from '../inference/annotate.js'
 import { toNativeImage } from '../tasks/index.js'
 import { Analyzer } from './analyzer.js'
-import { printLine } from './output.js'
+import { printLine, writeResult } from './output.js'
 import { commandName } from './program.js'
 import { fetchSample } from './fetch.js'
 import { interruptSignal } from './signals.js'
@@ -60,6 +60,6 @@ async function runStep({ task, sample, title }: Step, directory: string, signal:
   printLine(`${task}: ${title}\n${toText(basename(path), analysis)}\n`)
   const out = join(directory, basename(path))
   const drawn = await annotate(picture, analysis, { poses: analysis.poses, type: extname(out) })
-  await writeFile(out, drawn).catch((cause: Error) => { throw writeError(out, cause) })
+  await writeResult(out, drawn)
   return out
 }

@@ -1,12 +1,11 @@
 /** The inputs of `edge-infer run`, one after the other: analysed, reported, drawn. */
-import { writeFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { EdgeInferError, writeError, type ErrorCode } from '../errors.js'
+import { EdgeInferError, type ErrorCode } from '../errors.js'
 import { toEdgeInferError, type NativeImage } from '../native.js'
 import { annotate } from '../inference/annotate.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
-import { print, say } from './output.js'
+import { print, say, writeResult } from './output.js'
 import { readPicture, STANDARD_INPUT, type Input } from './run-inputs.js'
 import { toJson, toText } from './run-report.js'
 import { runVideo } from './run-video.js'
@@ -92,9 +91,7 @@ export class Runner {
     const { labels, axes, quality } = this.#options
     const poses = axes ? analysis.poses : undefined
     const file = await annotate(picture, analysis, { poses, labels, quality, type: extname(out) })
-    await writeFile(out, file).catch((cause: Error) => {
-      throw writeError(out, cause)
-    })
+    await writeResult(out, file)
   }
 
   async #runVideo(input: Input): Promise<string> {

@@ -28,7 +28,7 @@ const MAX_MODEL_FIELD = 100
 const MAX_FIELD_HEADER = 20
 const MAX_ENTRY_BYTES = 2 ** 20
 
-/** @throws EdgeInferError MODEL_LOAD for a file that is no ONNX model: what it is, and what mends it. */
+/** @throws EdgeInferError MODEL_LOAD for a file that is no ONNX model: what it is, and the remedy. */
 export async function readMetadata(path: string): Promise<ModelMetadata> {
   const file = await open(path)
   try {
@@ -91,7 +91,8 @@ function readHeader(bytes: Buffer): { number: number; header: number; length: nu
   }
 }
 
-const EXPORT = 'Export it to ONNX first, for example with "yolo export format=onnx model=…"'
+const EXAMPLE = 'for example with "yolo export format=onnx model=…"'
+const EXPORT = `Export it to ONNX first, ${EXAMPLE}`
 
 /** Files that are taken for models, by what they begin with. */
 const OTHERS: readonly [at: number, start: string, name: string][] = [
@@ -123,8 +124,7 @@ export async function whyNoModel(path: string): Promise<string | undefined> {
   const found = await stat(path).catch((error: Error) => error)
   if (!(found instanceof Error) && found.isDirectory()) return 'it is a directory; name the .onnx file in it'
   if (!path.endsWith('.onnx')) {
-    return 'a model file ends in .onnx; PyTorch weights (.pt) have to be exported first, for example with ' +
-      '"yolo export format=onnx model=…"'
+    return `a model file ends in .onnx; PyTorch weights (.pt) have to be exported first, ${EXAMPLE}`
   }
   return found instanceof Error ? found.message : undefined
 }

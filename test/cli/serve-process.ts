@@ -12,7 +12,7 @@ export interface Serving {
   stop(): Promise<CliResult>
 }
 
-/** A server, once it says where it listens; killed with the test. */
+/** A server on any free port, once it says where it listens; killed with the test. */
 export async function serveInProcess(
   t: Test, args: readonly string[], options: CliOptions = {},
 ): Promise<Serving> {

@@ -9,16 +9,11 @@ import { writeFaceModel } from '../helpers/models.js'
 import { face } from '../helpers/pictures.js'
 import { until } from '../helpers/processes.js'
 import { makePackage, serve as serveHttp, useOwnEnvironment, writeCatalog } from '../models/helpers.js'
-import { finished, spawnCli, type CliResult } from './run.js'
+import type { CliResult } from './run.js'
+import { serveInProcess, type Serving } from './serve-process.js'
 
 const { paths: [carModel = ''] } = await resolveModel('yolov8n', { download: false })
 const data = await readFile(carModel)
-
-interface Serving {
-  url: string
-  stop(): Promise<CliResult>
-  result: Promise<CliResult>
-}
 
 /** Serves face_detection by a model that is here, unless `alone`, and car_detection by the model `coming`. */
 async function serve(t: Test, root: string, { alone = false } = {}): Promise<Serving> {
@@ -26,25 +21,9 @@ async function serve(t: Test, root: string, { alone = false } = {}): Promise<Ser
   const cars = { workers: 1, model_ctx: { weights: 'coming' } }
   const config = join(root, 'serve.json')
   await writeFile(config, JSON.stringify({
-    port: 0, tasks: { ...(!alone && { face_detection: faces }), car_detection: cars },
+    tasks: { ...(!alone && { face_detection: faces }), car_detection: cars },
   }))
-  const child = spawnCli(['serve', '--config', config])
-  t.teardown(() => child.kill('SIGKILL'))
-  const result = finished(child)
-  let text = ''
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stderr.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      const found = /Listening on (\S+)/.exec(text)?.[1]
-      if (found) resolve(found)
-    })
-    child.once('close', () => reject(new Error(text)))
-  })
-  const stop = (): Promise<CliResult> => {
-    child.kill('SIGTERM')
-    return result
-  }
-  return { url, stop, result }
+  return serveInProcess(t, ['--config', config])
 }
 
 const isReady = (url: string): Promise<boolean> => fetch(`${url}/readyz`).then(({ ok }) => ok)

@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { resolveServeConfig } from '../../lib/cli/config.js'
 import { resolveSample } from '../../lib/models/index.js'
-import { finished, runCli, spawnCli, type CliResult } from './run.js'
+import { runCli } from './run.js'
+import { serveInProcess, type Serving } from './serve-process.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'edge-infer-serve-'))
 t.teardown(() => rmSync(directory, { recursive: true, force: true }))
@@ -20,29 +21,7 @@ function file(name: string, content: unknown): string {
   return path
 }
 
-interface Serving {
-  child: ReturnType<typeof spawnCli>
-  result: Promise<CliResult>
-  url: string
-  table: string
-}
-
-/** A server in a process of its own, once it says where it listens. */
-async function serve(...args: string[]): Promise<Serving> {
-  const child = spawnCli(['serve', '--port', '0', '--threads', '1', ...args])
-  t.teardown(() => child.kill('SIGKILL'))
-  const result = finished(child)
-  let table = ''
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stderr.on('data', (chunk: Buffer) => {
-      table += chunk.toString()
-      const found = /Listening on (\S+)/.exec(table)?.[1]
-      if (found) resolve(found)
-    })
-    child.once('close', () => reject(new Error(`ended: ${table}`)))
-  })
-  return { child, result, url, table }
-}
+const serve = (...args: string[]): Promise<Serving> => serveInProcess(t, args)
 
 function post(url: string, agent: Agent): Promise<{ status: number; body: Record<string, unknown> }> {
   return new Promise((resolve, reject) => {

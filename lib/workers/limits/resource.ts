@@ -1,5 +1,5 @@
 /**
- * What a limit is. Each has a descriptor in `resources/`, a row in `registry.ts`; routes, the OpenAPI document, checks,
+ * What a limit is. Each has a descriptor in `resources/` and a row in `registry.ts`; routes, OpenAPI, checks,
  * client types, replies and the dashboard's dialog follow from it. Nothing here imports Node: the dashboard has it too.
  */
 import type { NodeCapacity } from '../../host/capacity.js'

@@ -35,7 +35,7 @@ export interface PoolOptions {
 const LOOK_AGAIN_MS = 20
 /** A job is not run again once so many workers have died of it. */
 const MAX_CRASHES = 2
-/** Jobs that wait while a task has no worker fail once one could not be replaced so many times. */
+/** Waiting jobs fail when a task has no worker and this many attempts to replace one have failed. */
 const MAX_FAILED_STARTS = 5
 
 export class WorkerPool {

@@ -28,7 +28,7 @@ export interface SupervisorOptions {
   isNeeded(): boolean
   /** @throws EdgeInferError LIMIT_TOO_LOW unless there are so many bytes for one more worker. */
   requireMemory(bytes: number): void
-  /** A worker that died could not be replaced, so many times in a row. */
+  /** A worker that died could not be replaced; `failures` counts the attempts. */
   onReplacementFailed(error: Error, failures: number): void
   onReady(worker: PoolWorker): void
 }

@@ -76,7 +76,7 @@ TensorInfo describe(const Ort::Session& session, size_t index, bool input) {
   return info;
 }
 
-/// What mends a refusal of ONNX Runtime, by its words.
+/// The remedy for a refusal of ONNX Runtime, found by its words.
 std::string remedy(std::string_view refusal) {
   static const std::pair<const char*, const char*> kRemedies[] = {
       {"IR version",
