@@ -40,10 +40,7 @@ t.test('the package, packed and installed into an empty project', async (t) => {
   await output(ROOT, process.execPath, 'bin/build-commonjs')
   const packed = await pack(ROOT, root)
   const tsTypes = `@types/node@${(await manifest(ROOT)).devDependencies['@types/node']}`
-  const [project, tools] = await Promise.all([
-    createProject(join(root, 'project'), [packed.path, tsTypes]),
-    createProject(join(root, 'tools'), ['publint@0.3', '@arethetypeswrong/cli@0.18']),
-  ])
+  const project = await createProject(join(root, 'project'), [packed.path, tsTypes])
   const installed = join(project, 'node_modules/edge-infer')
   await writeFile(join(project, 'detect.mjs'), `${PRELUDE.esm}${DETECT}\n`)
   await writeFile(join(project, 'detect.cjs'), `${PRELUDE.cjs}\n;(async () => {${DETECT}\n})()\n`)
@@ -72,9 +69,9 @@ t.test('the package, packed and installed into an empty project', async (t) => {
   })
 
   await t.test('publint and attw find nothing', async (t) => {
-    const publint = await run(tools, join(tools, 'node_modules/.bin/publint'), ['--strict', packed.path])
+    const publint = await run(root, join(ROOT, 'node_modules/.bin/publint'), ['--strict', packed.path])
     t.match(publint, { code: 0, stdout: /All good!/ }, publint.stdout)
-    const attw = await run(tools, join(tools, 'node_modules/.bin/attw'), [
+    const attw = await run(root, join(ROOT, 'node_modules/.bin/attw'), [
       '--format', 'ascii', '--no-emoji', '--profile', 'node16', packed.path,
     ])
     t.equal(attw.code, 0, attw.stdout)
