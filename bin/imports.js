@@ -20,7 +20,7 @@ export const LAYERS = [
   ['models'],
   ['native'],
   ['validation'],
-  ['errors'],
+  ['errors', 'platform'],
 ]
 
 /** Units of `native`, likewise. A file of `native/core` itself is a unit of its own; those not named are in `base`. */

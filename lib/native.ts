@@ -1,9 +1,11 @@
 /** The only file that loads the native addon. It types every export and explains a load that failed. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EdgeInferError, isErrorCode } from './errors.js'
+import { findPlatformPackage, PLATFORM_PACKAGE } from './platform/platform-package.js'
+import { buildCommand, OWN_RUNTIME, runtimePlaces } from './platform/runtime-library.js'
 
 /** How the head of a model turns output tensors into results; a row in `native/core/heads/registry.cc` each. */
 export type ModelFamily = string
@@ -244,6 +246,8 @@ export interface SharedMemory {
 
 export interface RuntimeInfo {
   path: string
+  /** Why it is that one, in words: what named it, or where it was found. */
+  source: string
   version: string
   /** The API version in use: the older of the headers' and the library's. */
   apiVersion: number
@@ -263,7 +267,7 @@ interface Addon {
   /** The codes of `lib/errors.ts` that errors of the addon may have. */
   errorCodes(): string[]
   families(): FamilyInfo[]
-  loadRuntime(path: string): RuntimeInfo
+  loadRuntime(path: string): Omit<RuntimeInfo, 'source'>
   createSession(options: NativeSessionOptions): Promise<NativeSession>
   extractImages(body: Uint8Array): Promise<ExtractedRequest>
   encodeBytesLiteral(bytes: Uint8Array): string
@@ -284,24 +288,12 @@ const requireFrom = createRequire(import.meta.url)
 let addon: Addon | undefined
 let runtime: RuntimeInfo | undefined
 
-const PLATFORM_PACKAGE = `@edge-infer/${process.platform}-${process.arch}`
-
 /** Where the addon may lie, best first: the one that is named, else that of a build here, else a prebuilt one. */
 export function addonPaths(): string[] {
   const named = process.env.EDGE_INFER_ADDON
   if (named) return [named]
-  const prebuilt = prebuiltAddon()
-  return [join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node'), ...(prebuilt === undefined ? [] : [prebuilt.path])]
-}
-
-/** The addon that the platform package of this machine carries, where that package is installed. */
-function prebuiltAddon(): { path: string; version: string } | undefined {
-  try {
-    const { version } = requireFrom(`${PLATFORM_PACKAGE}/package.json`) as { version: string }
-    return { path: requireFrom.resolve(PLATFORM_PACKAGE), version }
-  } catch {
-    return undefined
-  }
+  const prebuilt = findPlatformPackage()
+  return [join(PACKAGE_ROOT, 'build', 'Release', 'edge_infer.node'), ...(prebuilt ? [prebuilt.addon] : [])]
 }
 
 function loadAddon(): Addon {
@@ -324,8 +316,8 @@ function loadAddon(): Addon {
 }
 
 function expectMatchingVersion(path: string): void {
-  const prebuilt = prebuiltAddon()
-  if (path !== prebuilt?.path) return
+  const prebuilt = findPlatformPackage()
+  if (path !== prebuilt?.addon) return
   const { version } = requireFrom(join(PACKAGE_ROOT, 'package.json')) as { version: string }
   if (prebuilt.version === version) return
   throw new EdgeInferError(
@@ -333,15 +325,10 @@ function expectMatchingVersion(path: string): void {
       `${prebuilt.version}. Run "npm install ${PLATFORM_PACKAGE}@${version}" or ${buildCommand()}`)
 }
 
-/** A checkout has a set-up script; an installed package has the command line only. */
-function buildCommand(): string {
-  return existsSync(join(PACKAGE_ROOT, 'bin', 'setup')) ? '"npm run setup"' : '"npx edge-infer build"'
-}
-
 function explainAddonFailure(path: string, cause: unknown): string {
   const reason = cause instanceof Error ? cause.message : String(cause)
   const library = /(lib[\w+-]+\.so[.\d]*): cannot open shared object/.exec(reason)?.[1]
-  const isPrebuilt = path === prebuiltAddon()?.path
+  const isPrebuilt = path === findPlatformPackage()?.addon
   if (library !== undefined) {
     const install = isPrebuilt
       ? 'On Debian 12 run "apt-get install --no-install-recommends libopencv-videoio406"'
@@ -353,49 +340,29 @@ function explainAddonFailure(path: string, cause: unknown): string {
     `It was built for another machine or Node.js; build it here with ${buildCommand()}`
 }
 
-/** The libraries an installed `onnxruntime-node` carries for this machine. */
-function npmRuntimePaths(): string[] {
-  let root: string
-  try {
-    root = dirname(requireFrom.resolve('onnxruntime-node/package.json'))
-  } catch {
-    return []
-  }
-  const bin = join(root, 'bin')
-  if (!existsSync(bin)) return []
-  return readdirSync(bin).flatMap((version) => {
-    const directory = join(bin, version, process.platform, process.arch)
-    if (!existsSync(directory)) return []
-    return readdirSync(directory)
-      .filter((name) => /^libonnxruntime\.so(\.\d+)*$/.test(name))
-      .map((name) => join(directory, name))
-  })
-}
-
 /**
- * Loads the ONNX Runtime library, once a process: `path`, else `EDGE_INFER_ORT_LIBRARY`, else the one that npm's
- * `onnxruntime-node` carries, else the system's.
+ * Loads the ONNX Runtime library, once a process: `path`, else `EDGE_INFER_ORT_LIBRARY`, else the platform package's,
+ * else the one that was fetched at set-up or by `edge-infer build`, else the system's.
  * @throws EdgeInferError RUNTIME_UNAVAILABLE: what was tried, why each failed, and the remedy.
  */
 export function loadRuntime(path?: string): RuntimeInfo {
   if (runtime !== undefined && (path === undefined || path === runtime.path)) return runtime
   const native = loadAddon()
-  const named = path ?? process.env.EDGE_INFER_ORT_LIBRARY
-  const candidates = named ? [named] : [...npmRuntimePaths(), 'libonnxruntime.so.1', 'libonnxruntime.so']
   const failures: string[] = []
-  for (const candidate of candidates) {
+  for (const { source, path: candidate } of runtimePlaces(path)) {
     try {
-      runtime = native.loadRuntime(candidate)
+      if (candidate === undefined) throw new Error('not installed')
+      runtime = { ...native.loadRuntime(candidate), source }
       return runtime
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error))
+      failures.push(`${source}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
-  const mend = named
-    ? 'Name another library, or none to use the one of the npm package onnxruntime-node'
-    : 'Run "npm install onnxruntime-node", or name a library in EDGE_INFER_ORT_LIBRARY'
-  throw new EdgeInferError('RUNTIME_UNAVAILABLE', `No ONNX Runtime library can be loaded. ${mend}.\n  ` +
-    failures.join('\n  '))
+  const remedy = path || process.env.EDGE_INFER_ORT_LIBRARY
+    ? 'Name another one, or none to have it looked for'
+    : `Run ${buildCommand()}, which fetches one, or ${OWN_RUNTIME}`
+  throw new EdgeInferError(
+    'RUNTIME_UNAVAILABLE', `No ONNX Runtime library can be loaded. ${remedy}.\n  ${failures.join('\n  ')}`)
 }
 
 /** Errors of the addon carry a code of the table; anything else is a fault of ours. */

@@ -118,7 +118,7 @@ function toText(report: Inspection): string {
       : `loaded, built by compiler ${addon.compiler}\n${addon.path}`,
     'OpenCV': 'error' in addon ? 'not known' : addon.opencv,
     'ONNX Runtime': 'error' in onnxruntime ? 'not loaded'
-      : `${onnxruntime.version}, API ${onnxruntime.apiVersion}\n${onnxruntime.path}`,
+      : `${onnxruntime.version}, API ${onnxruntime.apiVersion}; ${onnxruntime.source}\n${onnxruntime.path}`,
     'Providers': 'error' in onnxruntime ? 'not known' : providersText(onnxruntime.providers),
     'CPU': `${cpu.model}, ${cpu.cores} cores\n${cpu.features.join(' ')}`,
     'Memory': `${formatBytes(memory.total)}, ${formatBytes(memory.available)} available`,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import { AtomicFile } from './atomic-file.js'
 import { home, storeDirectory } from './paths.js'
+import type { NpmSource } from './fetch-npm.js'
 import type { CatalogFile, FileSource } from './types.js'
 
 export interface FetchProgress {
@@ -71,17 +72,26 @@ async function fetchFrom(
   const [file] = files as [CatalogFile]
   const report = (bytes: number, total: number | undefined): void => options.onProgress?.(
     { files: files.map(({ name }) => name), source: describeSource(source), bytes, total })
-  if (source.kind === 'npm') {
-    // npm's modules ask for it as they are loaded, and npm itself.
-    process.env.HOME ??= home()
-    const { fetchFromPackage } = await import('./fetch-npm.js')
-    return fetchFromPackage(source, files, storeDirectory(), report, options.signal)
-  }
+  if (source.kind === 'npm') return fetchFromNpm(source, files, storeDirectory(), report, options.signal)
   if (source.kind === 'https') {
     const { fetchFromUrl } = await import('./fetch-https.js')
     return new Map([[file, await fetchFromUrl(source.url, file, storeDirectory(), report, options.signal)]])
   }
   return new Map([[file, await copyFrom(source.path, file)]])
+}
+
+/** Each file's path in `directory`, or why it has none. */
+export async function fetchFromNpm(
+  source: NpmSource,
+  files: readonly CatalogFile[],
+  directory: string,
+  onProgress: (bytes: number, total: number | undefined) => void,
+  signal: AbortSignal | undefined,
+): Promise<Map<CatalogFile, string | Error>> {
+  // npm's modules ask for it as they are loaded, and npm itself.
+  process.env.HOME ??= home()
+  const { fetchFromPackage } = await import('./fetch-npm.js')
+  return fetchFromPackage(source, files, directory, onProgress, signal)
 }
 
 async function copyFrom(path: string, file: CatalogFile): Promise<string> {
@@ -135,7 +145,7 @@ function unavailable(
 }
 
 /** The innermost cause of a foreign error says most: undici's own message is only "fetch failed". */
-function reason(error: Error): string {
+export function reason(error: Error): string {
   if (error instanceof EdgeInferError) return error.message
   if (error.cause instanceof Error) return reason(error.cause)
   const { code } = error as NodeJS.ErrnoException

@@ -1,5 +1,5 @@
 export { findModel, loadCatalog } from './catalog.js'
-export { describeSource, type FetchOptions, type FetchProgress } from './fetch.js'
+export { describeSource, fetchFromNpm, reason as fetchFailure, type FetchOptions, type FetchProgress } from './fetch.js'
 export { cacheDirectory, home, storeDirectory } from './paths.js'
 export { Quantizer, type Layer, type QuantizedModel, type QuantizeOptions } from './quantize/index.js'
 export {

@@ -1,12 +1,12 @@
 /** `onnxruntime-node` and `sharp`, installed with npm into the cache directory; run by onnxruntime-node-peer.ts. */
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EdgeInferError } from '../../errors.js'
+import { RUNTIME_PACKAGE } from '../../platform/runtime-library.js'
 import { TargetProcess } from '../target-process.js'
 import { benchDirectory } from '../native-program.js'
 import type { Peer } from './peer.js'
@@ -25,14 +25,14 @@ export const onnxruntimeNodePeer: Peer = {
   },
 }
 
-/** The versions are fixed: the runtime's is the library's own, so that both run the same kernels. */
+/** The versions are fixed: the runtime's is that of the library we fetch, so that both run the same kernels. */
 async function install(signal: AbortSignal | undefined): Promise<string> {
-  const runtime = versionOf(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
-  const directory = join(benchDirectory(), `onnxruntime-node-${runtime}-sharp-${SHARP}`)
+  const { name: runtime, version } = RUNTIME_PACKAGE
+  const directory = join(benchDirectory(), `${runtime}-${version}-sharp-${SHARP}`)
   const isInstalled = (name: string): boolean => existsSync(join(directory, 'node_modules', name, 'package.json'))
-  if (['sharp', 'onnxruntime-node'].every(isInstalled)) return directory
+  if (['sharp', runtime].every(isInstalled)) return directory
   await mkdir(directory, { recursive: true })
-  const manifest = { private: true, dependencies: { 'onnxruntime-node': runtime, sharp: SHARP } }
+  const manifest = { private: true, dependencies: { [runtime]: version, sharp: SHARP } }
   await writeFile(join(directory, 'package.json'), JSON.stringify(manifest))
   try {
     const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
@@ -44,8 +44,4 @@ async function install(signal: AbortSignal | undefined): Promise<string> {
     throw new EdgeInferError('RUNTIME_UNAVAILABLE', `npm cannot install the peer in ${directory}: ${reason}`, { cause })
   }
   return directory
-}
-
-function versionOf(manifest: string): string {
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
 }
