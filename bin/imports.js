@@ -18,7 +18,7 @@ export const LAYERS = [
   ['tasks'],
   ['inference'],
   ['models'],
-  ['native'],
+  ['native', 'video'],
   ['validation'],
   ['errors', 'platform'],
 ]
@@ -27,7 +27,7 @@ export const LAYERS = [
 export const NATIVE_LAYERS = [
   ['addon'],
   ['jobs'],
-  ['pipeline', 'video'],
+  ['pipeline'],
   ['wire', 'heads', 'model'],
   ['detection'],
   ['image'],

@@ -46,6 +46,9 @@ export const ERROR_TABLE = {
   NOT_WRITTEN: { status: 500, summary: 'The disk is full or broken: a result could not be written.' },
   MODEL_UNAVAILABLE: { status: 503, summary: 'The model is not on this machine and could not be fetched.' },
   RUNTIME_UNAVAILABLE: { status: 503, summary: 'The native addon or the ONNX Runtime library cannot be loaded.' },
+  FFMPEG_UNAVAILABLE: {
+    status: 503, summary: 'The program ffmpeg, which reads and writes videos, is missing, or was killed at its work.',
+  },
   PROVIDER_UNAVAILABLE: { status: 503, summary: 'The runtime does not have the execution provider of that device.' },
   TIMEOUT: { status: 504, summary: 'The request was not answered before its deadline.' },
 } as const satisfies Record<string, { status: number; summary: string }>

@@ -226,18 +226,6 @@ export interface NativeMark {
   pose?: readonly [number, number, number] | undefined
 }
 
-export interface NativeVideoReader {
-  /** `frameCount` is 0 where the file does not say. */
-  readonly info: { width: number; height: number; framesPerSecond: number; frameCount: number }
-  /** BGR pixels of the next frame, or null after the last. */
-  read(): Promise<Buffer | null>
-}
-
-export interface NativeVideoWriter {
-  write(frame: NativeImage): Promise<void>
-  close(): Promise<void>
-}
-
 /** Memory shared with a worker process, which inherits the descriptor. */
 export interface SharedMemory {
   fd: number
@@ -278,8 +266,6 @@ interface Addon {
   releaseSharedPages(fd: number, offset: number, bytes: number): void
   jobProtocol(): JobProtocol
   openJobServer(socket: number, memory: number): NativeJobServer
-  openVideo(path: string): Promise<NativeVideoReader>
-  createVideo(path: string, width: number, height: number, framesPerSecond: number): Promise<NativeVideoWriter>
 }
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -331,7 +317,7 @@ function explainAddonFailure(path: string, cause: unknown): string {
   const isPrebuilt = path === findPlatformPackage()?.addon
   if (library !== undefined) {
     const install = isPrebuilt
-      ? 'On Debian 12 run "apt-get install --no-install-recommends libopencv-videoio406"'
+      ? 'On Debian 12 run "apt-get install --no-install-recommends libopencv-imgcodecs406"'
       : 'Run "apt-get install --no-install-recommends libopencv-dev libjpeg-dev"'
     const elsewhere = isPrebuilt ? 'on another system' : 'if another version is installed since it was built'
     return `The native addon ${path} needs ${library}. ${install}; ${elsewhere}, build it here with ${buildCommand()}`
@@ -421,9 +407,4 @@ export const native = {
   jobProtocol: (): JobProtocol => loadAddon().jobProtocol(),
   /** Takes the descriptors of a socket that jobs come over and of the shared memory their pictures lie in. */
   openJobServer: (socket: number, memory: number): NativeJobServer => loadAddon().openJobServer(socket, memory),
-  openVideo: (path: string): Promise<NativeVideoReader> => translated(() => loadAddon().openVideo(path)),
-  createVideo: (
-    path: string, width: number, height: number, framesPerSecond: number,
-  ): Promise<NativeVideoWriter> =>
-    translated(() => loadAddon().createVideo(path, width, height, framesPerSecond)),
 } as const

@@ -1,12 +1,11 @@
 /** A video, frame by frame: reading, inference, drawing and writing overlap. */
 import { basename } from 'node:path'
 import { EdgeInferError } from '../errors.js'
-import {
-  native, type NativeImage, type NativeVideoReader, type NativeVideoWriter, type StageTimings,
-} from '../native.js'
+import type { NativeImage, StageTimings } from '../native.js'
 import { annotate } from '../inference/annotate.js'
 import { countUp } from '../tasks/head-pose.js'
 import { countEach } from '../tasks/present.js'
+import { openVideo, VideoWriter, type Damage, type VideoFrame } from '../video/index.js'
 import type { Analysis, Analyzer } from './analyzer.js'
 import { mapInOrder } from './map-in-order.js'
 import { createProgressBar } from './progress.js'
@@ -19,50 +18,56 @@ const FRAMES_UNDER_WAY = 4
 export interface VideoOptions {
   /** The annotated video. */
   out: string | undefined
-  maxFrames: number
+  maxFrames: number | undefined
   labels: boolean
   axes: boolean
   /** No bar where it would run into what is printed. */
   progress: boolean
   signal: AbortSignal
-  onFrame?: ((frame: VideoFrame) => void) | undefined
+  onFrame?: ((frame: AnalyzedFrame) => void) | undefined
 }
 
-export interface VideoFrame {
+export interface AnalyzedFrame {
   index: number
   /** Milliseconds from the start of the video. */
   timestamp: number
   analysis: Analysis
+  drawn: Buffer | undefined
 }
 
+/** Of the annotated video, where the file does not tell its own. */
+const DEFAULT_FRAMES_PER_SECOND = 25
+
 export async function runVideo(path: string, analyzer: Analyzer, options: VideoOptions): Promise<VideoSummary> {
-  const { out, labels, axes, signal } = options
-  const reader = await native.openVideo(path)
-  const { width, height, framesPerSecond, frameCount } = reader.info
-  const total = frameCount > 0 ? Math.min(frameCount, options.maxFrames) : undefined
+  const { out, labels, axes, signal, maxFrames } = options
+  const reader = await openVideo(path, { maxFrames })
+  const { width, height, framesPerSecond = DEFAULT_FRAMES_PER_SECOND, frameCount, duration } = reader.info
+  const estimate = frameCount ?? (duration && Math.round(duration / 1000 * framesPerSecond))
+  const total = estimate && Math.min(estimate, maxFrames ?? Infinity)
   const bar = createProgressBar('frames')
-  const summary = new VideoSummary(path, width, height)
-  const work = async (frame: NativeImage): Promise<{ analysis: Analysis; drawn: Buffer | undefined }> => {
-    const analysis = await analyzer.run(frame, signal)
-    if (out === undefined) return { analysis, drawn: undefined }
+  const summary = new VideoSummary(path, width, height, reader.damage)
+  const work = async (frame: VideoFrame): Promise<Omit<AnalyzedFrame, 'index'>> => {
+    const { timestamp, ...rest } = frame
+    const image: NativeImage = { kind: 'raw', ...rest }
+    const analysis = await analyzer.run(image, signal)
+    if (out === undefined) return { timestamp, analysis, drawn: undefined }
     const poses = axes ? analysis.poses : undefined
-    return { analysis, drawn: await annotate(frame, analysis, { poses, labels, type: 'raw' }) }
+    return { timestamp, analysis, drawn: await annotate(image, analysis, { poses, labels, type: 'raw' }) }
   }
-  let writer: NativeVideoWriter | undefined
+  let writer: VideoWriter | undefined
   try {
-    const frames = framesOf(reader, options.maxFrames)
-    for await (const { analysis, drawn } of mapInOrder(frames, FRAMES_UNDER_WAY, work)) {
-      const index = summary.frames
-      options.onFrame?.({ index, timestamp: framesPerSecond > 0 ? 1000 * index / framesPerSecond : 0, analysis })
-      if (out !== undefined && drawn) {
-        writer ??= await native.createVideo(out, width, height, framesPerSecond)
-        await writer.write(pixels(drawn, width, height))
+    for await (const frame of mapInOrder(reader, FRAMES_UNDER_WAY, work)) {
+      options.onFrame?.({ index: summary.frames, ...frame })
+      if (out !== undefined && frame.drawn) {
+        writer ??= new VideoWriter(out, { width, height, framesPerSecond })
+        await writer.write(frame.drawn)
       }
-      summary.add(analysis)
+      summary.add(frame.analysis)
       if (options.progress) bar.update(basename(path), summary.frames, total)
     }
   } catch (error) {
     if (!signal.aborted) throw error
+    await writer?.close()
     const kept = writer === undefined ? '' : `; ${out} holds them`
     const message = `Interrupted after ${summary.frames} frames of ${path}${kept}`
     throw new EdgeInferError('ABORTED', message, { cause: error })
@@ -70,30 +75,8 @@ export async function runVideo(path: string, analyzer: Analyzer, options: VideoO
     bar.stop()
     await writer?.close()
   }
-  if (out !== undefined && writer) await expectWritten(out, summary.frames)
   if (summary.frames > 0) return summary
   throw new EdgeInferError('BAD_IMAGE', `Expected a video with frames but none of ${path} can be read`)
-}
-
-/** The encoder does not tell of a full disk. Containers without an index may count one frame less. */
-async function expectWritten(out: string, frames: number): Promise<void> {
-  const { frameCount } = await native.openVideo(out).then(({ info }) => info, () => ({ frameCount: 0 }))
-  if (frameCount > 0 && frameCount >= frames - 1) return
-  const message = `${out} cannot be written: it holds ${frameCount} of ${frames} frames; is the disk full?`
-  throw new EdgeInferError('NOT_WRITTEN', message)
-}
-
-async function* framesOf(reader: NativeVideoReader, most: number): AsyncGenerator<NativeImage> {
-  const { width, height } = reader.info
-  for (let count = 0; count < most; count++) {
-    const frame = await reader.read()
-    if (frame === null) return
-    yield pixels(frame, width, height)
-  }
-}
-
-function pixels(data: Buffer, width: number, height: number): NativeImage {
-  return { kind: 'raw', data, width, height, channels: 3, order: 'bgr' }
 }
 
 interface Occurrence {
@@ -103,17 +86,30 @@ interface Occurrence {
 }
 
 /** What was found in all frames together. */
-class VideoSummary {
+export class VideoSummary {
   frames = 0
   readonly #path: string
   readonly #size: string
+  readonly #damage: Damage
   readonly #start = performance.now()
   readonly #occurrences = new Map<string, Occurrence>()
   readonly #timings: StageTimings[] = []
 
-  constructor(path: string, width: number, height: number) {
+  constructor(path: string, width: number, height: number, damage: Damage) {
     this.#path = path
     this.#size = `${width} × ${height}`
+    this.#damage = damage
+  }
+
+  /** What of the video is broken, in words. */
+  get faults(): string | undefined {
+    const { undecoded, corrupt, isCut } = this.#damage
+    const faults = [
+      ...undecoded > 0 ? [`${undecoded} of ${this.frames + undecoded} frames could not be decoded`] : [],
+      ...corrupt > 0 ? [`${corrupt} frames were decoded with parts missing`] : [],
+      ...isCut ? ['the file is cut off'] : [],
+    ]
+    return faults.length === 0 ? undefined : faults.join(', ')
   }
 
   add({ objects, poses, timings }: Analysis): void {

@@ -26,10 +26,14 @@ export interface RunnerOptions {
 const PICTURES_UNDER_WAY = 3
 
 /** What an input can be to blame for. */
-const INPUT_ERRORS: readonly ErrorCode[] = ['BAD_IMAGE', 'TOO_LARGE']
+const INPUT_ERRORS: readonly ErrorCode[] = ['BAD_IMAGE', 'TOO_LARGE', 'FFMPEG_UNAVAILABLE']
 
-/** What is printed of an input, or why it was of no use. */
-type Outcome = { input: Input; report: string } | { input: Input; error: EdgeInferError }
+/** What is printed of an input, and what is wrong with it; a video of which a part is broken has both. */
+interface Outcome {
+  input: Input
+  report?: string
+  error?: EdgeInferError
+}
 
 export class Runner {
   readonly #analyzer: Analyzer
@@ -53,9 +57,8 @@ export class Runner {
     const failures: EdgeInferError[] = []
     for (const stretch of stretchesOf(inputs)) {
       for await (const outcome of mapInOrder(stretch, PICTURES_UNDER_WAY, (input) => this.#attempt(input))) {
-        if ('report' in outcome) {
-          print(outcome.report)
-        } else {
+        if (outcome.report !== undefined) print(outcome.report)
+        if (outcome.error) {
           failures.push(outcome.error)
           this.#reportFailure(outcome.input, outcome.error, inputs.length > 1)
         }
@@ -69,8 +72,8 @@ export class Runner {
 
   async #attempt(input: Input): Promise<Outcome> {
     try {
-      const report = input.kind === 'video' ? await this.#runVideo(input) : await this.#runPicture(input)
-      return { input, report }
+      if (input.kind === 'video') return await this.#runVideo(input)
+      return { input, report: await this.#runPicture(input) }
     } catch (error) {
       const translated = toEdgeInferError(error)
       if (!INPUT_ERRORS.includes(translated.code)) throw error
@@ -94,8 +97,8 @@ export class Runner {
     await writeResult(out, file)
   }
 
-  async #runVideo(input: Input): Promise<string> {
-    const { json = false, labels, axes, maxFrames = Infinity } = this.#options
+  async #runVideo(input: Input): Promise<Outcome> {
+    const { json = false, labels, axes, maxFrames } = this.#options
     const out = this.#outputs.get(input)
     const summary = await runVideo(input.path, this.#analyzer, {
       out,
@@ -110,7 +113,9 @@ export class Runner {
         print(line({ file, frame_index: index, timestamp_ms: timestamp, ...rest, out }))
       },
     })
-    return json ? '' : `${summary.toText()}${writtenTo(out)}\n`
+    const report = json ? '' : `${summary.toText()}${writtenTo(out)}\n`
+    if (summary.faults === undefined) return { input, report }
+    return { input, report, error: new EdgeInferError('BAD_IMAGE', `${input.path}: ${summary.faults}`) }
   }
 
   #reportFailure({ path }: Input, { code, message }: EdgeInferError, isOneOfMany: boolean): void {

@@ -11,7 +11,6 @@
 #include "model/runtime.h"
 #include "session_object.h"
 #include "shared_memory.h"
-#include "video_object.h"
 #include "wire/bytes_literal.h"
 #include "wire/request_images.h"
 
@@ -125,8 +124,6 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   SessionObject::define(env);
   JobServerObject::define(env);
-  VideoReaderObject::define(env);
-  VideoWriterObject::define(env);
   const std::pair<const char*, napi_callback> functions[] = {
       {"versions", call<versions>},
       {"families", call<list_families>},
@@ -142,8 +139,6 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
       {"releaseSharedPages", call<release_shared_pages>},
       {"jobProtocol", call<describe_job_protocol>},
       {"openJobServer", call<JobServerObject::open>},
-      {"openVideo", call<VideoReaderObject::open>},
-      {"createVideo", call<VideoWriterObject::open>},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

@@ -43,7 +43,7 @@ class Environment {
   void work_begins(Napi::Env env);
   void work_ends(Napi::Env env);
 
-  /// Threads for what belongs to no session: loading models, drawing, video.
+  /// Threads for what belongs to no session: loading models, drawing.
   Executor& background() { return background_; }
 
   void add(Stoppable* stoppable) { stoppables_.insert(stoppable); }
@@ -51,8 +51,6 @@ class Environment {
 
   Napi::FunctionReference session_constructor;
   Napi::FunctionReference job_server_constructor;
-  Napi::FunctionReference reader_constructor;
-  Napi::FunctionReference writer_constructor;
 
  private:
   static void call(Napi::Env env, Napi::Function, void*, Completion* completion);

@@ -6,6 +6,7 @@ import t from 'tap'
 import { createTask } from '../../lib/index.js'
 import { resolveSample } from '../../lib/models/index.js'
 import { native, type NativeImage } from '../../lib/native.js'
+import { openVideo } from '../../lib/video/index.js'
 import { people, writeVideo } from '../helpers/pictures.js'
 import { finished, runCli, runCliWith, spawnCli } from './run.js'
 
@@ -110,7 +111,7 @@ t.test('a video: one line a frame, and an annotated video of the same frames', a
   const lines = linesOf(stdout)
   t.strictSame(lines.map((line) => line.frame_index), [0, 1, 2, 3, 4, 5])
   t.match(lines[5], { file: video, timestamp_ms: 200, width: 640, height: 360, count_result: { person: Number }, out })
-  t.match((await native.openVideo(out)).info, { width: 640, height: 360, framesPerSecond: 25, frameCount: 6 })
+  t.match((await openVideo(out)).info, { width: 640, height: 360, framesPerSecond: 25, frameCount: 6 })
 
   const text = await runCliWith({ cwd: t.testdirName }, 'run', 'face_alignment', video, '--max-frames', '4')
   t.match(text.stdout, /4 frames in .* frames\/s, 640 × 360 pixels\n.*IN FRAMES.*\n +face +4 +2\.00 +2\n/)
@@ -130,7 +131,7 @@ t.test('Ctrl-C ends a video with 130 and leaves a video of what was done', async
   t.match(stderr, /^error: Interrupted after \d+ frames of .*cut\.mp4 holds them \[ABORTED\]\n$/)
   const frames = Number(/after (\d+) frames/.exec(stderr)?.[1])
   t.ok(frames > 0 && frames < 400)
-  t.equal((await native.openVideo(out)).info.frameCount, frames)
+  t.equal((await openVideo(out)).info.frameCount, frames)
 })
 
 t.test('pictures of other kinds are named, whatever the file is called', async (t) => {

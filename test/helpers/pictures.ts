@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolveSample } from '../../lib/models/index.js'
 import { native } from '../../lib/native.js'
+import { VideoWriter } from '../../lib/video/index.js'
 
 export const samplePath = (name: 'faces' | 'car'): Promise<string> => resolveSample(name, { download: false })
 
@@ -61,10 +62,10 @@ export const street = await jpegOf(stacked(car, cut(staircase, 560, 0, 1024, 700
 
 /** A video of 640 × 360 pixels, 25 frames a second: the view moves over two of the people, back and forth. */
 export async function writeVideo(path: string, frames: number): Promise<string> {
-  const writer = await native.createVideo(path, 640, 360, 25)
+  const writer = new VideoWriter(path, { width: 640, height: 360, framesPerSecond: 25 })
   for (let frame = 0; frame < frames; frame++) {
     const x = 640 + Math.abs(frame % 300 - 150)
-    await writer.write({ kind: 'raw', ...cut(staircase, x, 100, 640, 360), channels: 3, order: 'bgr' })
+    await writer.write(cut(staircase, x, 100, 640, 360).data)
   }
   await writer.close()
   return path

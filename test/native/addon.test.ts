@@ -51,8 +51,6 @@ function functionsOf(session: NativeSession & Record<string, Callable>): [string
   return [
     ['createSession', addon.createSession as Callable, [options]],
     ['annotate', addon.annotate as Callable, [raw, [], '.jpg', 90]],
-    ['openVideo', addon.openVideo as Callable, [join(directory, 'none.mp4')]],
-    ['createVideo', addon.createVideo as Callable, ['', 64, 64, 25]],
     ['createSharedMemory', addon.createSharedMemory as Callable, [4096]],
     ['releaseSharedPages', addon.releaseSharedPages as Callable, [1_000_000, 0, 4096]],
     ['openJobServer', addon.openJobServer as Callable, [0, 1_000_000]],
@@ -117,11 +115,6 @@ t.test('objects of another kind, and externals of another maker, are told apart'
   const session = await addon.createSession?.(options) as NativeSession & Record<string, Callable>
   const { fd } = addon.createSharedMemory?.(4096) as { fd: number }
   const jobs = addon.openJobServer?.(fd, fd) as NativeJobServer
-  const pictures = join(directory, 'other.mp4')
-  const writer = await native.createVideo(pictures, 64, 64, 25)
-  await writer.write(raw)
-  await writer.close()
-  const reader = await native.openVideo(pictures)
   closeSync(fd)
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -129,7 +122,7 @@ t.test('objects of another kind, and externals of another maker, are told apart'
   await once(socket, 'connect')
   const external = (socket as unknown as { _handle: { _externalStream: unknown } })._handle._externalStream
   t.ok(types.isExternal(external), 'an external of Node itself')
-  const natives: object[] = [session, jobs, writer, reader]
+  const natives: object[] = [session, jobs]
   for (const object of natives) {
     const Class = object.constructor as new (...values: unknown[]) => unknown
     for (const values of [[], [external], [session], [{}], [external, external], [0, 0]]) {
@@ -148,7 +141,6 @@ t.test('objects of another kind, and externals of another maker, are told apart'
   const methods: [string, Callable, unknown[]][] = [
     ['serveJobs', session.serveJobs.bind(session) as Callable, [jobs, { labels: [] }]],
     ['calibrate', session.calibrate.bind(session) as Callable, [raw, 1]],
-    ['write', writer.write.bind(writer) as Callable, [raw]],
     ['cancel of jobs', jobs.cancel.bind(jobs) as Callable, [1]],
   ]
   for (const [name, call, good] of [...functionsOf(session), ...methods]) {
@@ -161,7 +153,9 @@ t.test('objects of another kind, and externals of another maker, are told apart'
     }
   }
   const disguised = Object.setPrototypeOf({}, jobs.constructor.prototype as object) as NativeJobServer
-  const wronglyNamed = Object.setPrototypeOf(reader, jobs.constructor.prototype as object) as NativeJobServer
+  const closed = await addon.createSession?.(options) as NativeSession
+  await closed.close()
+  const wronglyNamed = Object.setPrototypeOf(closed, jobs.constructor.prototype as object) as NativeJobServer
   for (const other of [disguised, wronglyNamed, session, external, {}, undefined] as NativeJobServer[]) {
     t.throws(() => session.serveJobs(other, { labels: [] }), {
       name: 'TypeError', message: /^Expected a job server but received/,
@@ -275,26 +269,4 @@ t.test('pictures are drawn on and encoded', async (t) => {
   await t.rejects(native.annotate(wide, [], '.jpg'), {
     code: 'TOO_LARGE', message: /70000x1 is larger than the format/,
   })
-})
-
-t.test('videos keep the order of what is asked at once', async (t) => {
-  const file = join(directory, 'video.mp4')
-  const writer = await native.createVideo(file, 64, 64, 25)
-  const grey = (level: number): NativeImage => ({ ...raw, data: new Uint8Array(64 * 64 * 3).fill(level) })
-  const levels = Array.from({ length: 24 }, (_, index) => 10 * index)
-  await Promise.all(levels.map((level) => writer.write(grey(level))))
-  await t.rejects(writer.write({ ...raw, height: 32, data: raw.data.subarray(0, 64 * 32 * 3) }), {
-    code: 'BAD_OPTION', message: /64x64/,
-  })
-  await Promise.all([writer.close(), writer.close()])
-  await t.rejects(writer.write(grey(0)), { code: 'CLOSED' })
-  const reader = await native.openVideo(file)
-  t.match(reader.info, { width: 64, height: 64, framesPerSecond: 25 })
-  const frames = await Promise.all(Array.from({ length: 26 }, () => reader.read()))
-  t.strictSame(frames.map((frame) => frame !== null), [...levels.map(() => true), false, false])
-  for (const [index, level] of levels.entries()) {
-    const found = frames[index]?.[64 * 32 * 3] ?? -1
-    if (Math.abs(found - level) > 8) t.fail(`frame ${index} is of grey level ${found}, not ${level}`)
-  }
-  await t.rejects(native.openVideo(path), { code: 'BAD_IMAGE' })
 })

@@ -150,7 +150,7 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     await writeFile(addon, withAnotherLibrary(built))
     t.match(await detect('detect.mjs'), {
       code: 1,
-      stderr: /needs libopencv_videoio\.so\.\d+\. .*apt-get install --no-install-recommends libopencv-videoio406/,
+      stderr: /needs libopencv_imgcodecs\.so\.\d+\. .*apt-get install --no-install-recommends libopencv-imgcodecs406/,
     })
     await writeFile(addon, built)
 
@@ -209,7 +209,7 @@ exec "\${@/#-O3/-O0}"
 /** The addon as it would be on a machine whose OpenCV has another version: it asks for a library that is not there. */
 function withAnotherLibrary(addon: Buffer): Buffer {
   const copy = Buffer.from(addon)
-  const at = copy.indexOf('libopencv_videoio.so.')
-  copy.write('9', at + 'libopencv_videoio.so.'.length)
+  const at = copy.indexOf('libopencv_imgcodecs.so.')
+  copy.write('9', at + 'libopencv_imgcodecs.so.'.length)
   return copy
 }

@@ -12,7 +12,6 @@
 #include "model/runtime.h"
 #include "onnx.h"
 #include "pipeline.h"
-#include "ticket_lock.h"
 
 using namespace edge_infer;
 
@@ -93,28 +92,6 @@ TEST_CASE("stop_within() waits no longer than it is told to") {
   executor.stop_within(std::chrono::milliseconds(20));
   CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(20));
   go_on = true;
-}
-
-TEST_CASE("calls that draw tickets are run in their order, by however many threads") {
-  constexpr int kCalls = 2000;
-  TicketLock lock;
-  std::vector<int> order;
-  Executor executor(4);
-  for (int call = 0; call < kCalls; ++call) {
-    post(
-        executor,
-        [&, call, ticket = lock.draw()](int) {
-          const TicketLock::Guard guard(lock, ticket);
-          order.push_back(call);
-        },
-        [] {});
-  }
-  const auto done = [&] {
-    const TicketLock::Guard guard(lock, lock.draw());
-    return order;
-  }();
-  REQUIRE(done.size() == kCalls);
-  for (int call = 0; call < kCalls; ++call) CHECK(done[static_cast<size_t>(call)] == call);
 }
 
 TEST_CASE("a model that is closed while threads run it, and calls are cancelled" * doctest::skip(kRuntime == nullptr)) {
