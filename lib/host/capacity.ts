@@ -2,6 +2,8 @@
 export interface NodeCapacity {
   /** Cores whose time it has; a fraction where a container has a CPU quota. */
   cores: number
+  /** The kernel's file of the quota that leaves no more cores; absent where none does. */
+  quotaFile?: string
   memoryBytes: number
   /** Ids of the CPUs and the memory nodes. */
   cpus: readonly number[]
@@ -10,7 +12,7 @@ export interface NodeCapacity {
 
 /** What a process is allowed of a machine; absent where nothing says so. */
 export interface Allowance {
-  cores?: number | undefined
+  quota?: { cores: number; file: string } | undefined
   memoryBytes?: number | undefined
   cpus?: readonly number[] | undefined
 }
@@ -23,8 +25,11 @@ export function capacityOf(
   const allowed = online.filter((cpu) => allowance.cpus?.includes(cpu) ?? true)
   // In a container whose /proc numbers the CPUs anew (lxcfs) the two lists need not meet.
   const cpus = allowed.length > 0 ? allowed : online
+  const { quota } = allowance
   return {
-    cores: Math.min(cpus.length, allowance.cores ?? Infinity),
+    ...(quota && quota.cores < cpus.length
+      ? { cores: quota.cores, quotaFile: quota.file }
+      : { cores: cpus.length }),
     memoryBytes: Math.min(machine.memoryBytes, allowance.memoryBytes ?? Infinity),
     cpus,
     memoryNodes: machine.memoryNodes,

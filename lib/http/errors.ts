@@ -47,10 +47,19 @@ export class ErrorReplies {
     })
   }
 
-  send(request: FastifyRequest, reply: FastifyReply, error: EdgeInferError): FastifyReply {
+  send(request: FastifyRequest, reply: FastifyReply, thrown: EdgeInferError): FastifyReply {
+    const error = this.#withCause(thrown)
     if (error.status === 503) reply.header('retry-after', retryAfterSeconds(error))
     if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="edge-infer"')
     return reply.code(error.status).type(JSON_TYPE).send(JSON.stringify(this.#body(request, error)))
+  }
+
+  /** Who waits for too long is told of the CPU that was taken from this node. */
+  #withCause(error: EdgeInferError): EdgeInferError {
+    const { code, message, details, cause } = error
+    const { lessCpu } = this.#context.workers
+    if (lessCpu === undefined || (code !== 'TIMEOUT' && code !== 'QUEUE_FULL')) return error
+    return new EdgeInferError(code, `${message}; ${lessCpu}`, { cause, details: { ...details } })
   }
 
   #body({ routeOptions: { config }, url, lifecycle }: FastifyRequest, error: EdgeInferError): Record<string, unknown> {

@@ -7,6 +7,7 @@ import type { Job } from '../inference/job.js'
 import type { FetchOptions } from '../models/index.js'
 import { parseModelContext } from '../tasks/model-context.js'
 import { resolveTaskModel } from '../tasks/models.js'
+import { CapacityWatch } from './capacity-watch.js'
 import { TaskStartup } from './startup.js'
 import { NO_LIMITS, type GroupStats, type LimitsBackend, type TaskGroup } from './limits/index.js'
 import { WorkerPool } from './pool/pool.js'
@@ -54,11 +55,14 @@ export class Workers implements WorkerService {
   readonly #defaultThreads: number
   readonly #startups = new Map<TaskName, TaskStartup>()
   readonly #stop = new AbortController()
+  readonly #capacity: CapacityWatch
   #closing = false
 
   constructor(options: WorkersOptions, limits: LimitsBackend) {
     this.#options = options
     this.#limits = limits
+    const { log } = options
+    this.#capacity = new CapacityWatch({ atStart: limits.capacity, read: () => limits.readCapacity(), log })
     const wanted = Object.values(options.tasks).reduce((sum, { workers }) => sum + workers, 0)
     this.#defaultThreads = options.threads ?? Math.max(1, Math.floor(this.#cores / Math.max(1, wanted)))
   }
@@ -88,6 +92,10 @@ export class Workers implements WorkerService {
 
   get #configured(): TaskName[] {
     return TASK_NAMES.filter((task) => this.#options.tasks[task])
+  }
+
+  get lessCpu(): string | undefined {
+    return this.#capacity.lessCpu
   }
 
   get tasks(): TaskName[] {
@@ -219,6 +227,7 @@ export class Workers implements WorkerService {
   async close({ now = false }: { now?: boolean } = {}): Promise<void> {
     this.#closing = true
     this.#stop.abort()
+    this.#capacity.close()
     await Promise.all([...this.#pools.values()].map((pool) => pool.close(now)))
     await Promise.all([...this.#startups.values()].map(({ ended }) => ended))
     await this.#limits.close()

@@ -78,6 +78,8 @@ export interface WorkerService {
   readonly ready: boolean
   /** Configured tasks without a worker. */
   readonly missing: ReadonlyMap<TaskName, MissingTask>
+  /** Why its workers are slower than when they started: their node's CPU was lowered. Undefined where it was not. */
+  readonly lessCpu: string | undefined
   /** Why a job of the task would be refused now. */
   refusal(task: TaskName): EdgeInferError | undefined
   workers(task?: TaskName): WorkerInfo[]

@@ -107,7 +107,10 @@ t.test('in a container of cgroup v1: its share of the machine', async t => {
   t.match(sampler.sampleNow(), {
     cpu_ratio: [50, 50], n_cpu: 2, mem_total: 2, mem_ratio: 25, swap_ratio: 25, 'net_ratio(MBps)': 1,
   })
-  t.strictSame(sampler.capacity(), { cores: 1.5, memoryBytes: 2 ** 31, cpus: [0, 1, 2, 3], memoryNodes: [0] })
+  t.strictSame(sampler.capacity(), {
+    cores: 1.5, quotaFile: '/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us', memoryBytes: 2 ** 31, cpus: [0, 1, 2, 3],
+    memoryNodes: [0],
+  })
 })
 
 t.test('in a container of cgroup v2, from a leaf below the group that is limited', async t => {

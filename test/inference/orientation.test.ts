@@ -87,10 +87,28 @@ t.test('run reads and writes photographs upright, without a tag that would turn 
   t.match(JSON.parse(stored.stdout), { width: 720, height: 1280 })
 })
 
-t.test('a portrait of a telephone has two faces, side by side', { skip }, async (t) => {
+/**
+ * What the default model finds in the picture, best first, by a plain program (Python: Pillow or OpenCV decode and turn
+ * it, OpenCV or Pillow stretch it to 320 × 240; ONNX Runtime). The last is the fist between the two men, 11 × 12 pixels
+ * of what the model sees: a fault of the model's, above the documented threshold of 0.7. It stays a fault at 0.84 where
+ * the picture is averaged down, and is no face to it where its sides keep their ratio, as UltraFace's do not.
+ */
+const PORTRAIT = [
+  { score: 0.999, box: [232.2, 24.3, 263, 70.2] },
+  { score: 0.928, box: [139.3, 66.3, 163.1, 106] },
+  { score: 0.76, box: [255.7, 108.3, 269.6, 123.6] },
+]
+
+t.test('a portrait of a telephone: the two faces, and the fist that the model takes for one', { skip }, async (t) => {
   await using faces = await createTask('face_detection')
   const { width, height, objects } = await faces.run(sharedPath('cases', 'phone_portrait.jpg'))
-  const sure = objects.filter(({ score }) => score > 0.9)
-  t.equal(sure.length, 2)
-  t.ok(sure.every(({ box: [x1, y1, x2, y2] }) => x2 <= width && y2 <= height && y2 - y1 > x2 - x1))
+  t.match({ width, height }, { width: 320, height: 180 })
+  t.equal(objects.length, PORTRAIT.length)
+  for (const [index, { score, box }] of PORTRAIT.entries()) {
+    t.ok(Math.abs((objects[index]?.score ?? 0) - score) < 0.02, `score ${objects[index]?.score}, ${score} expected`)
+    const apart = box.map((side, at) => Math.abs(side - (objects[index]?.box[at] ?? NaN)))
+    t.ok(Math.max(...apart) < 1, `sides differ by up to ${Math.max(...apart)} pixels`)
+  }
+  const { objects: sure } = await faces.run(sharedPath('cases', 'phone_portrait.jpg'), { scoreThreshold: 0.9 })
+  t.equal(sure.length, 2, 'a threshold of 0.9 leaves the two faces')
 })

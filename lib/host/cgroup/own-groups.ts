@@ -6,6 +6,7 @@ import { directoriesUp, locateGroups, type GroupLocation } from './location.js'
 
 interface CpuQuota {
   cores: number
+  file: string
   usageSeconds: () => number | undefined
 }
 
@@ -44,7 +45,7 @@ export class OwnGroups {
   }
 
   get allowance(): Allowance {
-    return { cores: this.#quota?.cores, memoryBytes: this.#memory?.limit, cpus: this.#cpus }
+    return { quota: this.#quota, memoryBytes: this.#memory?.limit, cpus: this.#cpus }
   }
 
   /** Ids of the memory nodes that are online and allowed. */
@@ -96,6 +97,7 @@ function findQuota(
     const below = directory.slice(location?.mountPoint.length)
     lowest = {
       cores,
+      file: `${directory}/${location?.version === 2 ? 'cpu.max' : 'cpu.cfs_quota_us'}`,
       usageSeconds: () => location?.version === 2
         ? scaled(figureOf(files, `${directory}/cpu.stat`, 'usage_usec'), 1e6)
         // The accounting group that holds the same processes is the one of the same path below its own mount.

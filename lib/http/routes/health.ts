@@ -27,10 +27,18 @@ export function healthRoutes(app: FastifyInstance, context: HttpContext): void {
       tags: TAGS,
       summary: 'Answers while the process lives, and says how far its start is',
       response: {
-        200: Type.Object({ status: Type.Literal('ok'), missing: Type.Optional(Missing) }, { description: 'It lives' }),
+        200: Type.Object({
+          status: Type.Literal('ok'),
+          missing: Type.Optional(Missing),
+          less_cpu: Type.Optional(Type.String({ description: 'Why it is slower than when its workers started' })),
+        }, { description: 'It lives' }),
       },
     },
-  }, () => workers.ready || context.draining ? { status: 'ok' } : { status: 'ok', missing: missingOf(context) })
+  }, () => ({
+    status: 'ok',
+    missing: workers.ready || context.draining ? undefined : missingOf(context),
+    less_cpu: workers.lessCpu,
+  }))
 
   app.get('/readyz', {
     schema: {

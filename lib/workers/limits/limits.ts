@@ -73,6 +73,11 @@ export class LimitsBackend {
     return reasons.length === 0 ? undefined : reasons.join('; ')
   }
 
+  /** What it is now, which quotas of the groups above may have changed. */
+  readCapacity(): NodeCapacity {
+    return readCapacity(this.#context.files)
+  }
+
   createTaskGroup(task: string): TaskGroup {
     return new TaskGroup(this.#context, this.serverGroup, task)
   }

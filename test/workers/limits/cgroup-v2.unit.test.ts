@@ -164,7 +164,9 @@ t.test('the root of the tree hands down without a move, and a container\'s quota
   container.write('/sys/fs/cgroup/docker/memory.max', `${2 ** 30}`)
   container.write('/sys/fs/cgroup/docker/cpuset.cpus', '1-2')
   const inside = await openLimits({ files: container, cpuPeriodMicroseconds: 10_000 })
-  t.strictSame(inside.capacity, { cores: 1.5, memoryBytes: 2 ** 30, cpus: [1, 2], memoryNodes: [0] })
+  t.strictSame(inside.capacity, {
+    cores: 1.5, quotaFile: '/sys/fs/cgroup/docker/cpu.max', memoryBytes: 2 ** 30, cpus: [1, 2], memoryNodes: [0],
+  })
   container.takeLog()
   await inside.createTaskGroup('t').apply({ cpuUtilLimit: 0.5 })
   t.equal(container.takeLog().at(-1), `${inside.serverGroup}/t/cpu.max = 7500 10000`)
