@@ -173,8 +173,8 @@ export interface CreateReply {
 
 export interface DecreaseReply {
   decrease_flag: true
-  /** Of the worker that has ended. */
-  pid: number
+  /** Of the worker that has ended; absent where it had no process yet. */
+  pid?: number
   task_name: TaskName
 }
 

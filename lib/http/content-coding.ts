@@ -12,8 +12,17 @@ const COMPRESS = { gzip: promisify(gzip), deflate: promisify(deflate) } as const
 
 const PIECE_BYTES = 64 * 1024
 
-/** How the body is compressed; undefined: it is not. @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE. */
+/**
+ * How the body is compressed; undefined: it is not.
+ * @throws EdgeInferError UNSUPPORTED_MEDIA_TYPE; BAD_REQUEST where it is compressed for the connection.
+ */
 export function contentCoding(headers: IncomingHttpHeaders): ContentCoding | undefined {
+  const { 'transfer-encoding': transfer = 'chunked' } = headers
+  if (transfer.trim().toLowerCase() !== 'chunked') {
+    const message = `Expected Transfer-Encoding: chunked, or none, but received ${transfer.slice(0, 60)}; ` +
+      'the header for compressed bodies is Content-Encoding'
+    throw new EdgeInferError('BAD_REQUEST', message)
+  }
   const sent = headers['content-encoding']?.trim().toLowerCase() ?? ''
   if (sent === '' || sent === 'identity') return undefined
   const coding = CONTENT_CODINGS.find((known) => known === sent || `x-${known}` === sent)

@@ -141,7 +141,7 @@ function readDefaults(node: Node): FamilyDefaults {
   const fields = node.fields('preprocessing', 'thresholds', 'boxesDecoded', 'cropMargin')
   return {
     preprocessing: readPreprocessing(fields.preprocessing),
-    thresholds: fields.thresholds.optional(readThresholds),
+    thresholds: fields.thresholds.optional((own) => readThresholds(own)),
     boxesDecoded: fields.boxesDecoded.optional((flag) => flag.boolean()),
     cropMargin: fields.cropMargin.optional((margin) => margin.fraction()),
   }
@@ -169,7 +169,7 @@ function readModel(node: Node, context: Context): CatalogEntry {
     obtain,
     input: { name: name.string(), width: width.positiveInteger(), height: height.positiveInteger() },
     preprocessing: fields.preprocessing.optional(readPreprocessing) ?? defaults.preprocessing,
-    thresholds: fields.thresholds.optional(readThresholds) ?? defaults.thresholds,
+    thresholds: fields.thresholds.optional((own) => readThresholds(own, defaults.thresholds)) ?? defaults.thresholds,
     labels: fields.labelSet.optional((set) =>
       context.labelSets.get(set.string()) ?? set.fail(`one of ${[...context.labelSets.keys()].join(', ')}`)) ?? [],
     boxesDecoded: fields.boxesDecoded.optional((flag) => flag.boolean()) ?? defaults.boxesDecoded,
@@ -211,12 +211,15 @@ function triple(node: Node, accepted: (value: number) => boolean, expected: stri
   return [first, second, third]
 }
 
-function readThresholds(node: Node): Thresholds {
+/** What a model leaves out is its family's. A family that answers each object once has no use for an overlap. */
+function readThresholds(node: Node, defaults?: Thresholds): Thresholds {
   const fields = node.fields('scoreThreshold', 'iouThreshold', 'maxDetections')
+  const read = (key: keyof Thresholds, own: (field: Node) => number): number =>
+    (defaults && fields[key].absent ? defaults[key] : own(fields[key]))
   return {
-    scoreThreshold: fields.scoreThreshold.fraction(),
-    iouThreshold: fields.iouThreshold.fraction(),
-    maxDetections: fields.maxDetections.positiveInteger(),
+    scoreThreshold: read('scoreThreshold', (field) => field.fraction()),
+    iouThreshold: read('iouThreshold', (field) => field.optional((own) => own.fraction()) ?? 1),
+    maxDetections: read('maxDetections', (field) => field.positiveInteger()),
   }
 }
 

@@ -171,7 +171,7 @@ export class Workers implements WorkerService {
     return pool.info(worker)
   }
 
-  async decrease(task: TaskName): Promise<{ pid: number }> {
+  async decrease(task: TaskName): Promise<{ pid: number | undefined }> {
     return { pid: await this.#existing(task).decrease() }
   }
 

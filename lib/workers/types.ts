@@ -11,6 +11,8 @@ export interface WorkerInfo extends EffectiveLimits {
   pid: number
   /** Name of the model. */
   model: string
+  /** ONNX Runtime's name of the execution provider that runs it. */
+  provider: string
   /** Requests waiting or running. */
   taskToDo: number
   /** Medians and tails of the last requests, milliseconds; undefined before the first. */
@@ -94,8 +96,11 @@ export interface WorkerService {
    * @throws BAD_MODEL_CTX, MODEL_*, LIMIT_TOO_LOW, WORKER_DIED, CLOSED.
    */
   add(task: TaskName, modelContext?: ModelContext): Promise<WorkerInfo>
-  /** The newest worker finishes what it runs and ends. @throws LAST_WORKER, NO_WORKER, STARTING. */
-  decrease(task: TaskName): Promise<{ pid: number }>
+  /**
+   * The newest worker finishes what it runs and ends; no pid: it had no process yet.
+   * @throws LAST_WORKER, NO_WORKER, STARTING.
+   */
+  decrease(task: TaskName): Promise<{ pid: number | undefined }>
   /**
    * `limits`: the body of the request, unknown keys ignored.
    * @throws BAD_LIMIT, UNKNOWN_PID, CGROUP_UNAVAILABLE; LIMIT_TOO_LOW after the other limits were set, whose names are

@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { deflateRawSync, deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib'
 import t from 'tap'
 import { face } from '../helpers/pictures.js'
+import { head, RawClient } from './raw-client.js'
 import { nestedList, post, startServer, TEXT_FORMS, type Reply } from './server.js'
 
 const CODINGS = { gzip: gzipSync, 'x-gzip': gzipSync, deflate: deflateSync } as const
@@ -143,6 +144,31 @@ t.test('what cannot be unpacked', async (t) => {
     t.match(inferred, { status: 415, body: { error: message } })
   }
 })
+
+t.test('bodies compressed for the connection alone are refused, and the next request of the connection is right',
+  async (t) => {
+    const packed = gzipSync(json({ image: TEXT_FORMS.base64(face) }))
+    const client = await new RawClient(port).send()
+    const chunk = (body: Buffer): Buffer =>
+      Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')])
+    const message = /Expected Transfer-Encoding: chunked, or none, but received gzip, chunked/
+    const expectations = {
+      [TASK]: { execute_flag: false, error: { code: 'BAD_REQUEST', message } },
+      '/limit_task_resource': { limit_flag: false, error: { code: 'BAD_REQUEST', message } },
+      [INFER]: { error: message },
+    }
+    for (const [path, body] of Object.entries(expectations)) {
+      await client.send(head(path, undefined, 'Transfer-Encoding: gzip, chunked'), chunk(packed))
+      t.match(await client.reply(), { status: 400, body }, path)
+      await client.send(head(TASK, undefined, 'Transfer-Encoding: Chunked', 'Content-Encoding: gzip'), chunk(packed))
+      t.match(await client.reply(), { status: 200, body: { bbox: expected.bbox } }, 'the same connection')
+    }
+    await client.send(head(TASK, undefined, 'Transfer-Encoding: gzip'), packed)
+    const refused = await client.reply()
+    t.match(refused, { status: 400, headers: { connection: 'close' }, body: { execute_flag: false } },
+      'where its body ends cannot be told')
+    client.close()
+  })
 
 t.test('a bomb is refused before it has gone off', async (t) => {
   const bomb = gzipSync(Buffer.alloc(256 * 2 ** 20))

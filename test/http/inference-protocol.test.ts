@@ -126,7 +126,7 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
           { name: 'image_index', data_type: 'TYPE_INT32', dims: [-1] },
           { name: 'image_size', data_type: 'TYPE_INT32', dims: [-1, 2] },
         ],
-        instance_group: [{ name: 'face_alignment', count: 1 }],
+        instance_group: [{ name: 'face_alignment_0', kind: 'KIND_CPU', count: 1 }],
         parameters: { model: { string_value: String } },
       }])
     }
@@ -395,6 +395,20 @@ t.test('the protocol', { timeout: 120_000 }, async (t) => {
       )
     }
     t.equal((await post(infer, { inputs: [inText] })).status, 200, 'and others are served')
+  })
+
+  await t.test('no JSON at all: the body is the picture, as in raw binary requests of Triton', async (t) => {
+    const raw = async (body: Buffer, length = '0') => {
+      const headers = { 'content-type': 'application/octet-stream', 'inference-header-content-length': length }
+      const response = await fetch(infer, { method: 'POST', headers, body })
+      return { status: response.status, ...await response.json() as Omit<Answer, 'status'> }
+    }
+    const answer = await raw(faces)
+    t.equal(answer.status, 200)
+    const inText = { name: 'image', datatype: 'BYTES', shape: [1], data: [faces.toString('base64')] }
+    t.strictSame(output(answer, 'boxes').data, output(await post(infer, { inputs: [inText] }), 'boxes').data)
+    t.match(await raw(faces.subarray(0, 1000)), { status: 400, error: /JPEG/ })
+    t.match(await raw(Buffer.alloc(0)), { status: 400, error: /empty body/ })
   })
 
   await t.test('millions of empty elements cost nothing', async (t) => {

@@ -26,6 +26,14 @@ t.test('family defaults are filled in, and an entry may say otherwise', async (t
   t.ok(Math.abs((helmet?.preprocessing.scale[0] ?? 0) - 1 / 58.395) < 1e-12)
   t.strictSame(helmet?.labels, ['helmet', 'head'])
   t.strictSame(helmet?.thresholds, { scoreThreshold: 0.35, iouThreshold: 0.45, maxDetections: 1000 })
+  const text = JSON.parse(readFileSync(PATH, 'utf8')) as { families: Record<string, { thresholds: object }> }
+  Object.assign(text.families.yolov5 as object, { thresholds: { scoreThreshold: 0.5, maxDetections: 100 } })
+  Object.assign((text as unknown as { models: object[] }).models[0] as object, { thresholds: { scoreThreshold: 0.7 } })
+  const { families: changed, models } = parseCatalog(JSON.stringify(text), 'my.json', '/')
+  const every = { scoreThreshold: 0.5, iouThreshold: 1, maxDetections: 100 }
+  t.strictSame(changed.yolov5?.thresholds, every, 'a family that answers each object once has no overlap to name')
+  const [first] = models
+  t.strictSame(first?.thresholds, { ...changed[first?.family ?? '']?.thresholds, scoreThreshold: 0.7 })
   t.equal(findModel('ultraface-rfb-320-raw')?.boxesDecoded, false)
   t.equal(findModel('yolov8n')?.labels[2], 'car')
 })

@@ -5,12 +5,15 @@ import { definitionOf, isTaskOfKind, type TaskName } from '../../tasks/registry.
 import type { NativeImage } from '../../native.js'
 import type { BoundingBox } from '../../tasks/index.js'
 import type { Job, JobItem, JobResult } from '../../inference/job.js'
+import type { WorkerInfo } from '../../workers/types.js'
 import { split } from '../../tasks/plan.js'
 import { refuse, elementCount, readByteElements, readNumbers } from './tensors.js'
 import type { DataType, InputTensor, OutputTensor, TensorMetadata } from './tensors.js'
 
 export const MODEL_VERSION = '1'
 export const PLATFORM = 'onnxruntime_onnx'
+
+const CPU_PROVIDER = 'CPUExecutionProvider'
 
 /** Pictures of one request. */
 const MAX_IMAGES = 64
@@ -41,7 +44,8 @@ const HEAD_POSE = {
 const TENSORS: Readonly<Record<TaskKind, Tensors>> = { detection: DETECTION, head_pose: HEAD_POSE }
 
 interface Tensors {
-  inputs: readonly TensorMetadata[]
+  /** The picture, and what can go with it. */
+  inputs: readonly [TensorMetadata, ...TensorMetadata[]]
   outputs: readonly TensorMetadata[]
 }
 
@@ -54,8 +58,10 @@ const CONFIG_TYPES: Readonly<Record<DataType, string>> = {
   UINT8: 'TYPE_UINT8', INT32: 'TYPE_INT32', FP32: 'TYPE_FP32', FP64: 'TYPE_FP64', BYTES: 'TYPE_STRING',
 }
 
-/** The task as a model configuration of Triton; `model` is the network that its workers run. */
-export function configOf(task: TaskName, workers: number, model: string | undefined): object {
+/** The task as a model configuration of Triton; its instances are the workers. */
+export function configOf(task: TaskName, workers: readonly Pick<WorkerInfo, 'model' | 'provider'>[]): object {
+  const model = workers[0]?.model
+  const kinds = workers.map(({ provider }) => provider === CPU_PROVIDER ? 'KIND_CPU' : 'KIND_GPU')
   const { inputs, outputs } = tensorsOf(task)
   const describe = ({ name, datatype, shape }: TensorMetadata): object =>
     ({ name, data_type: CONFIG_TYPES[datatype], dims: shape })
@@ -68,7 +74,9 @@ export function configOf(task: TaskName, workers: number, model: string | undefi
     max_batch_size: 0,
     input: inputs.map((tensor) => ({ ...describe(tensor), optional: tensor !== IMAGE })),
     output: outputs.map(describe),
-    instance_group: [{ name: task, kind: 'KIND_AUTO', count: workers }],
+    instance_group: [...new Set(kinds)].map((kind, index) => ({
+      name: `${task}_${index}`, kind, count: kinds.filter((other) => other === kind).length,
+    })),
     model_transaction_policy: { decoupled: false },
     parameters: model === undefined ? {} : { model: { string_value: model } },
   }
@@ -95,6 +103,7 @@ function readImages(tensor: InputTensor): NativeImage[] {
   if (count < 1 || count > MAX_IMAGES) refuse(`Expected 1 to ${MAX_IMAGES} images but received ${count}`)
   if (tensor.bytes) return readByteElements(tensor, tensor.bytes).map((data) => ({ kind: 'encoded', data }))
   return (tensor.data ?? []).map((text) => {
+    if (text instanceof Uint8Array) return { kind: 'encoded', data: text }
     if (typeof text !== 'string') refuse('Expected each element of image to be a picture file in base64')
     return { kind: 'json', data: Buffer.from(JSON.stringify(text)) }
   })

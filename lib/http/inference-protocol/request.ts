@@ -37,14 +37,20 @@ const MAX_NAME_LENGTH = 100
 const UNSUPPORTED_OUTPUT_PARAMETERS = ['classification', 'shared_memory_region']
 
 /**
- * `jsonLength`: the header `Inference-Header-Content-Length`, where the request has it.
- * @throws EdgeInferError BAD_REQUEST, TOO_LARGE.
+ * `jsonLength`: the header `Inference-Header-Content-Length`, where the request has it; 0: the body is the one element
+ * of `input`, as in raw binary requests of Triton. @throws EdgeInferError BAD_REQUEST, TOO_LARGE.
  */
-export function parseInferenceRequest(body: Buffer, jsonLength: string | undefined): InferenceRequest {
+export function parseInferenceRequest(
+  body: Buffer, jsonLength: string | undefined, input: TensorMetadata,
+): InferenceRequest {
   const length = jsonLength === undefined ? body.length : /^\d+$/.test(jsonLength) ? Number(jsonLength) : Infinity
   if (length > body.length) {
     refuse('Expected Inference-Header-Content-Length to be a number of bytes up to the body\'s ' +
       `${body.length} but received ${received(jsonLength)}`)
+  }
+  if (jsonLength !== undefined && length === 0 && body.length > 0) {
+    const tensor = { ...input, shape: [1], parameters: {}, data: [body], bytes: undefined }
+    return { id: undefined, parameters: {}, inputs: new Map([[input.name, tensor]]), outputs: undefined }
   }
   const request = parseHead(body.subarray(0, length), jsonLength !== undefined)
   const { id, parameters, inputs, outputs } = request

@@ -12,7 +12,10 @@ export interface TensorMetadata {
   shape: readonly number[]
 }
 
-/** A tensor of a request: its elements as JSON had them, or their bytes (row-major, little-endian). */
+/**
+ * A tensor of a request: its elements as JSON had them, or the body that is its only one; or their bytes (row-major,
+ * little-endian).
+ */
 export interface InputTensor extends TensorMetadata {
   parameters: Readonly<Record<string, unknown>>
   data: readonly unknown[] | undefined

@@ -57,7 +57,7 @@ export function inferenceProtocolRoutes(app: FastifyInstance, context: HttpConte
     })
     app.get(`${path}/config`, { config, schema: { ...configSchema, hide } }, (request) => {
       const name = requireModel(request)
-      return configOf(name, workers.count(name), workers.workers(name)[0]?.model)
+      return configOf(name, workers.workers(name))
     })
     app.get(`${path}/stats`, { config, schema: { ...statisticsSchema, hide } }, (request) =>
       ({ model_stats: [statistics.of(requireModel(request))] }))
@@ -94,8 +94,9 @@ async function infer(
   const body = await bodies.read(request, settings.bodyLimit)
   try {
     const headLength = headers[JSON_LENGTH_HEADER]
-    const parsed = parseInferenceRequest(body, Array.isArray(headLength) ? headLength[0] : headLength)
-    const outputs = requireOutputs(parsed, tensorsOf(task).outputs.map(({ name }) => name))
+    const { inputs: [first], outputs: all } = tensorsOf(task)
+    const parsed = parseInferenceRequest(body, Array.isArray(headLength) ? headLength[0] : headLength, first)
+    const outputs = requireOutputs(parsed, all.map(({ name }) => name))
     const jobs = jobsOf(task, parsed.inputs, Math.max(1, workers.count(task)))
     const microseconds = integerIn('timeout', parsed.parameters.timeout, 0, MAX_TIMEOUT_MICROSECONDS, 'BAD_REQUEST')
     const timeoutMs = microseconds ? microseconds / 1000 : undefined

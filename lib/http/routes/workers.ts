@@ -55,7 +55,10 @@ export function workersRoutes(app: FastifyInstance, context: HttpContext): void 
     changesNode: true,
     body: TaskBody,
     parse: parseTaskBody,
-    answer: Type.Object({ pid: Pid, task_name: TaskNameSchema }, { description: 'The worker has ended' }),
+    answer: Type.Object({
+      pid: Type.Optional(Type.Integer({ description: 'Process of the worker; absent: it had none yet' })),
+      task_name: TaskNameSchema,
+    }, { description: 'The worker has ended' }),
     failures: ['UNKNOWN_TASK', 'LAST_WORKER', 'NO_WORKER', 'STARTING', 'CLOSED'],
     async handle({ task_name: task }) {
       const { pid } = await workers.decrease(task)

@@ -14,7 +14,7 @@ import type { QueuedJob } from './queue.js'
 
 /** What the pool needs of a process, and of a control group. */
 export type ProcessHandle = Pick<WorkerProcess,
-  'pid' | 'startedAt' | 'model' | 'warnings' | 'ready' | 'ended' | 'run' | 'setThreads' | 'stop' | 'kill'>
+  'pid' | 'startedAt' | 'model' | 'provider' | 'warnings' | 'ready' | 'ended' | 'run' | 'setThreads' | 'stop' | 'kill'>
 export type GroupHandle = Pick<WorkerGroup,
   'apply' | 'inherit' | 'own' | 'readUtil' | 'stats' | 'memory' | 'enter' | 'remove'>
 
@@ -171,8 +171,8 @@ export class PoolWorker {
   }
 
   info(): Omit<WorkerInfo, 'task' | 'restarts'> {
-    const { process: { pid, model, startedAt }, limits, assigned: taskToDo, latency: { percentiles: latency } } = this
-    return { pid, model, ...limits, taskToDo, latency, startedAt }
+    const { process: { pid, model, provider, startedAt }, limits, assigned: taskToDo, latency } = this
+    return { pid, model, provider, ...limits, taskToDo, latency: latency.percentiles, startedAt }
   }
 
   /** Undefined where its process is gone. */

@@ -100,7 +100,7 @@ export class WorkerPool {
    * The newest worker finishes its jobs and ends; resolves when it is gone. Where one that died waits to be replaced,
    * it is not replaced. @throws EdgeInferError LAST_WORKER
    */
-  async decrease(): Promise<number> {
+  async decrease(): Promise<number | undefined> {
     this.#requireOpen()
     if (this.supervisor.replacing > 0 && this.supervisor.ready.length + this.supervisor.replacing > 1) {
       return this.supervisor.cancelReplacement()

@@ -35,8 +35,8 @@ export interface SupervisorOptions {
 
 /** What is to take the place of a worker that died. */
 interface Replacement {
-  /** Of the worker that died. */
-  pid: number
+  /** Of the worker that died; undefined where it is one that never had a process. */
+  pid: number | undefined
   taskOptions: TaskOptions
   limits: ResourceLimits
   /** Milliseconds to wait before. */
@@ -119,12 +119,12 @@ export class Supervisor {
     if (failures.length > 0 && failures.length === count) throw failures[0]
     for (const error of failures) {
       this.#options.log.error({ task: this.#options.task, err: error }, 'worker could not be started; trying again')
-      this.#replaceSoon({ pid: 0, taskOptions, limits: {}, delay: this.#backoff.nextDelay(false) })
+      this.#replaceSoon({ pid: undefined, taskOptions, limits: {}, delay: this.#backoff.nextDelay(false) })
     }
   }
 
   /** Gives up the newest replacement; resolves, to the pid of the worker that died, when it is over. */
-  async cancelReplacement(): Promise<number> {
+  async cancelReplacement(): Promise<number | undefined> {
     const replacement = [...this.#replacements].at(-1) as Replacement
     replacement.cancelled = true
     replacement.wake?.()

@@ -51,6 +51,8 @@ export class WorkerProcess {
   readonly ended: Promise<WorkerEnd>
   /** The catalogue's name of the model, once it is ready. */
   model = ''
+  /** ONNX Runtime's name of the execution provider that runs it. */
+  provider = ''
   warnings: readonly string[] = []
   #labels: readonly string[] = []
   readonly #child: ChildProcess
@@ -148,6 +150,7 @@ export class WorkerProcess {
     }
     expectSameProtocol('worker', message.protocol)
     this.model = message.model
+    this.provider = message.provider
     this.#labels = message.labels
     this.warnings = message.warnings
     this.#settleReady.resolve()

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "error.h"
+#include "wire/json_string.h"
 #include "wire/nested_list.h"
 
 namespace edge_infer {
@@ -11,6 +12,25 @@ namespace {
 
 bool is_image_key(std::string_view key) { return key == "image"; }
 bool is_list_key(std::string_view key) { return key == "image_list" || key == "clip" || key == "faces"; }
+
+/// The key of an image or a list whose name has escapes in it; any other name as it is written.
+std::string_view unescaped(std::string_view key) {
+  std::string name;
+  try {
+    const auto* const text = reinterpret_cast<const uint8_t*>(key.data());
+    for (JsonCharacters characters(text, text + key.size()); !characters.done();) {
+      const uint32_t code = characters.next();
+      if (code >= 0x80) return key;
+      name += static_cast<char>(code);
+    }
+  } catch (const Error&) {
+    return key;
+  }
+  for (const std::string_view known : {"image", "image_list", "clip", "faces"}) {
+    if (known == name) return known;
+  }
+  return key;
+}
 
 class Extractor {
  public:
@@ -41,7 +61,8 @@ class Extractor {
     skip_space();
     const uint8_t* const begin = at_;
     const ByteView quoted = string("Expected a member's name");
-    const std::string_view key(reinterpret_cast<const char*>(quoted.data), quoted.size);
+    std::string_view key(reinterpret_cast<const char*>(quoted.data), quoted.size);
+    if (key.find('\\') != key.npos) key = unescaped(key);
     skip_space();
     if (at_ == end_ || *at_ != ':') fail("Expected a colon after a member's name");
     ++at_;

@@ -191,6 +191,23 @@ t.test('where one of the configured workers comes up, the others are tried until
   t.equal(supervisor.ready.length, 2)
 })
 
+t.test('a configured worker that never started is cancelled without a pid', async (t) => {
+  const { supervisor, processes } = make()
+  const started = supervisor.addAll(2, options)
+  await settled()
+  processes[0]?.load()
+  processes[1]?.failLoading(new EdgeInferError('MODEL_LOAD', 'broken'))
+  processes[1]?.end(1)
+  await started
+  t.strictSame([supervisor.ready.length, supervisor.replacing], [1, 1])
+  const cancelled = supervisor.cancelReplacement()
+  await settled()
+  processes[2]?.failLoading(new EdgeInferError('MODEL_LOAD', 'broken'))
+  processes[2]?.end(1)
+  t.equal(await cancelled, undefined)
+  t.equal(supervisor.replacing, 0)
+})
+
 t.test('one that starts, or has a job, and uses no CPU time is killed', async (t) => {
   const { supervisor, clock, processes, messages, add } = make()
   const starting = t.rejects(supervisor.add(options), { code: 'WORKER_DIED' })

@@ -51,6 +51,7 @@ export class VirtualProcess implements ProcessHandle {
   readonly pid = nextPid++
   readonly startedAt = new Date(0)
   readonly model = 'virtual'
+  readonly provider = 'virtual'
   readonly warnings: string[] = []
   readonly ready: Promise<void>
   readonly ended: Promise<WorkerEnd>
