@@ -1,5 +1,6 @@
 /** One file by HTTP(S), through the proxy that the environment names. */
-import { EnvHttpProxyAgent, fetch } from 'undici'
+import { getProxyForUrl } from 'proxy-from-env'
+import { Agent, fetch, Pool, ProxyAgent } from 'undici'
 import { AtomicFile } from './atomic-file.js'
 import type { CatalogFile } from './types.js'
 
@@ -12,7 +13,14 @@ export async function fetchFromUrl(
   onProgress: (bytes: number, total: number | undefined) => void,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const dispatcher = new EnvHttpProxyAgent({ headersTimeout: IDLE_TIMEOUT_MS, bodyTimeout: IDLE_TIMEOUT_MS })
+  const options = { headersTimeout: IDLE_TIMEOUT_MS, bodyTimeout: IDLE_TIMEOUT_MS }
+  // Asked of each origin: a redirection may lead to one that has another proxy, or none.
+  const dispatcher = new Agent({
+    factory(origin) {
+      const uri = getProxyForUrl(String(origin))
+      return uri === '' ? new Pool(origin, options) : new ProxyAgent({ ...options, uri })
+    },
+  })
   try {
     onProgress(0, file.bytes)
     const response = await fetch(url, { dispatcher, signal: signal ?? null, redirect: 'follow' })

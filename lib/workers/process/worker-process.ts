@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { EdgeInferError } from '../../errors.js'
+import { nodeEnvironment } from '../../platform/node-environment.js'
 import { native, toEdgeInferError } from '../../native.js'
 import type { TaskName } from '../../tasks/registry.js'
 import type { TaskOptions } from '../../tasks/index.js'
@@ -73,7 +74,7 @@ export class WorkerProcess {
       // One thread for V8's own chores, few malloc arenas: a worker's cores belong to its model.
       this.#child = startStep(() => spawn(process.execPath, ['--v8-pool-size=1', program], {
         stdio: ['ignore', 'ignore', 'pipe', 'pipe', this.#memory.fd, 'pipe'],
-        env: { MALLOC_ARENA_MAX: '2', ...process.env },
+        env: { MALLOC_ARENA_MAX: '2', ...nodeEnvironment() },
       }))
     } catch (error) {
       this.#memory.close()
