@@ -6,7 +6,7 @@ import tseslint from 'typescript-eslint'
 const SCRIPTS = [
   'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers',
   'draw-architecture',
-  'edge-infer', 'fetch-runtime', 'fuzz-seeds',
+  'edge-infer', 'fetch-runtime', 'fuzz-seeds', 'release',
 ].map((name) => `bin/${name}`)
 
 const style = {

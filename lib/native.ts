@@ -313,17 +313,14 @@ function expectMatchingVersion(path: string): void {
 
 function explainAddonFailure(path: string, cause: unknown): string {
   const reason = cause instanceof Error ? cause.message : String(cause)
-  const library = /(lib[\w+-]+\.so[.\d]*): cannot open shared object/.exec(reason)?.[1]
   const isPrebuilt = path === findPlatformPackage()?.addon
-  if (library !== undefined) {
-    const install = isPrebuilt
-      ? 'On Debian 12 run "apt-get install --no-install-recommends libopencv-imgcodecs406"'
-      : 'Run "apt-get install --no-install-recommends libopencv-dev libjpeg-dev"'
-    const elsewhere = isPrebuilt ? 'on another system' : 'if another version is installed since it was built'
-    return `The native addon ${path} needs ${library}. ${install}; ${elsewhere}, build it here with ${buildCommand()}`
+  const library = /(lib[\w+-]+\.so[.\d]*): cannot open shared object/.exec(reason)?.[1]
+  if (library !== undefined && !isPrebuilt) {
+    return `The native addon ${path} needs ${library}. Run "apt-get install --no-install-recommends libopencv-dev ` +
+      `libjpeg-dev"; if another version is installed since it was built, build it here with ${buildCommand()}`
   }
-  return `The native addon ${path} cannot be loaded: ${reason}. ` +
-    `It was built for another machine or Node.js; build it here with ${buildCommand()}`
+  const needs = isPrebuilt ? 'It needs glibc 2.31 or later' : 'It was built for another machine or Node.js'
+  return `The native addon ${path} cannot be loaded: ${reason}. ${needs}; build it here with ${buildCommand()}`
 }
 
 /**

@@ -71,8 +71,7 @@ export const DISTURBANCES: readonly Disturbance[] = [
     run: (node, scene) => signalWorker(node, scene, (pid) => stopFor(scene, pid, 45_000)),
   },
   {
-    // A node that stands still for longer than the head of a request may take holds its own pause against the caller.
-    name: 'SIGSTOP of a node', weight: 2, isOfNode: true, explains: () => [AWAY, 'REQUEST_TIMEOUT'],
+    name: 'SIGSTOP of a node', weight: 2, isOfNode: true, explains: () => [AWAY],
     explainsOnSlowWay: ['REQUEST_TIMEOUT', ...BROKEN],
     run: (node, scene) => stopFor(scene, node.pid, 1000 + scene.random() * 12_000),
   },

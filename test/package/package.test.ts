@@ -16,8 +16,9 @@ const DETECT = `
   const faces = await createTask('face_detection')
   const { objects } = await faces.run(sample)
   await faces.close()
-  const addon = /\\S+edge_infer\\.node/.exec(readFileSync('/proc/self/maps', 'utf8'))[0]
-  console.log(JSON.stringify({ code, faces: objects.length, box: objects[0].box, addon }))`
+  const maps = readFileSync('/proc/self/maps', 'utf8')
+  const [addon, runtime] = [/\\S+edge_infer\\.node/, /\\S+libonnxruntime\\S*/].map((path) => path.exec(maps)[0])
+  console.log(JSON.stringify({ code, faces: objects.length, box: objects[0].box, addon, runtime }))`
 
 const PRELUDE = {
   esm: `import { createTask, EdgeInferError } from 'edge-infer'
@@ -33,6 +34,7 @@ interface Detected {
   faces: number
   box: number[]
   addon: string
+  runtime: string
 }
 
 t.test('the package, packed and installed into an empty project', async (t) => {
@@ -133,15 +135,20 @@ t.test('the package, packed and installed into an empty project', async (t) => {
 
   await t.test('with the platform package: detects, by import and require, with no compiler', async (t) => {
     const out = join(root, 'platform')
-    await output(ROOT, process.execPath, 'bin/build-platform-package', '--out', out)
+    await output(ROOT, process.execPath, 'bin/build-platform-package', '--out', out,
+      '--addon', join(ROOT, 'build/Release/edge_infer.node'), '--licenses', join(ROOT, 'licenses'))
     const [name] = await readdir(out)
     const platform = await pack(join(out, String(name)), root)
-    t.strictSame(platform.files.sort(),
-      ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES', 'edge_infer.node', 'package.json'])
+    t.strictSame(platform.files.sort(), [
+      'LICENSE', 'README.md', 'edge_infer.node', 'libonnxruntime.so.1', 'licenses/onnxruntime/LICENSE',
+      'licenses/onnxruntime/ThirdPartyNotices.txt', 'package.json',
+    ])
     await install(project, platform.path)
     const directory = join(project, 'node_modules/@edge-infer', String(name))
     const [esm, cjs] = [detected(await detect('detect.mjs')), detected(await detect('detect.cjs'))]
-    t.match(esm, { code: 'BAD_OPTION', addon: join(directory, 'edge_infer.node') })
+    t.match(esm, {
+      code: 'BAD_OPTION', addon: join(directory, 'edge_infer.node'), runtime: join(directory, 'libonnxruntime.so.1'),
+    })
     t.ok(esm.faces >= 2, `${esm.faces} faces`)
     t.strictSame(cjs, esm)
 
@@ -150,8 +157,12 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     await writeFile(addon, withAnotherLibrary(built))
     t.match(await detect('detect.mjs'), {
       code: 1,
-      stderr: /needs libopencv_imgcodecs\.so\.\d+\. .*apt-get install --no-install-recommends libopencv-imgcodecs406/,
+      stderr: /cannot be loaded: libopencv_imgcodecs\S+: .* needs glibc 2\.31 or later; .*"npx edge-infer build"/,
     })
+    const systemBuild = join(root, 'edge_infer.node')
+    await cp(addon, systemBuild)
+    const ran = await run(project, process.execPath, ['detect.mjs', sample], { EDGE_INFER_ADDON: systemBuild })
+    t.match(ran, { code: 1, stderr: /needs libopencv_imgcodecs\S+ Run "apt-get install .* libopencv-dev libjpeg-dev"/ })
     await writeFile(addon, built)
 
     const path = join(directory, 'package.json')
@@ -209,7 +220,7 @@ exec "\${@/#-O3/-O0}"
 /** The addon as it would be on a machine whose OpenCV has another version: it asks for a library that is not there. */
 function withAnotherLibrary(addon: Buffer): Buffer {
   const copy = Buffer.from(addon)
-  const at = copy.indexOf('libopencv_imgcodecs.so.')
-  copy.write('9', at + 'libopencv_imgcodecs.so.'.length)
+  const name = 'libopencv_imgcodecs.so.'
+  copy.write('9', copy.indexOf(name) + name.length)
   return copy
 }
