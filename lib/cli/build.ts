@@ -1,10 +1,9 @@
-/** `edge-infer build`: compiles the native addon inside the installed package. */
+/** `edge-infer build`: compiles the native addon in the installed package, and fetches ONNX Runtime's library. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, constants } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { InvalidArgumentError, type Command } from 'commander'
@@ -37,14 +36,17 @@ interface Step {
 async function build({ parallel, verbose = false }: BuildOptions): Promise<void> {
   await expectWritablePackage()
   const requirements = join(PACKAGE_ROOT, 'bin', 'build-requirements')
-  const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js')
   const steps: Step[] = [
     { label: 'compiler and libraries', command: 'bash', args: [requirements, 'packages'] },
     { label: "ONNX Runtime's headers", command: 'bash', args: [requirements, 'headers'] },
+    ...process.env.EDGE_INFER_ORT_LIBRARY ? [] : [
+      { label: "ONNX Runtime's library", command: process.execPath, args: [join('bin', 'fetch-runtime')] },
+    ],
+    { label: 'configuring', command: 'cmake', args: ['-S', '.', '-B', 'build', ...headersOption()] },
     {
       label: 'the native addon',
-      command: process.execPath,
-      args: [cmakeJs, 'compile', '--out', 'build', '--parallel', String(parallel), ...headersOption()],
+      command: 'cmake',
+      args: ['--build', 'build', '--target', 'edge_infer', '--parallel', String(parallel)],
     },
     { label: 'loading it', command: process.execPath, args: ['-e', 'require(process.argv[1])', ADDON] },
   ]
@@ -56,7 +58,7 @@ async function build({ parallel, verbose = false }: BuildOptions): Promise<void>
 /** An earlier build keeps its options, so a root that was named is named again. */
 function headersOption(): string[] {
   const root = process.env.ONNXRUNTIME_ROOT
-  return root ? [`--CDONNXRUNTIME_ROOT=${root}`] : []
+  return root ? [`-DONNXRUNTIME_ROOT=${root}`] : []
 }
 
 async function expectWritablePackage(): Promise<void> {

@@ -7,6 +7,13 @@ import {
   fetchedRuntimeDirectory, OWN_RUNTIME, RUNTIME_LIBRARY, RUNTIME_PACKAGE, type RuntimeArchitecture,
 } from '../platform/runtime-library.js'
 
+export interface FetchRuntimeOptions {
+  directory?: string
+  /** The npm package that carries it. */
+  carrier?: { name: string; version: string; integrity: string; bytes: number }
+  signal?: AbortSignal
+}
+
 /**
  * Path of the library for an architecture, which is downloaded where `directory` has none yet. The tarball is streamed:
  * of its 113 MB only the library is written, under its name only once the whole tarball was the one that is pinned.
@@ -14,11 +21,11 @@ import {
  */
 export async function fetchRuntime(
   architecture: RuntimeArchitecture,
-  { directory = fetchedRuntimeDirectory(architecture), signal }: { directory?: string; signal?: AbortSignal } = {},
+  { directory = fetchedRuntimeDirectory(architecture), carrier = RUNTIME_PACKAGE, signal }: FetchRuntimeOptions = {},
 ): Promise<string> {
   const path = join(directory, RUNTIME_LIBRARY)
   if (await access(path).then(() => true, () => false)) return path
-  const { name, version, integrity, bytes } = RUNTIME_PACKAGE
+  const { name, version, integrity, bytes } = carrier
   const source = {
     kind: 'npm', package: `${name}@${version}`, path: `bin/napi-v6/linux/${architecture}/${RUNTIME_LIBRARY}`,
     integrity, packageBytes: bytes,

@@ -60,7 +60,7 @@ export const NOT_RUN: readonly NotRun[] = [
   { command: /^npm (test$|run (check|test:unit|test:sanitize|fuzz|chaos)\b)/,
     why: 'npm test runs them, or has this as a part' },
   { command: /^bash bin\/setup /, why: 'npm test has run it' },
-  { command: /^(npm run build:|npx cmake-js )/, why: 'builds into the tree that is being tested' },
+  { command: /^(npm run build:|cmake )/, why: 'builds into the tree that is being tested' },
   { command: /^(build\/edge_infer_core_test|bash test\/native\/valgrind\.sh|gdb) ?/,
     why: 'needs a build for tests, or a debugger' },
   { command: /^npm install( --global)? \.\/edge-infer-/,

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { create } from 'tar'
 import type { Test } from 'tap'
 
@@ -75,15 +75,20 @@ export interface FakePackage {
   tarball: Buffer
 }
 
-/** A real npm tarball that holds `files` below `model/`, and something large before them. */
-export async function makePackage(root: string, spec: string, files: Record<string, Buffer>): Promise<FakePackage> {
-  const folder = join(root, 'package-source')
-  await mkdir(join(folder, 'model'), { recursive: true })
-  await writeFile(join(folder, 'package.json'), '{}')
-  await writeFile(join(folder, 'ballast.bin'), randomBytes(1 << 20))
-  for (const [name, data] of Object.entries(files)) await writeFile(join(folder, 'model', name), data)
+/** A real npm tarball that holds `files` below a folder, and something large before them. */
+export async function makePackage(
+  root: string, spec: string, files: Record<string, Buffer>, folder = 'model',
+): Promise<FakePackage> {
+  const source = join(root, 'package-source')
+  await mkdir(join(source, folder), { recursive: true })
+  await writeFile(join(source, 'package.json'), '{}')
+  await writeFile(join(source, 'ballast.bin'), randomBytes(1 << 20))
+  for (const [name, data] of Object.entries(files)) {
+    await mkdir(dirname(join(source, folder, name)), { recursive: true })
+    await writeFile(join(source, folder, name), data)
+  }
   const chunks: Buffer[] = []
-  const packed = create({ gzip: true, cwd: folder, prefix: 'package' }, ['package.json', 'ballast.bin', 'model'])
+  const packed = create({ gzip: true, cwd: source, prefix: 'package' }, ['package.json', 'ballast.bin', folder])
   for await (const chunk of packed) chunks.push(chunk)
   const tarball = Buffer.concat(chunks)
   const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
