@@ -15,8 +15,9 @@ export interface FetchRuntimeOptions {
 }
 
 /**
- * Path of the library for an architecture, which is downloaded where `directory` has none yet. The tarball is streamed:
- * of its 113 MB only the library is written, under its name only once the whole tarball was the one that is pinned.
+ * Path of the library for an architecture, which is fetched where `directory` has none yet. npm keeps the tarball,
+ * 113 MB, in its cache; of what is in it only the library is unpacked, and has its name only once the whole tarball was
+ * the one that is pinned.
  * @throws EdgeInferError RUNTIME_UNAVAILABLE: why it cannot be had, and what else will do; ABORTED.
  */
 export async function fetchRuntime(
