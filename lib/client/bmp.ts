@@ -5,7 +5,7 @@ import type { RawImage } from '../inference/image.js'
 const HEADER_BYTES = 54
 
 /** 24-bit, rows from the top. Grey is spread over the three channels, alpha is dropped. */
-export function encodeBmp({ data, width, height, channels, order = 'rgb' }: RawImage, name: string): Buffer {
+export function encodeBmp({ data, width, height, channels, order = 'rgb' }: RawImage, name: string): Uint8Array {
   const valid = isSize(width) && isSize(height) && [1, 3, 4].includes(channels)
   if (!valid || data.length !== width * height * channels) {
     const received = `${width} × ${height} × ${channels} with ${data.length} bytes`
@@ -14,15 +14,16 @@ export function encodeBmp({ data, width, height, channels, order = 'rgb' }: RawI
     )
   }
   const stride = Math.ceil(width * 3 / 4) * 4
-  const file = Buffer.alloc(HEADER_BYTES + stride * height)
-  file.write('BM', 'latin1')
-  file.writeUInt32LE(file.length, 2)
-  file.writeUInt32LE(HEADER_BYTES, 10)
-  file.writeUInt32LE(40, 14)
-  file.writeInt32LE(width, 18)
-  file.writeInt32LE(-height, 22)
-  file.writeUInt16LE(1, 26)
-  file.writeUInt16LE(24, 28)
+  const file = new Uint8Array(HEADER_BYTES + stride * height)
+  const header = new DataView(file.buffer)
+  header.setUint16(0, 0x424d)
+  header.setUint32(2, file.length, true)
+  header.setUint32(10, HEADER_BYTES, true)
+  header.setUint32(14, 40, true)
+  header.setInt32(18, width, true)
+  header.setInt32(22, -height, true)
+  header.setUint16(26, 1, true)
+  header.setUint16(28, 24, true)
   const [blue, green, red] = channels === 1 ? [0, 0, 0] : order === 'bgr' ? [0, 1, 2] : [2, 1, 0]
   for (let row = 0, from = 0; row < height; row++) {
     let to = HEADER_BYTES + row * stride

@@ -135,7 +135,7 @@ export class EdgeInferClient extends TaskClient {
       method: 'POST',
       path,
       headers: { 'content-type': 'application/json' },
-      body: Buffer.from(JSON.stringify(body)),
+      body: new TextEncoder().encode(JSON.stringify(body)),
     }
     return this.run(options, async (deadline) => (await this.#transport.send(request, deadline)).body as T)
   }

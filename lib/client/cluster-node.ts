@@ -63,9 +63,13 @@ export class ClusterNode {
   }
 
   async #ping(): Promise<number> {
-    using deadline = new Deadline(PROBE_TIMEOUT_MS)
+    const deadline = new Deadline(PROBE_TIMEOUT_MS)
     // Older nodes have no such route: 404.
     const request: WireRequest = { method: 'GET', path: '/healthz', accept: [404, 503] }
-    return (await this.transport.send(request, deadline)).seconds * 1000
+    try {
+      return (await this.transport.send(request, deadline)).seconds * 1000
+    } finally {
+      deadline.release()
+    }
   }
 }

@@ -133,13 +133,15 @@ export class ClusterClient extends TaskClient {
   async #attempt(
     node: ClusterNode, request: WireRequest, deadline: Deadline, timeoutMs: number,
   ): Promise<TaskReply> {
-    using attempt = deadline.within(timeoutMs)
+    const attempt = deadline.within(timeoutMs)
     try {
       return { ...await node.send(request, attempt), hostname: node.transport.hostname }
     } catch (error) {
       const isFault = error instanceof EdgeInferError && NODE_FAULTS.has(error.code)
       if (isFault && !deadline.passed) node.penalise(this.#penaltyMs)
       throw error
+    } finally {
+      attempt.release()
     }
   }
 }

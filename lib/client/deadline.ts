@@ -4,7 +4,7 @@ import { EdgeInferError } from '../errors.js'
 /** Aborts its signal when the time is up or the caller's signal aborts. Release it when the call has ended. */
 export class Deadline {
   readonly #controller = new AbortController()
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: ReturnType<typeof setTimeout>
   readonly #parent: AbortSignal | undefined
   readonly #timeoutMs: number
   readonly #end: number
@@ -59,7 +59,7 @@ export class Deadline {
   }
 
   async sleep(milliseconds: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
+    let timer: ReturnType<typeof setTimeout> | undefined
     try {
       await this.race(new Promise<void>((resolve) => { timer = setTimeout(resolve, milliseconds) }))
     } finally {
@@ -67,7 +67,7 @@ export class Deadline {
     }
   }
 
-  [Symbol.dispose](): void {
+  release(): void {
     clearTimeout(this.#timer)
     this.#parent?.removeEventListener('abort', this.#onParent)
   }

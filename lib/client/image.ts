@@ -1,5 +1,5 @@
 /** Pictures as callers pass them, and as they are sent. */
-import { readFile } from 'node:fs/promises'
+import { platform } from '#client/platform'
 import { EdgeInferError } from '../errors.js'
 import type { MatLike, RawImage } from '../inference/image.js'
 import { encodeBmp } from './bmp.js'
@@ -7,21 +7,22 @@ import { encodeBmp } from './bmp.js'
 export type { MatLike, RawImage }
 
 /**
- * - bytes of a JPEG, PNG, WebP or BMP file;
- * - `{ path }` or a `file:` URL of such a file;
+ * - bytes of a JPEG, PNG, WebP or BMP file, or a Blob or File of them;
+ * - `{ path }` or a `file:` URL of such a file, in Node.js;
  * - a string of the interface, sent as it is: base64, a data URL, or a Python bytes literal (`b'\xff\xd8…'`), as the
  *   `faces` of an answer are. A string is never taken for a path;
  * - raw 8-bit pixels or an opencv4nodejs Mat, sent as a BMP: lossless, but many times the size of a JPEG.
  */
-export type ClientImage = Uint8Array | { path: string } | URL | string | RawImage | MatLike
+export type ClientImage = Uint8Array | Blob | { path: string } | URL | string | RawImage | MatLike
 
 const ACCEPTED =
   'the bytes of a JPEG, PNG, WebP or BMP file, {path}, a base64 string, {data, width, height, channels} or a Mat'
 
 /** The bytes of an image file, or its text in an encoding of the interface. */
-export async function resolveImage(image: ClientImage, name: string): Promise<Buffer | string> {
+export async function resolveImage(image: ClientImage, name: string): Promise<Uint8Array | string> {
   if (typeof image === 'string') return checkText(image, name)
   if (image instanceof Uint8Array) return checkFile(image, name)
+  if (image instanceof Blob) return checkFile(new Uint8Array(await image.arrayBuffer()), name)
   if (image instanceof URL) return checkFile(await readImage(image, name), name)
   if (typeof image === 'object' && image !== null) {
     if ('path' in image && typeof image.path === 'string') return checkFile(await readImage(image.path, name), name)
@@ -42,15 +43,14 @@ function checkText(text: string, name: string): string {
   return text
 }
 
-function checkFile(bytes: Uint8Array, name: string): Buffer {
-  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+function checkFile(file: Uint8Array, name: string): Uint8Array {
   if (imageType(file) === undefined) throw badImage(name, 'a JPEG, PNG, WebP or BMP file', `${file.length} other bytes`)
   return file
 }
 
-async function readImage(path: string | URL, name: string): Promise<Buffer> {
+async function readImage(path: string | URL, name: string): Promise<Uint8Array> {
   try {
-    return await readFile(path)
+    return await platform.readFile(path)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new EdgeInferError('BAD_IMAGE', `Expected ${name} to name a file that can be read: ${reason}`, { cause })
@@ -62,32 +62,32 @@ function badImage(name: string, expected: string, received: string): EdgeInferEr
 }
 
 /** The media type of an image file, by its first bytes; undefined for any other file. */
-export function imageType(file: Buffer): string | undefined {
+export function imageType(file: Uint8Array): string | undefined {
   if (file.length < 12) return undefined
-  if (file.readUIntBE(0, 3) === 0xffd8ff) return 'image/jpeg'
-  if (file.readUInt32BE(0) === 0x89504e47) return 'image/png'
-  const begin = file.toString('latin1', 0, 12)
+  const begin = String.fromCharCode(...file.subarray(0, 12))
+  if (begin.startsWith('\xff\xd8\xff')) return 'image/jpeg'
+  if (begin.startsWith('\x89PNG')) return 'image/png'
   if (begin.startsWith('BM')) return 'image/bmp'
   return begin.startsWith('RIFF') && begin.endsWith('WEBP') ? 'image/webp' : undefined
 }
 
 /**
  * The image file inside a string of an answer (`faces`, `image`), in any encoding: base64, data URL, Python bytes
- * literal, or one character a byte.
+ * literal, or one character a byte. In Node.js it is a Buffer.
  * @throws EdgeInferError BAD_IMAGE.
  */
-export function decodeImage(text: string): Buffer {
+export function decodeImage(text: string): Uint8Array {
   const file = fromText(text)
   if (imageType(file) !== undefined) return file
   throw badImage('the string', 'a JPEG, PNG, WebP or BMP file in base64, as a data URL or as a bytes literal',
     `a string of ${text.length} characters`)
 }
 
-function fromText(text: string): Buffer {
-  if (/^b['"]/.test(text)) return Buffer.from(unescapeLiteral(text.slice(2, -1)), 'latin1')
-  if (text.startsWith('data:')) return Buffer.from(text.slice(text.indexOf(',') + 1), 'base64')
-  const bytes = Buffer.from(text.slice(0, 12), 'latin1')
-  return Buffer.from(text, imageType(bytes) === undefined ? 'base64' : 'latin1')
+function fromText(text: string): Uint8Array {
+  if (/^b['"]/.test(text)) return platform.decodeLatin1(unescapeLiteral(text.slice(2, -1)))
+  if (text.startsWith('data:')) return platform.decodeBase64(text.slice(text.indexOf(',') + 1))
+  const isPlain = imageType(platform.decodeLatin1(text.slice(0, 12))) !== undefined
+  return isPlain ? platform.decodeLatin1(text) : platform.decodeBase64(text)
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '\\': '\\', "'": "'", '"': '"' }
@@ -107,7 +107,7 @@ const LITERAL = Array.from({ length: 256 }, (_, byte) => {
 })
 
 /** The text of a Python bytes literal. */
-export function encodeBytesLiteral(file: Buffer): string {
+export function encodeBytesLiteral(file: Uint8Array): string {
   let text = "b'"
   for (const byte of file) text += LITERAL[byte]
   return `${text}'`

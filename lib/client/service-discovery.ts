@@ -85,7 +85,7 @@ export class ServiceDiscovery {
   }
 
   async #ask(task: string): Promise<ClusterNode[]> {
-    using deadline = new Deadline(REFRESH_TIMEOUT_MS, this.#closing.signal)
+    const deadline = new Deadline(REFRESH_TIMEOUT_MS, this.#closing.signal)
     const request = { method: 'GET', path: `/get_execute_url/${encodeURIComponent(task)}` } as const
     let body: object
     try {
@@ -93,6 +93,8 @@ export class ServiceDiscovery {
     } catch (error) {
       if (isUnknownTask(error)) this.#listings.delete(task)
       throw error
+    } finally {
+      deadline.release()
     }
     const nodes = Object.entries(body).flatMap(([key, entry]) => this.#node(key, task, entry) ?? [])
     this.#probing.add(nodes)

@@ -98,13 +98,14 @@ export abstract class TaskClient {
   protected async run<T>(options: CallOptions = {}, work: (deadline: Deadline) => Promise<T>): Promise<T> {
     if (this.#closed) throw new EdgeInferError('CLOSED', 'This client has been closed')
     const timeoutMs = checkTimeout('timeoutMs', options.timeoutMs) ?? this.settings.timeoutMs
-    using deadline = new Deadline(timeoutMs, options.signal)
+    const deadline = new Deadline(timeoutMs, options.signal)
     const call = work(deadline)
     this.#calls.add(call)
     try {
       return await call
     } finally {
       this.#calls.delete(call)
+      deadline.release()
     }
   }
 

@@ -1,5 +1,5 @@
 /** Encodes the input of a task as a request body. */
-import { randomUUID } from 'node:crypto'
+import { platform } from '#client/platform'
 import { EdgeInferError } from '../errors.js'
 import { encodeBytesLiteral, imageType, resolveImage, type ClientImage } from './image.js'
 import type { ImageEncoding } from './options.js'
@@ -30,11 +30,11 @@ export interface TaskBody {
   /** With its question mark; empty where the body has everything. */
   query: string
   headers: Record<string, string>
-  body: Buffer
+  body: Uint8Array
 }
 
 /** Bytes of a file, or text in an encoding of the interface. */
-type Picture = Buffer | string
+type Picture = Uint8Array | string
 
 interface Pictures {
   image: Picture | undefined
@@ -75,7 +75,7 @@ async function resolvePictures({ image, image_list, clip, faces }: AnyTaskInput)
   }
 }
 
-type NamedFile = readonly [name: string, file: Buffer]
+type NamedFile = readonly [name: string, file: Uint8Array]
 type Members = Readonly<Record<string, unknown>>
 
 /** The pictures as files; undefined where one is text, or a list is empty, which a form cannot say. */
@@ -101,13 +101,14 @@ function rawBody(files: readonly NamedFile[], rest: Members): TaskBody | undefin
 }
 
 function formBody(files: readonly NamedFile[], rest: Members): TaskBody {
-  const boundary = randomUUID()
-  const begin = (name: string, more = ''): Buffer =>
-    Buffer.from(`\r\n--${boundary}\r\ncontent-disposition: form-data; name="${name}"${more}\r\n\r\n`)
+  // Not randomUUID, which browsers have only for pages that came over https.
+  const boundary = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('-')
+  const begin = (name: string, more = ''): Uint8Array =>
+    encode(`\r\n--${boundary}\r\ncontent-disposition: form-data; name="${name}"${more}\r\n\r\n`)
   const parts = files.flatMap(([name, file]) =>
     [begin(name, `; filename="${name}"\r\ncontent-type: ${imageType(file)}`), file])
-  const body = Buffer.concat([
-    ...parts, begin('input'), Buffer.from(JSON.stringify(rest)), Buffer.from(`\r\n--${boundary}--\r\n`),
+  const body = concatenate([
+    ...parts, begin('input'), encode(JSON.stringify(rest)), encode(`\r\n--${boundary}--\r\n`),
   ])
   return { query: '', headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body }
 }
@@ -115,7 +116,7 @@ function formBody(files: readonly NamedFile[], rest: Members): TaskBody {
 function jsonBody({ image, image_list, clip, faces }: Pictures, encoding: ImageEncoding, rest: Members): TaskBody {
   const toText = (picture: Picture): string => {
     if (typeof picture === 'string') return picture
-    return encoding === 'bytes-literal' ? encodeBytesLiteral(picture) : picture.toString('base64')
+    return encoding === 'bytes-literal' ? encodeBytesLiteral(picture) : platform.encodeBase64(picture)
   }
   const json = {
     image: image === undefined ? undefined : toText(image),
@@ -124,7 +125,7 @@ function jsonBody({ image, image_list, clip, faces }: Pictures, encoding: ImageE
     faces: faces?.map(toText),
     ...rest,
   }
-  return { query: '', headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(json)) }
+  return { query: '', headers: { 'content-type': 'application/json' }, body: encode(JSON.stringify(json)) }
 }
 
 /** Checked here: a node that refuses a body it has not read may close before its answer arrives. */
@@ -133,4 +134,18 @@ function checkSize(request: TaskBody): TaskBody {
   throw new EdgeInferError(
     'TOO_LARGE', `Expected a request of at most ${MAX_BODY_BYTES} bytes but its images take ${request.body.length}`,
   )
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((size, { length }) => size + length, 0))
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
 }

@@ -1,17 +1,17 @@
-/** HTTP to one node: a pool of kept-alive connections, and failures as errors of the error table. */
-import { errors, Pool } from 'undici'
+/** HTTP to one node, and failures as errors of the error table. */
+import { platform } from '#client/platform'
 import { EdgeInferError } from '../errors.js'
 import type { Deadline } from './deadline.js'
 import { checkUrl, type ConnectionSettings } from './options.js'
+import type { Connections } from './platform.js'
 import { isRefusal, parseReply, refusal, type Reply } from './reply.js'
-import { traced } from './tracing.js'
 
 export interface WireRequest {
   method: 'GET' | 'POST'
   /** Below the node's URL, with its query string. */
   path: string
   headers?: Readonly<Record<string, string>>
-  body?: Buffer | undefined
+  body?: Uint8Array | undefined
   /** Statuses that are answers of the route, not errors. */
   accept?: readonly number[]
 }
@@ -24,7 +24,7 @@ export class Transport {
   readonly url: string
   readonly hostname: string
   readonly #prefix: string
-  readonly #pool: Pool
+  readonly #connections: Connections
   readonly #headers: Readonly<Record<string, string>>
 
   constructor(url: string | URL, settings: ConnectionSettings) {
@@ -33,14 +33,7 @@ export class Transport {
     this.url = origin + this.#prefix
     this.hostname = hostname.replace(/^\[|\]$/g, '')
     this.#headers = settings.token === undefined ? {} : { authorization: `Bearer ${settings.token}` }
-    this.#pool = new Pool(origin, {
-      connections: settings.connections,
-      // The deadline of the call is the only one.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxResponseSize: settings.maxReplyBytes,
-      connect: { ...settings.tls, timeout: settings.connectTimeoutMs },
-    })
+    this.#connections = platform.connect(origin, settings)
   }
 
   /**
@@ -49,7 +42,7 @@ export class Transport {
    */
   async send(request: WireRequest, deadline: Deadline): Promise<Reply> {
     if (deadline.passed) throw deadline.error
-    return traced(request.method, this.url + request.path, (headers) =>
+    return platform.traced(request.method, this.url + request.path, (headers) =>
       this.#send({ ...request, headers: { ...headers, ...request.headers } }, deadline))
   }
 
@@ -57,20 +50,12 @@ export class Transport {
     const url = this.url + path
     const begin = performance.now()
     try {
-      const response = await this.#pool.request({
-        method,
-        path: this.#prefix + path,
-        headers: { ...this.#headers, ...headers },
-        body: body ?? null,
-        signal: deadline.signal,
+      const { status, text, contentType, retryAfter } = await this.#connections.request({
+        method, path: this.#prefix + path, headers: { ...this.#headers, ...headers }, body, signal: deadline.signal,
       })
-      const text = await response.body.text()
       const seconds = (performance.now() - begin) / 1000
-      const status = response.statusCode
-      const parsed = parseReply(url, status, header(response.headers['content-type']), text)
-      if (!accept.includes(status) && isRefusal(status, parsed)) {
-        throw refusal(url, status, parsed, header(response.headers['retry-after']))
-      }
+      const parsed = parseReply(url, status, contentType, text)
+      if (!accept.includes(status) && isRefusal(status, parsed)) throw refusal(url, status, parsed, retryAfter)
       return { status, body: parsed, seconds }
     } catch (error) {
       if (error instanceof EdgeInferError && error !== deadline.signal.reason) throw error
@@ -92,8 +77,8 @@ export class Transport {
   }
 
   /** Resolves when the requests under way have ended. */
-  async close(): Promise<void> {
-    if (!this.#pool.closed && !this.#pool.destroyed) await this.#pool.close()
+  close(): Promise<void> {
+    return this.#connections.close()
   }
 }
 
@@ -111,17 +96,8 @@ function at(url: string, error: EdgeInferError): EdgeInferError {
 }
 
 function connectionError(url: string, cause: unknown): EdgeInferError {
-  const { code, message } = cause as { code?: unknown; message: string }
+  const { code } = cause as { code?: unknown }
   const details = { url, ...(typeof code === 'string' && { reason: code }) }
-  if (cause instanceof errors.ClientClosedError || cause instanceof errors.ClientDestroyedError) {
-    return new EdgeInferError('CLOSED', 'This client has been closed', { cause, details })
-  }
-  if (cause instanceof errors.ResponseExceededMaxSizeError) {
-    return new EdgeInferError('BAD_REPLY', `The reply of ${url} is larger than maxReplyBytes`, { cause, details })
-  }
-  if (cause instanceof errors.HTTPParserError) {
-    return new EdgeInferError('BAD_REPLY', `${url} does not answer in HTTP: ${message}`, { cause, details })
-  }
   return new EdgeInferError('NODE_UNREACHABLE', `No answer from ${url}: ${reasonOf(cause)}`, { cause, details })
 }
 
@@ -129,8 +105,4 @@ function connectionError(url: string, cause: unknown): EdgeInferError {
 function reasonOf(cause: unknown): string {
   if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join('; ')
   return cause instanceof Error ? cause.message : String(cause)
-}
-
-function header(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
 }
