@@ -7,6 +7,7 @@ import { addonPaths, loadRuntime, native, toEdgeInferError, type NativeVersions,
 import { readCpuFeatures, type CpuFeatures } from '../host/index.js'
 import { createTask } from '../tasks/index.js'
 import { defaultModelFor } from '../tasks/models.js'
+import { ffmpegVersion } from '../video/index.js'
 import { CONTROLLER_NEEDS, openLimits } from '../workers/limits/index.js'
 import { formatBytes, indent, renderFacts, renderTable, wrap } from './table.js'
 import { printLine } from './output.js'
@@ -31,6 +32,8 @@ interface Inspection {
   node: { version: string; platform: string; arch: string }
   addon: { path: string } & Found<NativeVersions>
   onnxruntime: Found<RuntimeInfo>
+  /** What reads and writes videos. */
+  ffmpeg: Found<{ version: string }>
   cpu: CpuFeatures
   /** Bytes. */
   memory: { total: number; available: number }
@@ -60,6 +63,7 @@ async function inspect(): Promise<Inspection> {
     node: { version: process.versions.node, platform: process.platform, arch: process.arch },
     addon: { path: addonPaths().join(', '), ...found(native.versions) },
     onnxruntime: found(() => loadRuntime()),
+    ffmpeg: await ffmpegVersion().then((version) => ({ version }), (error: Error) => ({ error: error.message })),
     cpu: readCpuFeatures(),
     memory: { total: totalmem(), available: freemem() },
     ...await inspectLimits(),
@@ -110,7 +114,7 @@ async function inspectModels(): Promise<Inspection['models']> {
 }
 
 function toText(report: Inspection): string {
-  const { node, addon, onnxruntime, cpu, memory, container, controlGroups, models, missing } = report
+  const { node, addon, onnxruntime, ffmpeg, cpu, memory, container, controlGroups, models, missing } = report
   const facts = {
     'edge-infer': report.version,
     'Node.js': `${node.version}, ${node.platform} ${node.arch}`,
@@ -120,6 +124,7 @@ function toText(report: Inspection): string {
     'ONNX Runtime': 'error' in onnxruntime ? 'not loaded'
       : `${onnxruntime.version}, API ${onnxruntime.apiVersion}; ${onnxruntime.source}\n${onnxruntime.path}`,
     'Providers': 'error' in onnxruntime ? 'not known' : providersText(onnxruntime.providers),
+    'ffmpeg': 'error' in ffmpeg ? ffmpeg.error : ffmpeg.version,
     'CPU': `${cpu.model}, ${cpu.cores} cores\n${cpu.features.join(' ')}`,
     'Memory': `${formatBytes(memory.total)}, ${formatBytes(memory.available)} available`,
     'For edge-infer': `${Number(container.cores.toFixed(2))} cores, ${formatBytes(container.memoryBytes)} ` +

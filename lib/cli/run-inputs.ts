@@ -4,10 +4,15 @@ import { basename, extname, join } from 'node:path'
 import { EdgeInferError } from '../errors.js'
 import type { NativeImage } from '../native.js'
 import { toNativeImage } from '../tasks/index.js'
+import { isVideo } from '../video/index.js'
 
 export const STANDARD_INPUT = '-'
 export const PICTURE_TYPES: readonly string[] = ['.jpg', '.jpeg', '.png', '.webp', '.bmp']
-const VIDEO_TYPES: readonly string[] = ['.mp4', '.avi', '.mov', '.mkv', '.webm']
+const VIDEO_TYPES: readonly string[] = [
+  '.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.ts', '.mts', '.mpg', '.mpeg', '.flv', '.wmv', '.h264', '.h265',
+]
+/** JPEG pictures one after the other: each begins as a picture does. */
+const PICTURES_IN_A_ROW: readonly string[] = ['.mjpeg', '.mjpg']
 
 const MAX_INPUT_BYTES = 256 * 2 ** 20
 
@@ -65,10 +70,12 @@ export async function picturesOf(directory: string): Promise<Input[]> {
 /** Of the files that begin as MP4 does, those that hold pictures (HEIC, AVIF): the decoder names them. */
 const PICTURE_BRANDS: readonly string[] = ['heic', 'heix', 'heim', 'heis', 'hevc', 'mif1', 'msf1', 'avif', 'avis']
 
-/** By what the file begins with; by its name where that does not tell. */
+/** By what the file begins with; where that does not tell, by its name, or else by ffmpeg. */
 async function kindOf(path: string): Promise<Input['kind']> {
+  const type = extname(basename(path)).toLowerCase()
+  if (PICTURES_IN_A_ROW.includes(type)) return 'video'
   return signatureOf(await readStart(path)) ??
-    (VIDEO_TYPES.includes(extname(basename(path)).toLowerCase()) ? 'video' : 'picture')
+    (VIDEO_TYPES.includes(type) || await isVideo(path) ? 'video' : 'picture')
 }
 
 function signatureOf(start: Buffer): Input['kind'] | undefined {
@@ -76,7 +83,7 @@ function signatureOf(start: Buffer): Input['kind'] | undefined {
   if (start.readUIntBE(0, 3) === 0xffd8ff || text(0, 4) === '\x89PNG' || text(0, 2) === 'BM') return 'picture'
   if (text(0, 4) === 'RIFF') return text(8, 12) === 'WEBP' ? 'picture' : 'video'
   if (text(4, 8) === 'ftyp') return PICTURE_BRANDS.includes(text(8, 12)) ? 'picture' : 'video'
-  if (start.readUInt32BE(0) === 0x1a45dfa3) return 'video'
+  if (start.readUInt32BE(0) === 0x1a45dfa3 || text(0, 4) === 'GIF8') return 'video'
   return undefined
 }
 

@@ -4,7 +4,7 @@ import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { EdgeInferError, writeError } from '../errors.js'
 import { isDirectory, PICTURE_TYPES, STANDARD_INPUT, type Input, type Inputs } from './run-inputs.js'
 
-/** Containers that take MPEG-4 video, which is what is written; the first unless said otherwise. */
+/** Containers of annotated videos; the first unless said otherwise. */
 const VIDEO_OUT_TYPES: readonly string[] = ['.mp4', '.avi', '.mov', '.mkv']
 
 /**

@@ -41,7 +41,7 @@ const DEFAULT_FRAMES_PER_SECOND = 25
 export async function runVideo(path: string, analyzer: Analyzer, options: VideoOptions): Promise<VideoSummary> {
   const { out, labels, axes, signal, maxFrames } = options
   const reader = await openVideo(path, { maxFrames })
-  const { width, height, framesPerSecond = DEFAULT_FRAMES_PER_SECOND, frameCount, duration } = reader.info
+  const { width, height, framesPerSecond = DEFAULT_FRAMES_PER_SECOND, frameCount, duration, soundCodec } = reader.info
   const estimate = frameCount ?? (duration && Math.round(duration / 1000 * framesPerSecond))
   const total = estimate && Math.min(estimate, maxFrames ?? Infinity)
   const bar = createProgressBar('frames')
@@ -54,13 +54,14 @@ export async function runVideo(path: string, analyzer: Analyzer, options: VideoO
     const poses = axes ? analysis.poses : undefined
     return { timestamp, analysis, drawn: await annotate(image, analysis, { poses, labels, type: 'raw' }) }
   }
+  const sound = soundCodec === undefined ? undefined : { path, codec: soundCodec }
   let writer: VideoWriter | undefined
   try {
     for await (const frame of mapInOrder(reader, FRAMES_UNDER_WAY, work)) {
       options.onFrame?.({ index: summary.frames, ...frame })
       if (out !== undefined && frame.drawn) {
-        writer ??= new VideoWriter(out, { width, height, framesPerSecond })
-        await writer.write(frame.drawn)
+        writer ??= await VideoWriter.open(out, { width, height, framesPerSecond, sound })
+        await writer.write(frame.drawn, frame.timestamp)
       }
       summary.add(frame.analysis)
       if (options.progress) bar.update(basename(path), summary.frames, total)
@@ -86,7 +87,7 @@ interface Occurrence {
 }
 
 /** What was found in all frames together. */
-export class VideoSummary {
+class VideoSummary {
   frames = 0
   readonly #path: string
   readonly #size: string
@@ -103,11 +104,11 @@ export class VideoSummary {
 
   /** What of the video is broken, in words. */
   get faults(): string | undefined {
-    const { undecoded, corrupt, isCut } = this.#damage
+    const { undecoded, corrupt, isBroken } = this.#damage
     const faults = [
       ...undecoded > 0 ? [`${undecoded} of ${this.frames + undecoded} frames could not be decoded`] : [],
       ...corrupt > 0 ? [`${corrupt} frames were decoded with parts missing`] : [],
-      ...isCut ? ['the file is cut off'] : [],
+      ...isBroken ? ['the file is cut off or damaged in places'] : [],
     ]
     return faults.length === 0 ? undefined : faults.join(', ')
   }

@@ -26,22 +26,32 @@ export class FfmpegLog {
   undecoded = 0
   /** Frames it decoded with parts missing. */
   corrupt = 0
-  /** Whether it found the file cut off. */
-  isCut = false
+  /** Whether the file itself is cut off, or broken in places. */
+  isBroken = false
   /** Whether something could not be written, which its exit code does not always say. */
   failedToWrite = false
   readonly #lastErrors: string[] = []
+  readonly #container: string | undefined
 
+  /** `container`: what ffmpeg calls the one that is read, under which name it complains of the file. */
+  constructor(container?: string) {
+    this.#container = container
+  }
+
+  /** `[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55a8c93dba40] [error] stream 0, offset 0x1b03b: partial file` */
   add(line: string): void {
+    const [, part, level, message = line] = /^(?:\[(.*?) @ \w+\] )*\[(\w+)\] (.*)/.exec(line) ?? []
     // The words of FFmpeg 4 to 6.0, and those since.
-    if (/Error while decoding stream|Error submitting (?:a )?packet to decoder|Decoding error:/.test(line)) {
+    if (/^(?:Error while decoding stream|Error submitting (?:a )?packet to decoder|Decoding error:)/.test(message)) {
       this.undecoded += 1
     }
-    if (line.includes('corrupt decoded frame')) this.corrupt += 1
-    if (/partial file|ended prematurely/.test(line)) this.isCut = true
-    if (/Error (?:writing|closing|muxing)|write_frame\(\)/.test(line)) this.failedToWrite = true
-    const [, message] = /^(?:\[[^\]]* @ \w+\] )?\[(?:error|fatal)\] (.*)/.exec(line) ?? []
-    if (message === undefined) return
+    if (message.includes('corrupt decoded frame')) this.corrupt += 1
+    if (message.includes('corrupt input packet')) this.isBroken = true
+    if (/Error (?:writing|closing|muxing)|write_frame\(\)/.test(message)) this.failedToWrite = true
+    if (level !== 'error' && level !== 'fatal') return
+    // A chapter track that is missing is of no use to us.
+    const isOfFile = part !== undefined && part === this.#container && !message.includes('chapter')
+    if (isOfFile || /error while decoding MB|damaged/.test(message)) this.isBroken = true
     this.#lastErrors.push(message)
     if (this.#lastErrors.length > KEPT_ERRORS) this.#lastErrors.shift()
   }
@@ -67,12 +77,12 @@ export interface Ffmpeg {
  * Starts ffmpeg in a process group of its own, so that Ctrl-C in a terminal is for its parent alone. It ends when the
  * parent does, however that ends: its pipes close.
  */
-export function startFfmpeg(args: readonly string[]): Ffmpeg {
+export function startFfmpeg(args: readonly string[], container?: string): Ffmpeg {
   const child = spawn('ffmpeg', [...COMMON_OPTIONS, ...args], {
     detached: true, stdio: ['pipe', 'pipe', 'pipe', 'pipe'], env: { ...process.env, AV_LOG_FORCE_NOCOLOR: '1' },
   })
   const [stdin, stdout, stderr, report] = child.stdio as unknown as [Writable, Readable, Readable, Readable]
-  const log = new FfmpegLog()
+  const log = new FfmpegLog(container)
   createInterface({ input: stderr }).on('line', (line) => log.add(line))
   // Its end tells; a pipe that breaks says no more.
   for (const pipe of [stdin, stdout, report]) pipe.on('error', () => {})

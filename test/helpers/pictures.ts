@@ -62,10 +62,10 @@ export const street = await jpegOf(stacked(car, cut(staircase, 560, 0, 1024, 700
 
 /** A video of 640 × 360 pixels, 25 frames a second: the view moves over two of the people, back and forth. */
 export async function writeVideo(path: string, frames: number): Promise<string> {
-  const writer = new VideoWriter(path, { width: 640, height: 360, framesPerSecond: 25 })
+  const writer = await VideoWriter.open(path, { width: 640, height: 360, framesPerSecond: 25 })
   for (let frame = 0; frame < frames; frame++) {
     const x = 640 + Math.abs(frame % 300 - 150)
-    await writer.write(cut(staircase, x, 100, 640, 360).data)
+    await writer.write(cut(staircase, x, 100, 640, 360).data, 40 * frame)
   }
   await writer.close()
   return path
