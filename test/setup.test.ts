@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -111,6 +111,28 @@ t.test('set-up says what it cannot do itself, with the command that mends it', a
   const wrong = await run('bash', [script, '--check', '--no-models'], { ONNXRUNTIME_ROOT: root })
   t.match(wrong, { code: 1, output: /ONNXRUNTIME_ROOT=.* holds no onnxruntime_cxx_api\.h/ })
   t.match(await run('bash', [script, '--nonsense']), { code: 2, output: /unknown option --nonsense\nUsage: bash bin/ })
+})
+
+t.test('fuzzers and sanitizers begin with the set-up, which says what is missing', async (t) => {
+  const root = await makeCheckout(t)
+  await cp(join(ROOT, 'bin'), join(root, 'bin'), { recursive: true })
+  await cp(join(ROOT, 'test/fuzz'), join(root, 'test/fuzz'), { recursive: true })
+  const tools = join(root, 'tools')
+  await mkdir(tools)
+  for (const tool of ['bash', 'dirname', 'find', 'sed', 'sort', 'grep', 'tr', 'cat', 'mkdir', 'uname', 'id', 'env']) {
+    const { output } = await run('sh', ['-c', `command -v ${tool}`])
+    await symlink(output.trim(), join(tools, tool))
+  }
+  await mkdir(join(root, 'native/fuzz'))
+  for (const [script, argument] of [['bin/fuzz', 'framing'], ['bin/test-sanitize', 'core']] as const) {
+    const ran = await run('bash', [join(root, script), argument], { PATH: tools })
+    t.equal(ran.code, 1)
+    t.match(ran.output, /^setup: This is no Debian: install/, script)
+    t.notMatch(ran.output, /node:internal/, 'in words')
+  }
+  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as
+    { scripts: Record<string, string> }
+  t.match(scripts.chaos, /^bash bin\/setup --for-tests && /)
 })
 
 t.test("CMake finds ONNX Runtime's headers where it is told to, or says where it looked", async (t) => {
