@@ -20,7 +20,7 @@ export const LAYERS = [
   ['models'],
   ['native', 'video'],
   ['validation'],
-  ['errors', 'platform'],
+  ['platform', 'errors'],
 ]
 
 /** Units of `native`, likewise. A file of `native/core` itself is a unit of its own; those not named are in `base`. */

@@ -1,9 +1,8 @@
 /** The only file that loads the native addon. It types every export and explains a load that failed. */
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { EdgeInferError, isErrorCode } from './errors.js'
+import { PACKAGE_ROOT, requireFrom } from './platform/package-root.js'
 import { findPlatformPackage, PLATFORM_PACKAGE } from './platform/platform-package.js'
 import { buildCommand, OWN_RUNTIME, runtimePlaces } from './platform/runtime-library.js'
 
@@ -267,9 +266,6 @@ interface Addon {
   jobProtocol(): JobProtocol
   openJobServer(socket: number, memory: number): NativeJobServer
 }
-
-const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const requireFrom = createRequire(import.meta.url)
 
 let addon: Addon | undefined
 let runtime: RuntimeInfo | undefined

@@ -1,12 +1,12 @@
 /** The catalogue of known models and sample pictures: `models/catalog.json`, validated and typed. */
 import { readFileSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, dirname, join, resolve } from 'node:path'
 import { EdgeInferError } from '../errors.js'
+import { PACKAGE_ROOT } from '../platform/package-root.js'
 import { parseCatalog } from './schema.js'
 import type { Catalog, CatalogEntry, SampleEntry } from './types.js'
 
-const BUILT_IN = fileURLToPath(new URL('../../../models/catalog.json', import.meta.url))
+const BUILT_IN = join(PACKAGE_ROOT, 'models', 'catalog.json')
 
 let cached: { path: string | undefined; catalog: Catalog } | undefined
 

@@ -1,8 +1,6 @@
 /** The npm package that carries the addon and ONNX Runtime's library, built for this machine. */
-import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
-
-const requireFrom = createRequire(import.meta.url)
+import { requireFrom } from './package-root.js'
 
 export const PLATFORM_PACKAGE = `@edge-infer/${process.platform}-${process.arch}`
 

@@ -1,10 +1,8 @@
 /** Which ONNX Runtime library belongs to this version, and where one may lie. native.ts loads it. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { PACKAGE_ROOT } from './package-root.js'
 import { findPlatformPackage, PLATFORM_PACKAGE } from './platform-package.js'
-
-const PACKAGE_ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** The npm package whose tarball holds the library for each architecture; nothing else of it is used. */
 export const RUNTIME_PACKAGE = {
