@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint'
 /** Programs without an extension. */
 const SCRIPTS = [
   'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers',
-  'draw-architecture',
+  'check-package', 'draw-architecture',
   'edge-infer', 'fetch-runtime', 'fuzz-seeds', 'release',
 ].map((name) => `bin/${name}`)
 
