@@ -32,7 +32,7 @@ export function buildCommand(): string {
 /** For errors: how to do without the one that is fetched. */
 export const OWN_RUNTIME =
   'name one in EDGE_INFER_ORT_LIBRARY: that of a Debian package (Debian 13: libonnxruntime1.21), or ' +
-  ' of a release unpacked from https://github.com/microsoft/onnxruntime/releases'
+  'of a release unpacked from https://github.com/microsoft/onnxruntime/releases'
 
 export interface RuntimePlace {
   /** In words, for errors and `edge-infer inspect`. */

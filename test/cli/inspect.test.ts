@@ -22,7 +22,7 @@ t.test('everything that is here is named, and every task is tried', async (t) =>
     version: /^\d+\.\d+\.\d+$/,
     node: { version: process.versions.node },
     addon: { path: /\.node$/, opencv: /^4\./, napi: 8 },
-    onnxruntime: { path: /libonnxruntime/, version: /^1\./, providers: Array },
+    onnxruntime: { path: /libonnxruntime/, source: String, version: /^1\./, providers: Array },
     memory: { total: Number, available: Number },
     controlGroups: { mode: /^(v1|v2|none)$/ },
   })
