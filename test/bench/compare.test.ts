@@ -1,8 +1,10 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { compareAnswers } from '../../lib/bench/compare/agreement.js'
-import { runCli } from '../cli/run.js'
+import { benchDirectory } from '../../lib/bench/native-program.js'
+import { storeDirectory } from '../../lib/models/index.js'
+import { runCli, runCliWith } from '../cli/run.js'
 import { samplePath } from '../helpers/pictures.js'
 
 interface Row {
@@ -51,4 +53,24 @@ t.test('bench compare: the same objects from every bench target, measured in tur
   const peer = of('face_detection')[2]
   t.match(peer, { same_objects: 5 })
   t.ok((peer?.least_iou ?? 0) > 0.99, `boxes overlap by ${peer?.least_iou}`)
+})
+
+t.test('bench compare leaves out a peer that cannot be had, and fails where it is asked for by name', async (t) => {
+  // The programs that are compiled already, but no peer and no network to fetch it.
+  const cache = t.testdir()
+  const bench = join(cache, 'edge-infer', 'bench')
+  await mkdir(bench, { recursive: true })
+  for (const name of await readdir(benchDirectory())) {
+    if (name.startsWith('native-')) await symlink(join(benchDirectory(), name), join(bench, name))
+  }
+  const env = {
+    XDG_CACHE_HOME: cache, EDGE_INFER_STORE: storeDirectory(), npm_config_cache: join(cache, 'npm'),
+    npm_config_registry: 'http://127.0.0.1:1', npm_config_fetch_retries: '0',
+  }
+  const compare = (...args: string[]) => runCliWith({ env }, 'bench', 'compare', '--task', 'face_detection',
+    '--request-count', '1', '--warmup-request-count', '1', ...args)
+  const rest = await compare()
+  t.match(rest, { code: 0, stdout: /^OpenCV DNN .*Left out: onnxruntime-node \+ sharp: npm cannot install it/ms })
+  const named = await compare('--peer', 'onnxruntime-node')
+  t.match(named, { code: 1, stderr: /npm cannot install it .*RUNTIME_UNAVAILABLE/s })
 })

@@ -1,5 +1,6 @@
 /** The library side by side with what people use in its place: answers first, then speeds, measured in turns. */
 import { basename } from 'node:path'
+import { toEdgeInferError } from '../../native.js'
 import { resolveSample } from '../../models/index.js'
 import { tasksOfKind, type TaskName, type TaskOfKind } from '../../tasks/registry.js'
 import { createTask, toNativeImage, type ModelOptions } from '../../tasks/index.js'
@@ -47,8 +48,10 @@ export interface ComparedTask {
   height: number
   threads: number
   benchTargets: ComparedTarget[]
-  /** Peers that cannot run the model, and why. */
+  /** Peers that cannot run the model or cannot be had, and why. */
   skipped: string[]
+  /** What makes a peer's figures less comparable. */
+  notes: string[]
 }
 
 interface Entrant extends BenchTarget {
@@ -75,6 +78,7 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
   const file = (await toNativeImage(image)).data
   const entrants: Entrant[] = []
   const skipped: string[] = []
+  const notes: string[] = []
   try {
     const library = async (name: string, variant: LibraryVariant, more: ModelOptions): Promise<LibraryEntrant> => {
       const entrant = await enterLibrary(name, variant, task, file, { model, threads, ...more })
@@ -99,11 +103,20 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
         skipped.push(reason ?? `${peer.name}: the thresholds of ${entry.name} are not known`)
         continue
       }
-      const process = await peer.start({
+      const settings = {
         model: paths[0] as string, family: entry.family as ComparedFamily, image, threads, inputSize: config.inputSize,
         preprocessing: entry.preprocessing, thresholds: entry.thresholds,
-      }, signal)
-      entrants.push(enterProcess(process))
+      }
+      try {
+        entrants.push(enterProcess(await peer.start(settings, signal)))
+      } catch (error) {
+        // The others are measured all the same, unless it was asked for by name.
+        const { code, message } = toEdgeInferError(error)
+        if (options.peers || code !== 'RUNTIME_UNAVAILABLE') throw error
+        skipped.push(`${peer.name}: ${message}`)
+        continue
+      }
+      notes.push(...peer.remark?.() ?? [])
     }
     entrants.push(baselineEntrant(await startBaseline({ config, image, threads, runs: 1, signal })))
 
@@ -115,7 +128,7 @@ async function compareOn(task: DetectionTask, image: string, options: CompareOpt
       ...options, onProgress: (done, total) => options.onProgress?.(label, done, total),
     })
     return {
-      task, model: entry.name, image: basename(image), ...frame, threads, skipped,
+      task, model: entry.name, image: basename(image), ...frame, threads, skipped, notes,
       benchTargets: entrants.map(({ name, library }, index) => ({
         name, library, measured: measured[index] ?? [], agreement: agreements[index],
       })),

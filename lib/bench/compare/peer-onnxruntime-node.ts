@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EdgeInferError } from '../../errors.js'
+import { loadRuntime } from '../../native.js'
 import { RUNTIME_PACKAGE } from '../../platform/runtime-library.js'
 import { TargetProcess } from '../target-process.js'
 import { benchDirectory } from '../native-program.js'
@@ -19,13 +20,18 @@ export const onnxruntimeNodePeer: Peer = {
   id: 'onnxruntime-node',
   name: 'onnxruntime-node + sharp',
   unfit: () => undefined,
+  remark() {
+    const ours = loadRuntime().version
+    const theirs = RUNTIME_PACKAGE.version
+    return ours === theirs ? [] : [`${this.name} runs ONNX Runtime ${theirs}, the library ${ours}.`]
+  },
   async start(settings, signal) {
     const directory = await install(signal)
     return TargetProcess.start(this.name, process.execPath, [SCRIPT, JSON.stringify({ ...settings, directory })])
   },
 }
 
-/** The versions are fixed: the runtime's is that of the library we fetch, so that both run the same kernels. */
+/** The versions are fixed: the runtime's is that of the library we fetch, so that both run the same kernels then. */
 async function install(signal: AbortSignal | undefined): Promise<string> {
   const { name: runtime, version } = RUNTIME_PACKAGE
   const directory = join(benchDirectory(), `${runtime}-${version}-sharp-${SHARP}`)
@@ -41,7 +47,7 @@ async function install(signal: AbortSignal | undefined): Promise<string> {
     if (signal?.aborted) throw new EdgeInferError('ABORTED', 'The bench was interrupted', { cause })
     const { message, stderr } = cause as Error & { stderr?: string }
     const reason = (stderr || message).trim().slice(-OUTPUT_KEPT)
-    throw new EdgeInferError('RUNTIME_UNAVAILABLE', `npm cannot install the peer in ${directory}: ${reason}`, { cause })
+    throw new EdgeInferError('RUNTIME_UNAVAILABLE', `npm cannot install it in ${directory}: ${reason}`, { cause })
   }
   return directory
 }

@@ -28,6 +28,8 @@ export interface Peer {
   unfit(entry: CatalogEntry): string | undefined
   /** Brings what it needs to the cache directory and starts it. */
   start(settings: PeerSettings, signal?: AbortSignal): Promise<TargetProcess>
+  /** What readers of its figures must know. */
+  remark?(): string[]
 }
 
 export const PEERS: readonly Peer[] = [onnxruntimeNodePeer, opencvDnnPeer]

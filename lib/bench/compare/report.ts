@@ -25,7 +25,7 @@ export function reportComparison(
 }
 
 function section(result: ComparedTask, percentiles: readonly number[]): ReportSection {
-  const { task, model, image, width, height, threads, benchTargets, skipped } = result
+  const { task, model, image, width, height, threads, benchTargets, skipped, notes } = result
   return {
     title: `${task}: ${model}, ${image} ${width}×${height}, ${threads} thread${threads === 1 ? '' : 's'}, ` +
       `${benchTargets[0]?.measured.length ?? 0} rounds`,
@@ -54,6 +54,7 @@ function section(result: ComparedTask, percentiles: readonly number[]): ReportSe
       'Milliseconds a frame, measured in turns. SAME OBJECTS: found both by it and by the library with every pixel ' +
         'decoded and the model as exported. The baseline is decode and session.run with nothing around them, on the ' +
         'model as exported.',
+      ...notes,
       ...skipped.map((reason) => `Left out: ${reason}.`),
     ],
   }
