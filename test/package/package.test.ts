@@ -1,7 +1,8 @@
-import { readdir, readFile, writeFile, mkdir, cp } from 'node:fs/promises'
+import { readdir, readFile, writeFile, mkdir, cp, rm } from 'node:fs/promises'
 import { dirname, join, normalize, relative } from 'node:path'
 import t from 'tap'
 import { resolveSample } from '../../lib/models/index.js'
+import { fetchedRuntimeDirectory } from '../../lib/platform/runtime-library.js'
 import {
   createProject, install, onlyCommands, output, pack, ROOT, run, temporaryDirectory, type Ran,
 } from './project.js'
@@ -179,11 +180,17 @@ t.test('the package, packed and installed into an empty project', async (t) => {
     const inPackage = join(installed, '.cache/onnxruntime-headers')
     await mkdir(dirname(inPackage))
     await cp(headers, inPackage, { recursive: true })
+    // What the set-up of this checkout has fetched is not fetched again.
+    const library = relative(ROOT, fetchedRuntimeDirectory())
+    await cp(join(ROOT, library), join(installed, library), { recursive: true })
     const built = await edgeInfer(['build'], {
       ONNXRUNTIME_ROOT: '', CMAKE_CXX_COMPILER_LAUNCHER: await compilerCache(join(root, 'compiler-cache')),
     })
     t.match(built, { code: 0, stdout: join(installed, 'build/Release/edge_infer.node') }, built.stderr)
-    t.match(detected(await detect('detect.cjs')), { addon: join(installed, 'build/Release/edge_infer.node') })
+    await rm(join(project, 'node_modules/@edge-infer'), { recursive: true })
+    t.match(detected(await detect('detect.cjs')), {
+      addon: join(installed, 'build/Release/edge_infer.node'), runtime: join(installed, library, 'libonnxruntime.so.1'),
+    })
   })
 })
 
