@@ -41,7 +41,7 @@ t.test('a delegated unit: every write, in order, from the start to the end', asy
   await task.apply({ cpuUtilLimit: 0.45, memUtilLimit: 0.5, cpuSetCpus: [1] })
   t.strictSame(files.takeLog(), [
     `${server}/face_detection/1/cpu.max = max`, `${server}/face_detection/cpu.max = 18000 10000`,
-    `${server}/face_detection/1/cpuset.cpus = `, `${server}/face_detection/cpuset.cpus = 1`,
+    `${server}/face_detection/1/cpuset.cpus = 1`, `${server}/face_detection/cpuset.cpus = 1`,
     `${server}/face_detection/1/memory.max = max`, `${server}/face_detection/1/memory.swap.max = max`,
     `${server}/face_detection/memory.max = ${MEMORY / 2}`, `${server}/face_detection/memory.swap.max = 0`,
   ], 'the task limit takes the place of the worker\'s own')
@@ -85,6 +85,13 @@ t.test('a refused write undoes those before it; memory in use is refused before 
     `${path}/cpuset.cpus = 0-1`, `${path}/cpu.max = 20000 10000`,
   ])
   t.strictSame(worker.read(), before)
+
+  const unset = backend.createTaskGroup('u').createWorkerGroup('w')
+  files.run(504, `${UNIT}/${unset.path}`, '1')
+  files.takeLog()
+  files.refusals.set(`${unset.path}/memory.max`, 'EINVAL')
+  await t.rejects(unset.apply({ cpuSetCpus: [2], memUtilLimit: 0.75 }), { code: 'CGROUP_UNAVAILABLE' })
+  t.strictSame(files.takeLog(), [`${unset.path}/cpuset.cpus = 2`, `${unset.path}/cpuset.cpus = 0-3`])
 
   files.refusals.clear()
   files.charge(path, 1024 * 2 ** 20, 512 * 2 ** 20)

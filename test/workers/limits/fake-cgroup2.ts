@@ -245,6 +245,7 @@ export class FakeMachine extends HostFiles {
     const value = (file: string, initial: string) => { files[file] = () => group.values.get(file) ?? initial }
     files['cgroup.type'] = () => this.#type(group)
     files['cgroup.kill'] = () => { throw errno('EINVAL', 'cgroup.kill') }
+    files['cgroup.events'] = () => `populated ${this.#isPopulated(group) ? 1 : 0}\nfrozen 0`
     const bandwidth = available.includes('cpu') ? '\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0' : ''
     files['cpu.stat'] = () => `usage_usec 0\nuser_usec 0\nsystem_usec 0${bandwidth}`
     if (available.includes('cpu')) {
@@ -263,6 +264,10 @@ export class FakeMachine extends HostFiles {
       value('cpuset.mems', '')
     }
     return files
+  }
+
+  #isPopulated(group: FakeGroup): boolean {
+    return this.#subtree(group).some(({ processes }) => processes.size > 0)
   }
 
   #available(group: FakeGroup): string[] {
@@ -299,6 +304,11 @@ export class FakeMachine extends HostFiles {
         return
       case 'cpu.max':
         return this.#setBandwidth(group, value)
+      case 'cpu.weight':
+        if (!/^\d+$/.test(value)) throw errno('EINVAL', file)
+        if (Number(value) < 1 || Number(value) > 10_000) throw errno('ERANGE', file)
+        group.values.set(file, value)
+        return
       case 'memory.max':
         return this.#setMemory(group, value)
       case 'memory.swap.max':
@@ -306,11 +316,10 @@ export class FakeMachine extends HostFiles {
         return
       case 'cpuset.cpus':
       case 'cpuset.mems':
-        if (!/^$|^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value)) throw errno('EINVAL', file)
-        group.values.set(file, formatCpuList(parseCpuList(value)))
-        return
+        return this.#setCpuset(group, file, value)
       default:
-        throw errno('EACCES', file)
+        // Of a file that is only read; root is not kept from opening it.
+        throw errno('EINVAL', file)
     }
   }
 
@@ -375,6 +384,15 @@ export class FakeMachine extends HostFiles {
     if (quota === undefined || Number(period) < 1_000 || Number(period) > 1_000_000) throw errno('EINVAL', value)
     if (quota !== 'max' && Number(quota) < 1_000) throw errno('EINVAL', value)
     group.values.set('cpu.max', `${quota} ${period}`)
+  }
+
+  #setCpuset(group: FakeGroup, file: string, value: string): void {
+    if (!/^$|^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value)) throw errno('EINVAL', file)
+    const ids = parseCpuList(value)
+    const all = parseCpuList(file === 'cpuset.cpus' ? this.#cpus : '0')
+    if (!ids.every((id) => all.includes(id))) throw errno(file === 'cpuset.cpus' ? 'ERANGE' : 'EINVAL', file)
+    if (ids.length === 0 && this.#isPopulated(group) && group.values.get(file)) throw errno('ENOSPC', file)
+    group.values.set(file, formatCpuList(ids))
   }
 
   /** Lowering it below what is in use reclaims what can be, and then kills: there is no refusal. */

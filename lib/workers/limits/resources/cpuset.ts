@@ -38,10 +38,16 @@ function idSet<const Name extends string>(
     },
     v2: {
       read: (files) => parseCpuList(files.read(`${file}.effective`)),
-      // An empty set is the parent's.
-      plan: (files, children, ids) => [
-        ...children.flatMap((child) => child.plan(file, '')), ...files.plan(file, formatCpuList(ids)),
-      ],
+      // An empty set is the parent's, but none can be emptied again while a process is in the group (ENOSPC): a child
+      // that has a set gets the same, and an empty one is restored as what it stood for.
+      plan: (files, children, ids) => {
+        const wanted = formatCpuList(ids)
+        const standsFor = files.read(`${file}.effective`)
+        return [
+          ...children.flatMap((child) => child.read(file) === '' ? [] : child.plan(file, wanted)),
+          ...files.plan(file, wanted).map((write) => ({ ...write, previous: write.previous || standsFor })),
+        ]
+      },
     },
   })
 }
