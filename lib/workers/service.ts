@@ -266,7 +266,7 @@ export class Workers implements WorkerService {
         group: this.#group(task),
         queueSize: this.#options.queueSize ?? DEFAULT_QUEUE_SIZE,
         stuckAfterMs: this.#options.stuckAfterMs ?? DEFAULT_STUCK_AFTER_MS,
-        cores: this.#cores,
+        cores: () => this.#cores,
         defaultThreads: this.#defaultThreads,
         log: this.#options.log,
       })

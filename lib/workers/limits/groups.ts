@@ -14,9 +14,10 @@
  * the most it may use.
  */
 import { EdgeInferError } from '../../errors.js'
-import { readMemoryInUse, type NodeCapacity } from '../../host/index.js'
+import { readMemoryInUse } from '../../host/index.js'
 import type { CgroupDriver, GroupStats, KernelWrite } from '../../host/cgroup/index.js'
 import { errnoOf, type HostFiles } from '../../host/host-files.js'
+import type { CurrentCapacity } from './current-capacity.js'
 import {
   fromReported, RESOURCE_ROWS, RESOURCES,
   type EffectiveLimits, type LimitsInEffect, type ResourceKey, type ResourceLimits,
@@ -30,7 +31,7 @@ import { writeAll } from './transaction.js'
 export interface GroupContext {
   files: HostFiles
   driver: CgroupDriver
-  capacity: NodeCapacity
+  capacity: CurrentCapacity
   /** CFS period, microseconds. */
   period: number
 }
@@ -100,7 +101,8 @@ abstract class Group {
   }
 
   #read<Limit>(resource: Resource<Limit>): Limit {
-    const { driver, capacity } = this.context
+    const { driver } = this.context
+    const capacity = this.context.capacity.read()
     const { controller } = resource.need
     if (driver.missing[controller] !== undefined) return resource.unlimited(capacity)
     return resource.read(driver.files(this.path, controller), capacity)
@@ -121,14 +123,16 @@ abstract class Group {
   }
 
   #plan(resource: Resource<unknown>, limit: unknown, children: readonly string[]): KernelWrite[] {
-    const { driver } = this.context
+    const { driver, period } = this.context
     const { controller } = resource.need
     const reason = driver.missing[controller]
     if (reason !== undefined) {
       throw new EdgeInferError('CGROUP_UNAVAILABLE', `The ${controller} limit cannot be set: ${reason}`)
     }
     const childFiles = children.map((child) => driver.files(child, controller))
-    const plan = resource.plan(driver.files(this.path, controller), childFiles, limit, this.context)
+    const plan = resource.plan(driver.files(this.path, controller), childFiles, limit, {
+      capacity: this.context.capacity.read(), period,
+    })
     if (Array.isArray(plan)) return plan
     const { expected, received, details } = plan
     throw new EdgeInferError('LIMIT_TOO_LOW', `Expected ${expected} but received ${received}`, { details })
@@ -157,7 +161,8 @@ export class TaskGroup extends Group {
 
   /** @throws EdgeInferError LIMIT_TOO_LOW unless the task, and the node, have so many bytes for one more worker. */
   requireMemory(workerBytes: number): void {
-    const { files, capacity: { memoryBytes: totalBytes } } = this.context
+    const { files, capacity } = this.context
+    const { memoryBytes: totalBytes } = capacity.read()
     const ofTask = this.memory()
     const worker = `${mebibytes(workerBytes)} for another worker`
     if (ofTask && ofTask.limit - ofTask.used < workerBytes) {

@@ -1,7 +1,8 @@
 /** CPU, memory and cpuset limits by control groups: a server's place among them. */
-import { readCapacity, type NodeCapacity } from '../../host/index.js'
+import type { NodeCapacity } from '../../host/index.js'
 import { openControlGroups, type CgroupDriver } from '../../host/cgroup/index.js'
 import { HostFiles } from '../../host/host-files.js'
+import { CurrentCapacity } from './current-capacity.js'
 import { isTaskGroup, TaskGroup, type GroupContext } from './groups.js'
 import { CONTROLLER_NEEDS, type ResourceLimits } from './registry.js'
 import { limitsReader } from './schemas.js'
@@ -25,8 +26,8 @@ export async function openLimits(options: LimitsOptions = {}): Promise<LimitsBac
   const { files = new HostFiles(), cpuPeriodMicroseconds = DEFAULT_CPU_PERIOD_MICROSECONDS } = options
   const serverGroup = newServerGroup(files)
   // Before this process moves to another group, which may end the affinity it was started with.
-  const capacity = readCapacity(files)
-  const { cpus } = capacity
+  const capacity = new CurrentCapacity(files)
+  const { cpus } = capacity.read()
   const driver = openControlGroups(files, { serverGroup, isServerGroup, needs: CONTROLLER_NEEDS, cpus })
   const leftovers = options.removeLeftovers === false
     ? { removed: [], stuck: [] }
@@ -38,23 +39,33 @@ export class LimitsBackend {
   readonly mode: 'v1' | 'v2' | 'none'
   /** The server's group, below the group the server was started in. */
   readonly serverGroup: string
-  /** Utilisations are fractions of this. */
-  readonly capacity: NodeCapacity
   /** The groups of crashed servers found at the start. */
   readonly leftovers: Leftovers
-  /** The limits in the body of a request, other members ignored. @throws EdgeInferError BAD_LIMIT */
-  readonly parse: (body: Readonly<Record<string, unknown>>) => ResourceLimits
   readonly #driver: CgroupDriver
   readonly #context: GroupContext
+  #reader: { capacity: NodeCapacity; parse: ReturnType<typeof limitsReader> } | undefined
 
   constructor(context: GroupContext, serverGroup: string, leftovers: Leftovers) {
     this.mode = context.driver.mode
     this.serverGroup = serverGroup
-    this.capacity = context.capacity
     this.leftovers = leftovers
     this.#driver = context.driver
     this.#context = context
-    this.parse = limitsReader(context.capacity)
+  }
+
+  /** Utilisations are fractions of this. */
+  get capacity(): NodeCapacity {
+    return this.#context.capacity.read()
+  }
+
+  /**
+   * The limits in the body of a request, other members ignored, for what the node may use at this moment.
+   * @throws EdgeInferError BAD_LIMIT
+   */
+  parse(body: Readonly<Record<string, unknown>>): ResourceLimits {
+    const capacity = this.readCapacity()
+    if (this.#reader?.capacity !== capacity) this.#reader = { capacity, parse: limitsReader(capacity) }
+    return this.#reader.parse(body)
   }
 
   /** Whether anything can be limited. */
@@ -75,7 +86,7 @@ export class LimitsBackend {
 
   /** What it is now, which quotas of the groups above may have changed. */
   readCapacity(): NodeCapacity {
-    return readCapacity(this.#context.files)
+    return this.#context.capacity.read(0)
   }
 
   createTaskGroup(task: string): TaskGroup {

@@ -24,8 +24,8 @@ export interface PoolOptions {
   queueSize: number
   /** Milliseconds a worker may have a job without using any CPU time. */
   stuckAfterMs: number
-  /** Of the machine. */
-  cores: number
+  /** What the node may use now. */
+  cores: () => number
   /** Threads of a worker whose options name no number. */
   defaultThreads: number
   log: Logger
@@ -171,7 +171,7 @@ export class WorkerPool {
   }
 
   #candidates() {
-    const candidates = candidatesOf(this.supervisor.workers, this.#clock.now(), this.#options.cores)
+    const candidates = candidatesOf(this.supervisor.workers, this.#clock.now(), this.#options.cores())
     return withinCpuQuota(candidates, this.#threads.taskShare)
   }
 

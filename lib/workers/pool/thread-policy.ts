@@ -7,8 +7,8 @@ import type { Clock } from './clock.js'
 const SETTLE_MS = 500
 
 export interface ThreadPolicyOptions {
-  /** Of the machine. */
-  cores: number
+  /** What the node may use now. */
+  cores: () => number
   /** Threads of a worker whose options name no number. */
   defaultThreads: number
   clock: Clock
@@ -41,7 +41,7 @@ export class ThreadPolicy {
   threads({ threads: wanted }: TaskOptions, cpuUtilLimit: number, workers: number): number {
     const { cores, defaultThreads } = this.#options
     const share = this.taskShare < 1 ? Math.min(cpuUtilLimit, this.taskShare / Math.max(1, workers)) : cpuUtilLimit
-    return Math.max(1, Math.min(wanted ?? defaultThreads, Math.ceil(share * cores - 1e-9)))
+    return Math.max(1, Math.min(wanted ?? defaultThreads, Math.ceil(share * cores() - 1e-9)))
   }
 
   /** Limits, or the number of workers, have changed: gives each worker its threads once nothing changes any more. */

@@ -84,6 +84,13 @@ t.test('the server\'s group is kept to the CPUs the server was started on', asyn
   t.throws(() => backend.parse({ cpu_set_cpus: [0] }), {
     code: 'BAD_LIMIT', message: /one of 1, 2 for cpu_set_cpus\[0\]/,
   })
+
+  files.write('/sys/fs/cgroup/unit/cpu.max', '50000 100000')
+  const half = backend.parse({ cpu_util_limit: 0.5 })
+  t.match(backend.capacity, { cores: 0.5, cpus: [1, 2] }, 'what the server may use has changed')
+  await task.apply(half)
+  t.equal(files.takeLog().at(-1), `${backend.serverGroup}/t/cpu.max = 2500 10000`)
+  t.equal(task.read().cpuUtilLimit, 0.5)
   await backend.close()
 
   const container = new FakeMachine({ own: '/docker', controllers: ['cpuset', 'cpu', 'memory'], affinity: '0-2' })

@@ -6,7 +6,7 @@ import { VirtualClock } from './virtual.js'
 const options = {}
 
 t.test('as many threads as the options or the default say, and no more than the CPU share feeds', async (t) => {
-  const policy = new ThreadPolicy(1, { cores: 8, defaultThreads: 4, clock: new VirtualClock() })
+  const policy = new ThreadPolicy(1, { cores: () => 8, defaultThreads: 4, clock: new VirtualClock() })
   t.equal(policy.threads(options, 1, 2), 4)
   t.equal(policy.threads({ threads: 6 }, 1, 2), 6)
   t.equal(policy.threads({ threads: 6 }, 0.25, 2), 2, 'two cores of eight')
@@ -22,7 +22,7 @@ t.test('as many threads as the options or the default say, and no more than the 
 
 t.test('threads follow once nothing has changed for half a second', async (t) => {
   const clock = new VirtualClock()
-  const policy = new ThreadPolicy(1, { cores: 4, defaultThreads: 4, clock })
+  const policy = new ThreadPolicy(1, { cores: () => 4, defaultThreads: 4, clock })
   const changes: number[] = []
   const limits = { cpuUtilLimit: 0.5, memUtilLimit: 1 }
   const worker: ThreadedWorker = { taskOptions: options, limits, threads: 4, setThreads: (n) => changes.push(n) }
