@@ -57,7 +57,7 @@ export interface NotRun {
 /** Their shell syntax, and the commands and options of edge-infer in them, are checked all the same. */
 export const NOT_RUN: readonly NotRun[] = [
   { command: /^npm run quickstart$/, why: 'test/cli/quickstart.test.ts runs what it runs after the set-up' },
-  { command: /^npm (test$|run (check|test:unit|test:sanitize|fuzz|chaos)\b)/,
+  { command: /^npm (test$|run (check|test:unit|test:sanitize|test:cgroup2|fuzz|chaos)\b)/,
     why: 'npm test runs them, or has this as a part' },
   { command: /^bash bin\/setup /, why: 'npm test has run it' },
   { command: /^(npm run build:|cmake )/, why: 'builds into the tree that is being tested' },

@@ -10,11 +10,15 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** How many times longer than on a machine of its own things take here: many on an emulated one. */
+const PATIENCE = Number(process.env['TEST_PATIENCE'] ?? 1)
+
 /** Waits for something to become true; false when it does not within so many milliseconds: as a busy machine needs. */
 export async function until(
   condition: () => boolean | Promise<boolean>, milliseconds = 90_000,
 ): Promise<boolean> {
-  for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) if (await condition()) return true
+  const end = Date.now() + milliseconds * PATIENCE
+  for (; Date.now() < end; await sleep(10)) if (await condition()) return true
   return condition()
 }
 

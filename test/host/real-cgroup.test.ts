@@ -4,22 +4,35 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { DeviceState, NodeCapacity } from '../../lib/host/index.js'
+import { locateGroups } from '../../lib/host/cgroup/location.js'
+import { HostFiles } from '../../lib/host/host-files.js'
 import { until } from './trees.js'
 
 const GROUP = `edge-infer-node-test-${process.pid}`
-const LIMITS: Record<string, Record<string, string>> = {
-  // The highest weight: what else runs on the machine takes none of the group's half core.
+// The highest weight: what else runs on the machine takes none of the group's half core.
+const V1: Record<string, Record<string, string>> = {
   cpu: { 'cpu.cfs_period_us': '10000', 'cpu.cfs_quota_us': '5000', 'cpu.shares': '262144' },
   cpuacct: {},
   memory: { 'memory.limit_in_bytes': String(2 ** 29) },
+}
+const V2 = { 'cpu.max': '5000 10000', 'cpu.weight': '10000', 'memory.max': String(2 ** 29) }
+
+/** The files of each group to be made, by the group it is made in. */
+function wantedGroups(): [parent: string, files: Record<string, string>][] {
+  const { v1, v2 } = locateGroups(new HostFiles())
+  if (v1.size > 0 || v2 === undefined) {
+    return Object.entries(V1).map(([controller, files]) => [join('/sys/fs/cgroup', controller), files])
+  }
+  writeFileSync(join(v2.own, 'cgroup.subtree_control'), '+cpu +memory')
+  return [[v2.own, V2]]
 }
 
 /** The folders of a new group with those limits, or why this machine gives none. */
 function makeGroups(): string[] | string {
   const folders: string[] = []
   try {
-    for (const [controller, files] of Object.entries(LIMITS)) {
-      const folder = join('/sys/fs/cgroup', controller, GROUP)
+    for (const [parent, files] of wantedGroups()) {
+      const folder = join(parent, GROUP)
       mkdirSync(folder, { recursive: true })
       folders.push(folder)
       for (const [name, value] of Object.entries(files)) writeFileSync(join(folder, name), value)
@@ -27,7 +40,7 @@ function makeGroups(): string[] | string {
     return folders
   } catch (error) {
     for (const folder of folders) rmdirSync(folder)
-    return `no cgroup v1 that may be written here: ${(error as Error).message}`
+    return `no control group that may be written here: ${(error as Error).message}`
   }
 }
 

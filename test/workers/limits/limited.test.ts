@@ -1,9 +1,9 @@
 /** Limits on running workers, asked for as the routes do. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { directoriesOf, encoded, face, jobOf, Load, noLimits, people, start, until, writeCalls } from '../helpers.js'
+import { encoded, face, jobOf, Load, noLimits, people, start, until, writeCalls } from '../helpers.js'
 
 t.test('values that are no limits, no workers: refused, nothing changed', { skip: noLimits }, async (t) => {
   const { service } = await start(t, { tasks: { face_detection: { workers: 1 } } })
@@ -45,13 +45,7 @@ t.test('values that are no limits, no workers: refused, nothing changed', { skip
 t.test('CPU used is within the limit, for one worker and for a task of three', { skip: noLimits }, async (t) => {
   const { service, limits } = await start(t, { tasks: { car_detection: { workers: 1 } } })
   const { cores } = limits.capacity
-  const cpuSeconds = (): number => directoriesOf(`${limits.serverGroup}/car_detection`).flatMap((directory) => {
-    try {
-      return Number(readFileSync(`${directory}/cpuacct.usage`, 'utf8')) / 1e9
-    } catch {
-      return []
-    }
-  })[0] as number
+  const cpuSeconds = (): number => service.stats('car_detection').cpuSeconds as number
   const used = async (milliseconds: number): Promise<number> => {
     const [before, began] = [cpuSeconds(), process.hrtime.bigint()]
     await sleep(milliseconds)

@@ -62,12 +62,15 @@ t.test('CPU used is within the limit, for one worker and for a task of three', {
   const task = backend.createTaskGroup('task')
   const first = task.createWorkerGroup('1')
   await using one = burner(first)
-  await first.apply({ cpuUtilLimit: 0.25 })
   one.send(`${cores}`)
-  await sleep(500)
-  const alone = await cpuUse(first, cores, 3)
-  // How near it comes is measured by the bench; a machine that is busy with something else gives less.
-  t.ok(alone > 0.005 && alone < 0.25 * 1.05, `one worker limited to 0.25 used ${alone}`)
+  // Set, raised and lowered while it runs. How near it comes is measured by the bench; a machine that is busy with
+  // something else gives less.
+  for (const limit of [0.25, 0.5, 0.1]) {
+    await first.apply({ cpuUtilLimit: limit })
+    await sleep(500)
+    const alone = await cpuUse(first, cores, 2)
+    t.ok(alone > 0.005 && alone < limit * 1.05, `one worker limited to ${limit} used ${alone.toFixed(4)}`)
+  }
   t.ok((first.stats().throttledPeriods ?? 0) > 0, 'it was throttled')
 
   await using two = burner(task.createWorkerGroup('2'))
@@ -76,7 +79,7 @@ t.test('CPU used is within the limit, for one worker and for a task of three', {
   await task.apply({ cpuUtilLimit: 0.5 })
   await sleep(500)
   const together = await cpuUse(task, cores, 3)
-  t.ok(together > 0.01 && together < 0.5 * 1.05, `three workers limited to 0.5 used ${together}`)
+  t.ok(together > 0.01 && together < 0.5 * 1.05, `three workers limited to 0.5 used ${together.toFixed(4)}`)
 })
 
 t.test('a limit reads as it was set, whichever it was before', { skip: noLimits }, async (t) => {
@@ -122,7 +125,7 @@ t.test('cpusets narrow, move and widen under a worker that has its own', { skip:
   }
 })
 
-const notV1 = limitsMode === 'v1' ? false : noLimits || 'v2 refuses no valid value: see cgroup-v2.test.ts'
+const notV1 = limitsMode === 'v1' ? false : noLimits || 'v2 refuses no valid value: see cgroup-v2.unit.test.ts'
 
 t.test('what the kernel refuses leaves everything as it was', { skip: notV1 }, async (t) => {
   const backend = await open(t)
@@ -150,9 +153,9 @@ t.test('a worker that is gone does not hinder a lower limit of its task', { skip
     await task.apply({ cpuUtilLimit: 1 })
     const worker = task.createWorkerGroup(`${i}`)
     await worker.apply({ cpuUtilLimit: 0.8 })
-    await using process = new TestProcess('process.stdin.resume()')
-    worker.enter(process.pid)
-    await worker.remove()
+    const process = spawn('sleep', ['600'])
+    worker.enter(process.pid as number)
+    await Promise.all([once(process, 'exit'), worker.remove()])
     await task.apply({ cpuUtilLimit: 0.6 })
   }
   t.equal(task.read().cpuUtilLimit, 0.6)
