@@ -136,7 +136,7 @@ function answers(files: HostFiles, mount: string, controller: string, pid: numbe
       step(() => files.read(`${inner}/cgroup.controllers`).includes(controller) ? 'ok' : 'not handed down'),
       write(`${top}/cgroup.procs`, `${pid}`),
       write(`${top}/cgroup.subtree_control`, `-${controller}`),
-      write(`${top}/cpu.max`, 'max'),
+      write(`${top}/rdma.max`, 'max'),
       write(`${inner}/cgroup.procs`, '99999999'),
       write(`${inner}/cgroup.controllers`, 'x'),
       write(`${inner}/cgroup.kill`, '2').replace(/^(ERANGE|EINVAL)$/, 'ERANGE or EINVAL'),
