@@ -6,7 +6,7 @@ import tseslint from 'typescript-eslint'
 const SCRIPTS = [
   'build-commonjs', 'build-error-page', 'build-platform-package', 'check', 'check-clang-tidy', 'check-layers',
   'check-package', 'draw-architecture',
-  'edge-infer', 'fetch-runtime', 'fuzz-seeds', 'release',
+  'edge-infer', 'fetch-runtime', 'test-node-versions', 'fuzz-seeds', 'release',
 ].map((name) => `bin/${name}`)
 
 const style = {
