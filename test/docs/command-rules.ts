@@ -65,6 +65,7 @@ export const NOT_RUN: readonly NotRun[] = [
     why: 'needs a build for tests, or a debugger' },
   { command: /^npm install( --global)? \.\/edge-infer-/,
     why: 'npm run test:install does; test/package has tarballs of its own' },
+  { command: /^npm run test:arm64\b/, why: 'takes minutes of a processor, emulates another' },
   { command: /^npm run (release|test:install)\b/, why: 'builds for minutes and needs root; publishes' },
   { command: /^npx edge-infer build$/, why: 'compiles the addon; test/package runs it' },
   { command: /^npm install @opentelemetry\//, why: 'the packages are here, for the tests' },

@@ -77,7 +77,7 @@ t.test('the runtime reports nothing to its maker', async (t) => {
     await sleep(200)
     const started = threads().filter((id) => !before.includes(id))
     console.log(started.map((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim()).join(' '))`,
-  [], 30_000, { HOME: home, XDG_CACHE_HOME: home })
+  [], 240_000, { HOME: home, XDG_CACHE_HOME: home })
   t.equal(code, 0, stderr)
   t.match(stdout, /^(edge-infer ?)+\n$/, 'no thread is started but the addon\'s own')
   t.strictSame(readdirSync(home), [], 'no device id and no events are kept')
