@@ -1,8 +1,7 @@
-import { mkdir, readdir, readFile, symlink } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { compareAnswers } from '../../lib/bench/compare/agreement.js'
-import { benchDirectory } from '../../lib/bench/native-program.js'
 import { storeDirectory } from '../../lib/models/index.js'
 import { runCli, runCliWith } from '../cli/run.js'
 import { samplePath } from '../helpers/pictures.js'
@@ -56,13 +55,8 @@ t.test('bench compare: the same objects from every bench target, measured in tur
 })
 
 t.test('bench compare leaves out a peer that cannot be had, and fails where it is asked for by name', async (t) => {
-  // The programs that are compiled already, but no peer and no network to fetch it.
+  // A cache with no peer in it, and no network to fetch one.
   const cache = t.testdir()
-  const bench = join(cache, 'edge-infer', 'bench')
-  await mkdir(bench, { recursive: true })
-  for (const name of await readdir(benchDirectory())) {
-    if (name.startsWith('native-')) await symlink(join(benchDirectory(), name), join(bench, name))
-  }
   const env = {
     XDG_CACHE_HOME: cache, EDGE_INFER_STORE: storeDirectory(), npm_config_cache: join(cache, 'npm'),
     npm_config_registry: 'http://127.0.0.1:1', npm_config_fetch_retries: '0',
