@@ -54,7 +54,8 @@ t.test('out of processes', { skip: noPids }, async (t) => {
   for (const more of [0, 1, 6, 10]) {
     group.write('pids.max', threads + more)
     const error = await service.add('face_detection').catch((error: unknown) => error)
-    t.match(error, { code: 'WORKER_DIED' }, `${more} more: ${String(error)}`)
+    // How far a worker comes is a matter of how many threads Node.js starts: it dies, or says what its model lacks.
+    t.match(error, /ended (by SIG|with exit code)|could be started|Thread \d of \d cannot be started/, `${more} more`)
     await service.run('face_detection', jobOf(face))
   }
   group.write('pids.max', 'max')
