@@ -21,7 +21,7 @@ std::unique_ptr<DetectionHead> make_detection_head(const HeadParameters& paramet
 std::vector<Detection> decode(const std::string& family, const Shape& shape,
                               const std::vector<std::pair<size_t, float>>& values, const DetectionLimits& limits = {}) {
   std::vector<float> data(static_cast<size_t>(element_count(shape)));
-  for (const auto& [at, value] : values) data[at] = value;
+  for (const auto& [at, value] : values) data.at(at) = value;
   const auto head = make_detection_head({find_family(family), 64, 64}, {{"output", "float32", shape}});
   std::vector<Detection> found;
   head->decode({{data.data(), shape}}, limits, found);
@@ -144,8 +144,7 @@ TEST_CASE("a score that is no number is found wherever it stands, and said") {
       CHECK(impossible(decode(family, shape, {{place(cell, first_score), NAN}})) == "a score of nan");
       CHECK(impossible(decode(family, shape, {{place(cell, 4), 0.9f}, {place(cell, 5), NAN}})) == "a score of nan");
     }
-    CHECK(impossible(decode(family, shape, {{place(1, 4), INFINITY}, {place(1, 5), 1}, {place(1, 6), 1}})) ==
-          "a score of inf");
+    CHECK(impossible(decode(family, shape, {{place(1, 4), INFINITY}, {place(1, 5), 1}})) == "a score of inf");
     CHECK(impossible(decode(family, shape, {{place(1, 4), 330}, {place(1, 5), 1}})).find("a score of 330") == 0);
     CHECK(impossible(decode(family, shape, {})) == "nothing");
   }
