@@ -315,6 +315,9 @@ function explainAddonFailure(path: string, cause: unknown): string {
     return `The native addon ${path} needs ${library}. Run "apt-get install --no-install-recommends libopencv-dev ` +
       `libjpeg-dev"; if another version is installed since it was built, build it here with ${buildCommand()}`
   }
+  if (/failed to map segment|[Cc]annot allocate memory/.test(reason)) {
+    return `The native addon ${path} cannot be loaded: ${reason}. There is too little memory for it (ulimit -v)`
+  }
   const needs = isPrebuilt ? 'It needs glibc 2.31 or later' : 'It was built for another machine or Node.js'
   return `The native addon ${path} cannot be loaded: ${reason}. ${needs}; build it here with ${buildCommand()}`
 }

@@ -42,15 +42,17 @@ t.test('without address space', async (t) => {
       outcomes.push(await outcome(() => annotate(image, { objects: [] })))
       outcomes.push(await outcome(() => cars.run(image, { fullDecode: true })))
     }
+    const session = await outcome(() => createTask('car_detection', { threads: 1 }))
     limit('unlimited')
     const later = []
     for (const image of huge) later.push(await outcome(() => cars.run(image)))
-    console.log(JSON.stringify({ outcomes, works: await works(), later }))`,
+    console.log(JSON.stringify({ outcomes, session, works: await works(), later }))`,
   [], 120_000)
   t.strictSame([code, signal], [0, null], stderr.slice(-500))
-  const { outcomes, works, later } = JSON.parse(stdout || '{}') as
-    { outcomes: string[]; works: boolean; later: string[] }
+  const { outcomes, session, works, later } = JSON.parse(stdout || '{}') as
+    { outcomes: string[]; session: string; works: boolean; later: string[] }
   t.strictSame(outcomes, Array(8).fill('INTERNAL: Out of memory'), 'no picture is blamed')
+  t.equal(session, 'INTERNAL: Out of memory', 'and no model')
   t.strictSame([works, ...later], [true, ...Array(4).fill('done')], 'and all is well again')
 })
 

@@ -142,6 +142,8 @@ void Session::open(const std::string& model_path, const SessionOptions& options)
     session_ = Ort::Session(runtime_environment(), model_path.c_str(), prepared);
   } catch (const Ort::Exception& exception) {
     std::string reason = exception.what();
+    // The model is not to blame.
+    if (reason.find("std::bad_alloc") != std::string::npos) throw std::bad_alloc();
     while (!reason.empty() && (reason.back() == '\n' || reason.back() == '.')) reason.pop_back();
     throw Error(ErrorCode::model_load,
                 "ONNX Runtime cannot load the model " + model_path + ": " + reason + remedy(reason));
