@@ -26,6 +26,8 @@ export const SUBSTITUTES: readonly (readonly [RegExp, (stage: Stage) => string])
   [/(?<='127\.0\.0\.1', )5500/g, ({ port }) => `${port}`],
   [/(?<="pid": )4711/g, ({ pid }) => `${pid}`],
   [/\/srv\/models/g, ({ models }) => models],
+  // A page's <input type="file">.
+  [/input\.files\[0\]/g, () => "new Blob([(await import('node:fs')).readFileSync('photo.jpg')])"],
   [/(?<=--data )DIR/g, ({ data }) => data],
   [/yolov8s/g, () => 'yolov8n'],
   [/--soak 30m/g, () => '--soak 3s'],
@@ -66,6 +68,7 @@ export const NOT_RUN: readonly NotRun[] = [
   { command: /^npm install( --global)? \.\/edge-infer-/,
     why: 'npm run test:install does; test/package has tarballs of its own' },
   { command: /^npm run test:arm64\b/, why: 'takes minutes of a processor, emulates another' },
+  { command: /^(bin\/build-release|EDGE_INFER_ADDON=)/, why: 'builds for minutes and needs root' },
   { command: /^npm run (release|test:install)\b/, why: 'builds for minutes and needs root; publishes' },
   { command: /^npx edge-infer build$/, why: 'compiles the addon; test/package runs it' },
   { command: /^npm install @opentelemetry\//, why: 'the packages are here, for the tests' },

@@ -7,10 +7,10 @@ import { pages } from './pages.js'
 
 /** Of other programs. Every one must still be in the documentation. */
 const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
-  '--build-arg': 'docker build', '--cpus': 'docker run', '--dry-run': 'npm run release', '--fix': 'eslint',
-  '--for-tests': 'bin/setup', '--ignore-scripts': 'npm', '--memory': 'docker run', '--minutes': 'npm run chaos',
-  '--no-git-tag-version': 'npm', '--privileged': 'docker run', '--runtime': 'docker run', '--seed': 'npm run chaos',
-  '--variant': 'mmdebstrap',
+  '--build-arg': 'docker build', '--cpus': 'docker run', '--dry-run': 'npm run release', '--engine-strict': 'npm',
+  '--fix': 'eslint', '--for-tests': 'bin/setup', '--ignore-scripts': 'npm', '--memory': 'docker run',
+  '--minutes': 'npm run chaos', '--no-git-tag-version': 'npm', '--privileged': 'docker run', '--runtime': 'docker run',
+  '--seed': 'npm run chaos', '--variant': 'mmdebstrap',
 }
 
 const all = pages()
