@@ -254,17 +254,32 @@ export class BodyBuffer {
   }
 }
 
+/** Long enough for a caller to send the rest of what it has begun, and to read its answer. */
+const LINGER_MS = 10_000
+
 /**
  * Reads and drops what still comes of a request that has been answered, up to `limit` bytes: a caller that reads only
- * after it has sent everything gets to see its answer.
+ * after it has sent everything gets to see its answer. A connection that is not kept is closed after that: Node.js
+ * would close it once the answer is written, and bytes that come then reset it, answer and all.
  */
 export function discardRest(raw: IncomingMessage, limit: number): void {
-  let discarded = 0
+  const { socket } = raw
+  const { destroySoon } = socket
+  let [discarded, isAnswered] = [0, false]
+  socket.destroySoon = () => {
+    isAnswered = true
+    socket.end()
+    setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  }
+  raw.once('end', () => {
+    socket.destroySoon = destroySoon
+    if (isAnswered) socket.destroySoon()
+  })
   raw.unpipe()
   raw.on('data', (piece: Buffer) => {
     discarded += piece.length
     native.reclaim(piece)
-    if (discarded > limit) raw.socket.destroy()
+    if (discarded > limit) socket.destroy()
   })
   raw.on('error', () => {})
   raw.resume()

@@ -126,6 +126,17 @@ t.test('bodies that are too large', async (t) => {
   })
 })
 
+t.test('a caller that reads only after it has sent everything gets its answer, though it keeps no connection', (t) =>
+  client(async (raw) => {
+    raw.socket.pause()
+    const half = Buffer.alloc(2 ** 20)
+    await raw.send(head('/execute_task/nothing', 2 * half.length, 'Connection: close'), half)
+    await delay(SECOND / 2)
+    await raw.send(half)
+    raw.socket.resume()
+    refused(t, await raw.reply(), 404, 'UNKNOWN_TASK')
+  }))
+
 t.test('a body that is announced, with Expect: 100-continue', async (t) => {
   await client(async (raw) => {
     await raw.send(head(PATH, good.length, 'Expect: 100-continue'))
