@@ -61,7 +61,7 @@ t.test('the package, packed and installed into an empty project', async (t) => {
       .filter((entry) => entry.isFile()).map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
       .filter((file) => !file.startsWith('native/fuzz/'))
     t.strictSame(native.filter((file) => !files.has(file)), [], 'the sources of the addon')
-    const maps = packed.files.filter((file) => /ts\.map$|js\.map$/.test(file))
+    const maps = packed.files.filter((file) => /\.[jt]s\.map$/.test(file))
     const sourceless: string[] = []
     for (const map of maps) {
       const { sources } = JSON.parse(await readFile(join(installed, map), 'utf8')) as { sources: string[] }
